@@ -1,0 +1,421 @@
+//! The one error: what failed, whose fault it was, what may be done next.
+//!
+//! A [`Failure`] is what one attempt ended in; an [`Error`] is what the call ended in: the failure the caller
+//! should see, with the whole history of attempts. The table of kinds below is the only place that says what a
+//! failure allows; nothing else in the crate matches on status codes to decide.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// What failed. One kind is one Python exception class; [`Kind::rule`] is its row in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// 400: the request itself is wrong.
+    BadRequest,
+    /// 422: well-formed, but its content was refused.
+    Unprocessable,
+    /// Any other 4xx.
+    Status,
+    /// The prompt does not fit the model's window.
+    ContextLength,
+    /// The provider's content policy refused the prompt or the answer.
+    ContentFiltered,
+    /// 404, or an unknown model in any status.
+    NotFound,
+    /// 401, or a 400 that means a bad key.
+    Authentication,
+    /// 403.
+    PermissionDenied,
+    /// Money or a long quota is used up: 402, `insufficient_quota`, spend limits, daily caps.
+    Quota,
+    /// 429 with a wait.
+    RateLimit,
+    /// 529, or 503 with a body that says overloaded.
+    Overloaded,
+    /// 5xx and 408.
+    Server,
+    /// 409.
+    Conflict,
+    /// No connection: refused, unreachable.
+    Connect,
+    /// The host name did not resolve.
+    Dns,
+    /// The TLS handshake failed.
+    Tls,
+    /// The connection was reset before the answer began.
+    ConnectionReset,
+    /// No connection within `timeouts.connect`.
+    ConnectTimeout,
+    /// The upstream stopped reading our request for `timeouts.write`.
+    WriteTimeout,
+    /// The response head did not complete within `timeouts.headers` of its first byte.
+    HeadersTimeout,
+    /// No content within `timeouts.first_token`.
+    FirstTokenTimeout,
+    /// A stream or body was silent for `timeouts.idle`, or without content for `timeouts.content_idle`.
+    StreamIdleTimeout,
+    /// The attempt took longer than its limit.
+    AttemptTimeout,
+    /// No free connection within `timeouts.pool`.
+    PoolTimeout,
+    /// The call's deadline passed.
+    Deadline,
+    /// The upstream broke HTTP framing.
+    Protocol,
+    /// The body ended early.
+    Truncated,
+    /// HTTP 200 that is not an answer.
+    Malformed,
+    /// A body, event, line or header block over its bound.
+    TooLarge,
+    /// A 3xx on an inference call; redirects are never followed.
+    Redirect,
+    /// The connection broke after content had been handed out.
+    StreamInterrupted,
+    /// The stream ended without saying that it was finished.
+    StreamTruncated,
+    /// The reader fell behind further than the buffer allows.
+    ConsumerTooSlow,
+    /// A stream event that is not one, after content had been handed out.
+    MalformedStream,
+    /// Every candidate was refused, open or spent.
+    NoHealthyDeployment,
+    /// The configuration or the call's own arguments are wrong; nothing was sent.
+    Config,
+    /// The client was closed.
+    ClientClosed,
+    /// A defect in fairlead.
+    Internal,
+}
+
+/// May the same deployment and credential be tried again, before commit?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Same {
+    /// No.
+    Never,
+    /// At once or after backoff with the base for broken connections and servers.
+    Backoff,
+    /// After the upstream's own wait, or backoff with the larger base for throttling.
+    Wait,
+}
+
+/// May another deployment or credential be tried, before commit?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// No.
+    Never,
+    /// Yes, at once.
+    Yes,
+    /// Only one with a larger context window.
+    LargerWindow,
+    /// Only where policy allows (content filters).
+    IfPolicyAllows,
+}
+
+/// What a breaker sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// Nothing.
+    None,
+    /// A failure in the ratio only.
+    Ratio,
+    /// A hard failure.
+    Hard,
+}
+
+/// A row of the table: what a failure of this kind allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The same deployment and credential again.
+    pub same: Same,
+    /// Another deployment or credential.
+    pub other: Other,
+    /// For the breaker.
+    pub breaker: Blow,
+    /// May whoever called us try again, after our own attempts are spent?
+    pub outer: bool,
+    /// Was the request refused before any work was done, so that it does not count as an attempt?
+    pub refused_before_work: bool,
+    /// Is the credential, rather than the deployment, what failed?
+    pub disables_credential: bool,
+}
+
+const fn rule(same: Same, other: Other, breaker: Blow, outer: bool) -> Rule {
+    Rule { same, other, breaker, outer, refused_before_work: false, disables_credential: false }
+}
+
+const fn refused(other: Other, breaker: Blow, outer: bool, same: Same, disables_credential: bool) -> Rule {
+    Rule { same, other, breaker, outer, refused_before_work: true, disables_credential }
+}
+
+impl Kind {
+    /// The row of the error table for this kind.
+    pub const fn rule(self) -> Rule {
+        match self {
+            Self::BadRequest | Self::Unprocessable | Self::Status | Self::Redirect | Self::TooLarge => {
+                rule(Same::Never, Other::Never, Blow::None, false)
+            }
+            Self::ContextLength => rule(Same::Never, Other::LargerWindow, Blow::None, false),
+            Self::ContentFiltered => rule(Same::Never, Other::IfPolicyAllows, Blow::None, false),
+            Self::NotFound => refused(Other::Yes, Blow::None, false, Same::Never, false),
+            Self::Authentication | Self::PermissionDenied | Self::Quota => {
+                refused(Other::Yes, Blow::None, false, Same::Never, true)
+            }
+            Self::RateLimit => rule(Same::Wait, Other::Yes, Blow::Ratio, true),
+            Self::Overloaded => rule(Same::Wait, Other::Yes, Blow::Hard, true),
+            Self::Conflict => rule(Same::Backoff, Other::Yes, Blow::None, true),
+            Self::Connect | Self::Dns => refused(Other::Yes, Blow::Hard, true, Same::Backoff, false),
+            Self::Tls => refused(Other::Yes, Blow::Hard, true, Same::Never, false),
+            Self::Server
+            | Self::ConnectionReset
+            | Self::ConnectTimeout
+            | Self::WriteTimeout
+            | Self::HeadersTimeout
+            | Self::FirstTokenTimeout
+            | Self::StreamIdleTimeout
+            | Self::AttemptTimeout
+            | Self::Protocol
+            | Self::Truncated
+            | Self::Malformed => rule(Same::Backoff, Other::Yes, Blow::Hard, true),
+            Self::PoolTimeout => rule(Same::Backoff, Other::Yes, Blow::None, true),
+            // After commit nothing is retried by us; the caller decides with what was received.
+            Self::StreamInterrupted | Self::StreamTruncated | Self::MalformedStream => {
+                rule(Same::Backoff, Other::Yes, Blow::Hard, true)
+            }
+            Self::ConsumerTooSlow => rule(Same::Never, Other::Never, Blow::None, false),
+            Self::NoHealthyDeployment => rule(Same::Never, Other::Never, Blow::None, true),
+            Self::Deadline | Self::Config | Self::ClientClosed | Self::Internal => {
+                rule(Same::Never, Other::Never, Blow::None, false)
+            }
+        }
+    }
+}
+
+/// How one attempt ended badly. Plain data: no key, no prompt, no request header.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What failed.
+    pub kind: Kind,
+    /// One sentence with its numbers, for people.
+    pub message: String,
+    /// The HTTP status, where there was a response.
+    pub status: Option<u16>,
+    /// The response headers worth showing (an allow-list), lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// The error body as received (bounded), for `.response.text`; empty without one.
+    pub body: Bytes,
+    /// The provider's own error code.
+    pub code: Option<String>,
+    /// The provider's own error type.
+    pub error_type: Option<String>,
+    /// The parameter the provider blames.
+    pub param: Option<String>,
+    /// The provider's request id.
+    pub request_id: Option<String>,
+    /// The wait the upstream asked for, wherever it said so.
+    pub retry_after: Option<Duration>,
+    /// `x-should-retry` from the upstream; it wins over the table.
+    pub should_retry: Option<bool>,
+    /// Was the failure found in the body of an HTTP 200?
+    pub in_band: bool,
+    /// Text received before a stream broke.
+    pub partial: String,
+}
+
+impl Failure {
+    /// A failure of `kind` with nothing but a message.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            status: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            code: None,
+            error_type: None,
+            param: None,
+            request_id: None,
+            retry_after: None,
+            should_retry: None,
+            in_band: false,
+            partial: String::new(),
+        }
+    }
+}
+
+/// One line of a call's history.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The deployment tried, `provider/model`.
+    pub deployment: String,
+    /// What it ended in; `None` is success.
+    pub kind: Option<Kind>,
+    /// The HTTP status, where there was a response.
+    pub status: Option<u16>,
+    /// From the start of the attempt to its end.
+    pub duration: Duration,
+    /// The provider's request id.
+    pub request_id: Option<String>,
+    /// Did it count against `max_retries`?
+    pub counted: bool,
+}
+
+/// Why a call failed. Printed as a sentence; [`Error::kind`] and the predicates are for programs.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    failure: Failure,
+    attempts: Vec<Attempt>,
+    model: String,
+    deployment: String,
+    provider: String,
+    url: String,
+    retry_denied: Option<&'static str>,
+}
+
+/// What a call was about when it failed, for [`Error::about`].
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// The model the caller named.
+    pub model: String,
+    /// The deployment of the failure that is raised.
+    pub deployment: String,
+    /// Its provider.
+    pub provider: String,
+    /// Its URL without the query.
+    pub url: String,
+}
+
+impl Error {
+    /// An error of `kind` before anything was sent.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self::from_failure(Failure::new(kind, message))
+    }
+
+    /// A call that failed with `failure` as its only story so far.
+    pub fn from_failure(failure: Failure) -> Self {
+        Self(Box::new(Inner {
+            failure,
+            attempts: Vec::new(),
+            model: String::new(),
+            deployment: String::new(),
+            provider: String::new(),
+            url: String::new(),
+            retry_denied: None,
+        }))
+    }
+
+    /// The same error with the history of the call.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: Vec<Attempt>) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// The same error with what the call was about.
+    #[must_use]
+    pub fn about(mut self, subject: Subject) -> Self {
+        self.0.model = subject.model;
+        self.0.deployment = subject.deployment;
+        self.0.provider = subject.provider;
+        self.0.url = subject.url;
+        self
+    }
+
+    /// The same error, saying why no further attempt was made (`deadline`, `attempts`, `commit`).
+    #[must_use]
+    pub fn denied(mut self, why: &'static str) -> Self {
+        self.0.retry_denied = Some(why);
+        self
+    }
+
+    /// What failed.
+    pub fn kind(&self) -> Kind {
+        self.0.failure.kind
+    }
+
+    /// The failure of the attempt that is raised.
+    pub fn failure(&self) -> &Failure {
+        &self.0.failure
+    }
+
+    /// Every attempt of the call, in order.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.0.attempts
+    }
+
+    /// The model the caller named.
+    pub fn model(&self) -> &str {
+        &self.0.model
+    }
+
+    /// The deployment of the failure that is raised.
+    pub fn deployment(&self) -> &str {
+        &self.0.deployment
+    }
+
+    /// Its provider.
+    pub fn provider(&self) -> &str {
+        &self.0.provider
+    }
+
+    /// Its URL without the query.
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// Why no further attempt was made.
+    pub fn retry_denied(&self) -> Option<&'static str> {
+        self.0.retry_denied
+    }
+
+    /// The wait the upstream asked for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.failure.retry_after
+    }
+
+    /// May whoever called us try again?
+    pub fn is_retryable(&self) -> bool {
+        self.0.failure.should_retry.unwrap_or(self.kind().rule().outer)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { message, status, .. } = &self.0.failure;
+        match status {
+            Some(status) if *status != 200 => write!(f, "Error code: {status} - {message}")?,
+            _ => f.write_str(message)?,
+        }
+        if self.0.attempts.len() > 1 {
+            let total: Duration = self.0.attempts.iter().map(|attempt| attempt.duration).sum();
+            write!(f, " ({} attempts in {:.1} s:", self.0.attempts.len(), total.as_secs_f64())?;
+            for (position, attempt) in self.0.attempts.iter().enumerate() {
+                let comma = if position == 0 { "" } else { "," };
+                write!(f, "{comma} {} {}", attempt.deployment, Outcome(attempt))?;
+            }
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+/// How one attempt prints inside the sentence.
+struct Outcome<'a>(&'a Attempt);
+
+impl fmt::Display for Outcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.kind, self.0.status) {
+            (Some(kind), Some(status)) => write!(f, "{status} {kind:?}"),
+            (Some(kind), None) => write!(f, "{kind:?}"),
+            (None, _) => f.write_str("ok"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
