@@ -1,0 +1,6 @@
+//! The vocabulary of a chat call, provider-neutral: what a request asks, what a reply and a stream event say.
+//!
+//! Everything here is a pure function of bytes or a small state machine over them; nothing performs I/O, and no
+//! input makes it panic.
+
+pub mod json;

@@ -1,0 +1,3 @@
+//! Moving bytes: what leaves for an upstream and what comes back.
+
+pub mod sse;
