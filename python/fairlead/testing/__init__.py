@@ -9,10 +9,11 @@ with Upstream() as up:
     assert len(up.requests) == 2
 ```
 
-`Upstream` serves the script; `ok`, `fail`, `stream`, `sse`, `raw` and their kin are its steps. Nothing here
-needs the rest of the package or any other one.
+`Upstream` serves the script; `ok`, `fail`, `stream`, `sse`, `raw` and their kin are its steps, and `faults`
+holds the ways in which real services misbehave. Nothing here needs the rest of the package or any other one.
 """
 
+from . import faults
 from .completion import ok
 from .connection import Exchange, Step
 from .replies import tool_call
@@ -31,6 +32,7 @@ __all__ = [
     "Step",
     "Upstream",
     "fail",
+    "faults",
     "hang",
     "ok",
     "raw",

@@ -86,6 +86,8 @@ class Connection(asyncio.Protocol):
         self.task = asyncio.get_running_loop().create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
+        if self.closing:
+            return
         self._received += data
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
@@ -128,20 +130,24 @@ class Connection(asyncio.Protocol):
 
     async def _converse(self, first: bool) -> None:
         request = await self._read_head(first)
-        step = self._service.early_step(request)
-        if step is None:
+        early = self._service.early_step(request)
+        if early is None:
             request.body = await self._read_body(request)
         self._request = request
         self._service.started(request)
         try:
-            await self._answer(request, step)
+            await self._answer(request, early)
             request.end(aborted=False)
         finally:
             request.end(aborted=not self.closing)
             self._request = None
             self._service.ended(request)
+        if self.closing:
+            return
         if not request.keeps_alive:
             self.close()
+        elif early is not None:
+            request.body = await self._read_body(request)
 
     async def _answer(self, request: Request, step: Step | None) -> None:
         exchange = Exchange(self, request)

@@ -56,7 +56,7 @@ class Request:
         self.version = version
         self.headers = headers
         self.body = b""
-        """The body with its framing undone; empty for a step that answers before reading it."""
+        """The body with its framing undone; empty at first for a step that answers before reading it."""
         self.at = time.monotonic()
         """When the head was complete."""
         self.connection = connection
