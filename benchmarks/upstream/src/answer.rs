@@ -96,7 +96,7 @@ fn whole_stream(events: usize) -> String {
 /// A chat completion of 1.1 KB.
 fn completion() -> String {
     let mut text = String::new();
-    for number in 0..55 {
+    for number in 0..65 {
         let _ = write!(text, "token {number:02} ");
     }
     format!(
