@@ -456,6 +456,24 @@ impl<'a> Str<'a> {
         self.0 == text || (self.0.len() > text.len() && self.has_escapes() && self.decode() == text)
     }
 
+    /// The bytes of what it says, without building it; a surrogate counts two.
+    pub fn decoded_len(self) -> usize {
+        let bytes = self.0.as_bytes();
+        let (mut length, mut at) = (bytes.len(), 0);
+        while let Some(found) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
+            let escape = slice(self.0, at + found + 1, bytes.len());
+            let (spelled, says) = match escape.strip_prefix('u').and_then(hex) {
+                Some((0..0x80, _)) => (6, 1),
+                Some((0x80..0x800 | 0xd800..0xe000, _)) => (6, 2),
+                Some(_) => (6, 3),
+                None => (2, 1),
+            };
+            length = length.saturating_sub(spelled - says);
+            at += found + spelled;
+        }
+        length
+    }
+
     /// What it says; escaped surrogates without a partner become U+FFFD.
     pub fn decode(self) -> Cow<'a, str> {
         if !self.has_escapes() {

@@ -3,4 +3,13 @@
 //! Everything here is a pure function of bytes or a small state machine over them; nothing performs I/O, and no
 //! input makes it panic.
 
+pub mod estimate;
+pub mod event;
+pub mod facts;
+mod in_band;
 pub mod json;
+pub mod patch;
+pub mod reply;
+mod said;
+pub mod usage;
+pub mod warning;

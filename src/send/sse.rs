@@ -128,6 +128,7 @@ impl Decoder {
     /// Takes one network read and appends the events that it completes to `out`.
     ///
     /// On a fault the events before it are in `out`, and every later read gives the same fault.
+    #[expect(clippy::needless_pass_by_value, reason = "the events are slices that share ownership of it")]
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Event>) -> Result<(), SseFault> {
         if let Some(fault) = self.fault {
             return Err(fault);

@@ -1,0 +1,9 @@
+//! How much text is how many tokens, when nobody has counted.
+
+/// Bytes of text that make one token; the common rule of thumb for English and code.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// The tokens that `bytes` of text come to, rounded up.
+pub fn tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(BYTES_PER_TOKEN) as u64
+}
