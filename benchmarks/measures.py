@@ -209,8 +209,8 @@ def main(name: str, client: str, base_url: str = "", in_flight: str = "1", secon
     if name == "version":
         try:
             print(json.dumps(version(entry)))
-        except ImportError as error:
-            print(json.dumps({"absent": str(error)}))
+        except Exception as error:  # a peer that breaks while it is imported is no more usable than none
+            print(json.dumps({"absent": f"{type(error).__name__}: {error}"}))
         return
     run = Run(entry, base_url, int(in_flight), float(seconds))
     print(json.dumps({"value": asyncio.run(MEASURES[name](run))}), flush=True)

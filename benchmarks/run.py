@@ -115,7 +115,10 @@ def installed(programs: Programs, client: str) -> str | None:
         return prepare.locked_version("floor", "reqwest")
     command = programs.command(client, "version")
     done = subprocess.run(command, capture_output=True, check=True, env=environment(client))
-    return json.loads(done.stdout.splitlines()[-1]).get("version")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if "absent" in answer:
+        print(f"{TITLES[client]} cannot be imported: {answer['absent']}", file=sys.stderr)
+    return answer.get("version")
 
 
 def take(
