@@ -7,11 +7,13 @@ import http.client
 import json
 import re
 import socket
+import sys
 import time
 import zlib
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from fairlead.testing import Step, Upstream, faults, ok
@@ -150,6 +152,26 @@ def test_streamed_names_are_in_the_catalogue() -> None:
 
 
 # ===== transport =====
+
+
+def connect(base_url: str, timeout: float) -> socket.socket:
+    parts = urlsplit(base_url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=timeout)
+
+
+def test_addresses_where_nobody_answers() -> None:
+    with faults.refused() as base_url, pytest.raises(ConnectionRefusedError):
+        connect(base_url, 5)
+    with faults.silent() as base_url, connect(base_url, 0.2) as connection:
+        assert base_url.startswith("https://")
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
+def test_a_black_hole_swallows_connections() -> None:
+    with faults.black_hole() as base_url, pytest.raises(TimeoutError):
+        connect(base_url, 0.3)
 
 
 def test_reuse_faults_spare_a_fresh_connection(up: Upstream) -> None:

@@ -400,7 +400,61 @@ def test_what_is_not_http_gets_400(up: Upstream) -> None:
         assert read_all(connection).startswith(b"HTTP/1.1 400")
 
 
+# ===== the official SDK =====
+
+
+def test_the_openai_sdk_understands_every_computed_reply(up: Upstream) -> None:
+    openai = pytest.importorskip("openai")
+    up.script = [fail(503), ok("hi", usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})]
+    with openai.OpenAI(api_key="test", base_url=up.base_url, max_retries=1) as client:
+        whole = client.chat.completions.create(**CHAT)
+        assert (whole.choices[0].message.content, whole.usage.total_tokens) == ("hi", 3)
+        options = {"include_usage": True}
+        with client.chat.completions.create(**CHAT, stream=True, stream_options=options) as chunks:
+            received = list(chunks)
+        assert (
+            "".join(chunk.choices[0].delta.content or "" for chunk in received if chunk.choices)
+            == "one two three"
+        )
+        assert received[-1].usage.total_tokens == 6
+        vectors = client.embeddings.create(model="e", input=["a", "b"], dimensions=4).data
+        assert [len(vector.embedding) for vector in vectors] == [4, 4]
+        assert [model.id for model in client.models.list()] == ["test-model"]
+        up.script = [fail(401)]
+        with pytest.raises(openai.AuthenticationError):
+            client.chat.completions.create(**CHAT)
+
+
 # ===== life =====
+
+
+def test_setting_a_script_copies_it(up: Upstream, client: Client) -> None:
+    steps = [ok("a"), ok("b")]
+    up.script = steps
+    client.chat()
+    assert (len(steps), len(up.script)) == (2, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_does_not_hold_connections_open(up: Upstream) -> None:
+    up.script = [ok("before"), raw(b"bye")]
+    reading, writing = os.pipe()
+    with plain_socket(up) as connection:
+        connection.sendall(request_bytes(up))
+        assert b"before" in connection.recv(65536)
+        child = os.fork()
+        if child == 0:
+            os.read(reading, 1)
+            os._exit(0)
+        try:
+            connection.sendall(request_bytes(up))
+            assert read_all(connection) == b"bye"
+        finally:
+            os.write(writing, b"x")
+            os.waitpid(child, 0)
+            os.close(reading)
+            os.close(writing)
 
 
 def test_a_closed_upstream_leaves_nothing_behind() -> None:

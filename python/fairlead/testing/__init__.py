@@ -16,11 +16,12 @@ holds the ways in which real services misbehave. Nothing here needs the rest of 
 from . import faults
 from .completion import ok
 from .connection import Exchange, Step
+from .endpoint import Endpoint
 from .replies import tool_call
 from .request import Headers, Request
 from .steps import STALL, Reply, fail, hang, raw
 from .streams import sse, stream, stream_bytes
-from .upstream import Endpoint, Upstream
+from .upstream import Upstream
 
 __all__ = [
     "STALL",

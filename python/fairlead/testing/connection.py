@@ -65,8 +65,10 @@ class BadRequest(Exception):
 class Connection(asyncio.Protocol):
     """The server's end of one connection."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, accepted: socket.socket) -> None:
         self._service = service
+        self.accepted = accepted
+        """The socket beneath the transport."""
         self._received = bytearray()
         self._arrival: asyncio.Future[None] | None = None
         self._flushed: asyncio.Future[None] | None = None
@@ -248,7 +250,7 @@ class Connection(asyncio.Protocol):
         """Close with a RST."""
         self.closing = True
         with contextlib.suppress(OSError):
-            self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def abort(self) -> None:
@@ -266,14 +268,9 @@ class Connection(asyncio.Protocol):
 
     def _established(self) -> bool:
         option = getattr(socket, "TCP_INFO", None)
-        connection = self._socket()
-        if option is None or connection.family == getattr(socket, "AF_UNIX", None):
+        if option is None or self.accepted.family == getattr(socket, "AF_UNIX", None):
             return True
-        return bool(connection.getsockopt(socket.IPPROTO_TCP, option, 1)[0] == _TCP_ESTABLISHED)
-
-    def _socket(self) -> socket.socket:
-        found: socket.socket = self.transport.get_extra_info("socket")
-        return found
+        return bool(self.accepted.getsockopt(socket.IPPROTO_TCP, option, 1)[0] == _TCP_ESTABLISHED)
 
 
 class Exchange:

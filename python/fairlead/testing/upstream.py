@@ -12,16 +12,14 @@ import os
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from .completion import ok
 from .connection import Connection, Step
+from .endpoint import Answer, Endpoint, condition
 from .request import Request
-
-Answer = Step | Callable[[Request], Step]
-"""A step, or a function that makes one from the request."""
 
 BACKLOG = 4096
 """Connections that may wait to be accepted."""
@@ -30,38 +28,6 @@ CLOSE_TIMEOUT = 10.0
 """Seconds that closing waits for the upstream's thread."""
 
 _ACCEPT_PAUSE = 0.01
-
-
-class Endpoint:
-    """A base URL with its own script and log."""
-
-    def __init__(self, base_url: str, fallback: Endpoint | None = None) -> None:
-        self.base_url = base_url
-        """What a client is given."""
-        self.script: list[Answer] = []
-        """What the next requests get, in order, whichever connection they come on."""
-        self.reply: Answer | None = None
-        """What a request gets when the script is used up; `None` is the upstream's own, at first an echo."""
-        self.requests: list[Request] = []
-        """Every request that was answered here, in order of arrival."""
-        self._fallback = fallback
-
-    def reset(self) -> None:
-        """Forget script, reply and log."""
-        self.script, self.reply, self.requests = [], None, []
-
-    def next_answer(self) -> Answer:
-        """Take what comes next."""
-        with contextlib.suppress(IndexError):
-            return self.script.pop(0)
-        if self.reply is not None:
-            return self.reply
-        return ok() if self._fallback is None else self._fallback.reply or ok()
-
-    def is_early(self) -> bool:
-        """Whether what comes next acts before the request body is read."""
-        answer = self.script[0] if self.script else self.reply
-        return not getattr(answer, "reads_body", True)
 
 
 class Upstream(Endpoint):
@@ -126,15 +92,17 @@ class Upstream(Endpoint):
         """Listen; returns once connections are accepted."""
         if self._thread is not None:
             raise RuntimeError("this upstream is running already")
-        listener = self._listen()
+        listener = self._listener = self._listen()
         self.base_url = self._url("/v1")
         self._loop = asyncio.SelectorEventLoop()
+        self._loop.set_debug(False)
         self._stopping = asyncio.Event()
         self._departure = asyncio.Event()
         self._thread = threading.Thread(
             target=self._run, args=(listener,), name="fairlead-testing-upstream", daemon=True
         )
         self._thread.start()
+        _running.add(self)
         return self
 
     def close(self) -> None:
@@ -146,6 +114,15 @@ class Upstream(Endpoint):
         if self._thread.is_alive():
             raise RuntimeError(f"the upstream's thread did not end within {CLOSE_TIMEOUT} s")
         self._thread = None
+        _running.discard(self)
+
+    def abandon(self) -> None:
+        """Give up the sockets in a forked child, so that only the parent holds the connections open."""
+        self._listener.close()
+        for connection in list(self._connections):
+            connection.accepted.close()
+        for accepted in list(self._handshakes.values()):
+            accepted.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -189,13 +166,14 @@ class Upstream(Endpoint):
             endpoint.script = list(steps)
         else:
             endpoint.reply = steps
-        self._conditions.append((_condition(where), endpoint))
+        self._conditions.append((condition(where), endpoint))
         return endpoint
 
     def reset(self) -> None:
-        """Forget every script and log, but keep the connections."""
+        """Forget every script, condition and log, but keep the connections."""
         super().reset()
-        self._places.clear()
+        for place in self._places.values():
+            place.reset()
         self._conditions.clear()
         self.errors = []
 
@@ -352,16 +330,22 @@ class Upstream(Endpoint):
 
     async def _welcome(self, accepted: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: Connection(self), accepted, ssl=self._tls)
+            await self._loop.connect_accepted_socket(
+                lambda: Connection(self, accepted), accepted, ssl=self._tls
+            )
         except OSError:
             with self._change:
                 self.handshakes_failed += 1
                 self._change.notify_all()
 
 
-def _condition(where: str | Callable[[Request], bool]) -> Callable[[Request], bool]:
-    if callable(where):
-        return where
-    if where.startswith("/"):
-        return lambda request: request.path.endswith(where)
-    return lambda request: request.model == where
+_running: weakref.WeakSet[Upstream] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for upstream in list(_running):
+        upstream.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_all)

@@ -10,6 +10,7 @@ with Upstream() as up:
 Every constructor names the fault it reproduces. `CATALOGUE` holds them by that name, a variant behind a
 slash, each as a function without arguments; `STREAMED` names those that need a request with `stream: true`.
 Faulty answers say `TEXT` as far as they get; who ever reads `CANARY` was given the bytes of another.
+`refused`, `black_hole` and `silent` are addresses where nobody answers at all.
 """
 
 from collections.abc import Callable, Mapping
@@ -87,6 +88,7 @@ from .framing import (
     two_lengths,
     without_headers,
 )
+from .listeners import black_hole, refused, silent
 from .statuses import (
     insufficient_quota,
     model_not_found,
@@ -260,6 +262,7 @@ __all__ = [
     "bad_tool_index",
     "bad_usage",
     "bare_cr_in_header",
+    "black_hole",
     "byte_order_mark",
     "choices_empty",
     "choices_missing",
@@ -320,6 +323,7 @@ __all__ = [
     "quota_limit_zero",
     "redirect",
     "redirect_loop",
+    "refused",
     "region_refused",
     "reset_before_reply",
     "reset_in_body",
@@ -327,6 +331,7 @@ __all__ = [
     "reset_in_stream",
     "reset_when_reused",
     "server_error",
+    "silent",
     "sliced",
     "spend_limit",
     "stall_in_body",
