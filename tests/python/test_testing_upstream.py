@@ -509,14 +509,23 @@ def test_it_listens_on_a_unix_socket(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_it_speaks_tls_and_counts_failed_handshakes() -> None:
+@pytest.fixture
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context and that of a client who trusts it."""
     trustme = pytest.importorskip("trustme")
     authority = trustme.CA()
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(served)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    with Upstream(tls=served) as up:
+    return serving, trusting
+
+
+def test_it_speaks_tls_and_counts_failed_handshakes(
+    tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    serving, trusting = tls_contexts
+    with Upstream(tls=serving) as up:
         assert up.base_url.startswith("https://")
         client = Client(up.base_url, trusting)
         assert client.chat()["model"] == "m"
@@ -531,23 +540,40 @@ def test_it_speaks_tls_and_counts_failed_handshakes() -> None:
     mute.close()
 
 
-def test_a_reset_over_tls_is_a_reset_of_the_connection() -> None:
-    trustme = pytest.importorskip("trustme")
-    authority = trustme.CA()
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(served)
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    with Upstream(tls=served) as up:
+def test_streams_over_tls_are_whole_and_stall_with_their_reader(
+    tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    serving, trusting = tls_contexts
+    with Upstream(tls=serving) as up:
+        up.script = [
+            stream(["word "] * 500),
+            stream_bytes(4 << 20),
+            ok("x").sliced(1),
+            stream_bytes(64 << 20),
+        ]
+        client = Client(up.base_url, trusting)
+        assert len(events_of(client.post("/chat/completions", CHAT)[1])) == 503
+        assert events_of(client.post("/chat/completions", CHAT)[1])[-1] == "[DONE]"
+        assert client.chat()["choices"][0]["message"]["content"] == "x"
+        client.connection.request("POST", "/v1/chat/completions", json.dumps(CHAT))
+        assert up.wait_requests(4)
+        assert not up.requests[3].wait_over(0.5)
+        client.close()
+        assert up.requests[3].wait_closed()
+
+
+def test_a_reset_over_tls_is_a_reset_of_the_connection(
+    tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    serving, trusting = tls_contexts
+    with Upstream(tls=serving) as up:
         up.script = [raw(b"HTTP/1.1 200", reset=True)]
         with trusting.wrap_socket(plain_socket(up), server_hostname=up.host) as secured:
             secured.sendall(request_bytes(up))
             assert up.wait_requests(1)
             assert up.wait_disconnected()
-            with (
-                socket.socket(fileno=os.dup(secured.fileno())) as beneath,
-                pytest.raises(ConnectionResetError),
-            ):
+            beneath = socket.socket(fileno=os.dup(secured.fileno()))
+            with beneath, pytest.raises(ConnectionResetError):
                 read_all(beneath)
 
 

@@ -83,7 +83,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.set_write_buffer_limits(high=0)
+        # Not 0: asyncio's TLS transport takes an empty buffer for a full one then.
+        transport.set_write_buffer_limits(high=1, low=0)
         self.number = self._service.opened(self)
         self.task = asyncio.get_running_loop().create_task(self._serve())
 

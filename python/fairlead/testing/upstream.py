@@ -159,7 +159,8 @@ class Upstream(Endpoint):
         Args:
             where: the end of a path (`"/embeddings"`), the name of a model (no leading slash), or
                 a function of the request.
-            steps: the script, or a single answer for all of them.
+            steps: the script, or a single answer for all of them. A step that acts before the body is read
+                belongs into the script of a place: conditions are asked when the request is complete.
         """
         endpoint = Endpoint(self.base_url, self)
         if isinstance(steps, Iterable):
