@@ -1,0 +1,5 @@
+//! Moving bytes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod sse;
