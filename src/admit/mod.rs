@@ -1,0 +1,81 @@
+//! May this start now? Two permits: one for the call, one for every attempt.
+//!
+//! A [`CallPermit`] is taken once, however many attempts follow; an [`AttemptPermit`] belongs to one upstream
+//! request and settles exactly once, at the latest when it is dropped. So far both are always granted: limits and
+//! budgets will be refusals here, and nowhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::chat::usage::Usage;
+use crate::live;
+use crate::settle::{Gauges, Open, Totals};
+
+/// The answer to a request for a permit.
+#[derive(Debug)]
+pub enum Admission<P> {
+    /// Go ahead; dropping the permit gives everything back.
+    Granted(P),
+}
+
+/// Admission of one call.
+#[derive(Debug)]
+pub struct CallPermit {
+    _open: Open,
+}
+
+/// Admits a call.
+pub fn call(gauges: &Gauges) -> Admission<CallPermit> {
+    Admission::Granted(CallPermit { _open: gauges.calls.enter() })
+}
+
+/// Admission of one attempt, with the duty to settle.
+#[derive(Debug)]
+pub struct AttemptPermit {
+    totals: Arc<Totals>,
+    live: Arc<live::Deployment>,
+    reserved: Usage,
+    settled: bool,
+    _open: Open,
+}
+
+/// Admits an attempt that is expected to use `reserved`.
+pub fn attempt(
+    gauges: &Gauges,
+    totals: &Arc<Totals>,
+    live: &Arc<live::Deployment>,
+    reserved: Usage,
+) -> Admission<AttemptPermit> {
+    live.in_flight.fetch_add(1, Ordering::Relaxed);
+    Totals::count(&totals.attempts);
+    Admission::Granted(AttemptPermit {
+        totals: Arc::clone(totals),
+        live: Arc::clone(live),
+        reserved,
+        settled: false,
+        _open: gauges.attempts.enter(),
+    })
+}
+
+impl AttemptPermit {
+    /// Books what the attempt used. Only the first call counts.
+    pub fn settle(&mut self, usage: &Usage) {
+        if !std::mem::replace(&mut self.settled, true) {
+            self.totals.book(usage);
+        }
+    }
+
+    /// Books nothing: the attempt did no work.
+    pub fn refund(&mut self) {
+        self.settle(&Usage::default());
+    }
+}
+
+impl Drop for AttemptPermit {
+    fn drop(&mut self) {
+        // Cancelled before anyone could tell: the estimate stands.
+        let reserved = self.reserved;
+        self.settle(&reserved);
+        self.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

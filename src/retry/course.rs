@@ -1,0 +1,211 @@
+//! The course of one call over its candidates: what the last failure means and what comes next.
+//!
+//! Two bounds hold at once. Attempts that may have consumed capacity are at most `max_retries + 1`; failures
+//! refused before any work (a bad key, no quota, an unknown model, a refused connection) move on to the next
+//! candidate without counting, and at most [`MOST_REQUESTS`] go upstream in all. With `max_retries = 0` there is
+//! exactly one request. Another healthy candidate is asked at once; the same one only after backoff.
+
+use std::time::Duration;
+
+use crate::clock::{self, Instant, Rng};
+use crate::config;
+use crate::error::{Attempt, Error, Failure, Kind, Other, Same, Subject};
+use crate::retry::backoff;
+use crate::route::{Candidate, Plan};
+
+/// Upstream requests of one call, counted or not.
+pub const MOST_REQUESTS: usize = 8;
+/// An attempt is not begun with less time than this left.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// What to do after a failed attempt.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Ask this candidate, after `wait`.
+    Again {
+        /// Position in the plan.
+        candidate: usize,
+        /// Backoff; zero for another candidate.
+        wait: Duration,
+    },
+    /// Raise this.
+    Fail(Error),
+}
+
+/// What a candidate has been through in this call.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tried {
+    last: Option<Kind>,
+    /// Not again before this.
+    ready: Option<Instant>,
+    spent: bool,
+}
+
+/// The course of one call.
+#[derive(Debug)]
+pub struct Course<'a> {
+    plan: &'a Plan,
+    policy: &'a config::Retry,
+    rng: &'a Rng,
+    deadline: Instant,
+    max_retries: u32,
+    tried: Vec<Tried>,
+    counted: u32,
+    history: Vec<Attempt>,
+    /// The failure to raise if nothing helps, and the candidate it came from.
+    worst: Option<(Failure, usize)>,
+}
+
+impl<'a> Course<'a> {
+    /// A call that has not tried anything yet. `max_retries: None` takes the policy's.
+    pub fn new(
+        plan: &'a Plan,
+        policy: &'a config::Retry,
+        rng: &'a Rng,
+        deadline: Instant,
+        max_retries: Option<u32>,
+    ) -> Self {
+        Self {
+            plan,
+            policy,
+            rng,
+            deadline,
+            max_retries: max_retries.unwrap_or(policy.max_retries),
+            tried: vec![Tried::default(); plan.candidates.len()],
+            counted: 0,
+            history: Vec::new(),
+            worst: None,
+        }
+    }
+
+    /// The attempts so far.
+    pub fn history(&self) -> &[Attempt] {
+        &self.history
+    }
+
+    /// Notes an attempt that answered.
+    pub fn succeeded(&mut self, attempt: Attempt) {
+        self.history.push(attempt);
+    }
+
+    /// Would a failure of the next attempt be the last word? Then it may take all the time that is left.
+    pub fn is_last_attempt(&self) -> bool {
+        self.max_retries == 0 || self.counted >= self.max_retries || self.history.len() + 1 >= MOST_REQUESTS
+    }
+
+    /// What follows from `failure` of the candidate at `position`.
+    pub fn judge(&mut self, position: usize, mut attempt: Attempt, failure: Failure) -> Verdict {
+        let rule = failure.kind.rule();
+        let counts = !rule.refused_before_work;
+        attempt.counted = counts;
+        self.history.push(attempt);
+        self.counted += u32::from(counts);
+        self.note(position, &failure);
+        self.keep_worst(position, &failure);
+        if failure.kind == Kind::Deadline {
+            return Verdict::Fail(self.error(Some((failure, position)), "deadline"));
+        }
+        if self.max_retries == 0 || self.counted > self.max_retries || self.history.len() >= MOST_REQUESTS {
+            return Verdict::Fail(self.error(None, "attempts"));
+        }
+        if let Some(next) = self.elsewhere(position, &failure) {
+            return self.within_deadline(next, Duration::ZERO);
+        }
+        self.same_again(&failure)
+    }
+
+    fn note(&mut self, position: usize, failure: &Failure) {
+        let same = failure.should_retry.map_or(failure.kind.rule().same, |again| match again {
+            true if failure.kind.rule().same == Same::Never => Same::Backoff,
+            true => failure.kind.rule().same,
+            false => Same::Never,
+        });
+        let ready = failure.retry_after.map(|wait| super::super::send::alarm::later(clock::now(), wait));
+        if let Some(tried) = self.tried.get_mut(position) {
+            *tried = Tried { last: Some(failure.kind), ready, spent: same == Same::Never };
+        }
+        // What failed is the deployment, not the key: its other keys would meet the same.
+        if !failure.kind.rule().disables_credential && failure.kind != Kind::RateLimit {
+            self.note_siblings(position, failure.kind, same == Same::Never);
+        }
+    }
+
+    fn note_siblings(&mut self, position: usize, kind: Kind, spent: bool) {
+        let Some(failed) = self.plan.candidates.get(position) else { return };
+        for (tried, candidate) in self.tried.iter_mut().zip(&self.plan.candidates) {
+            if tried.last.is_none() && candidate.is_sibling_of(failed) {
+                *tried = Tried { last: Some(kind), ready: None, spent };
+            }
+        }
+    }
+
+    /// An untried candidate that may do better.
+    fn elsewhere(&self, position: usize, failure: &Failure) -> Option<usize> {
+        // Larger windows and content policies are not known to the plan yet: both stay where they are.
+        if failure.kind.rule().other != Other::Yes {
+            return None;
+        }
+        let count = self.plan.candidates.len();
+        (1..count)
+            .map(|step| (position + step) % count)
+            .find(|next| self.tried.get(*next).is_some_and(|tried| tried.last.is_none()))
+    }
+
+    /// The candidate that is ready soonest among those that may be asked again.
+    fn same_again(&self, failure: &Failure) -> Verdict {
+        let now = clock::now();
+        let soonest = (self.tried.iter().enumerate())
+            .filter(|(_, tried)| tried.last.is_some() && !tried.spent)
+            .min_by_key(|(_, tried)| tried.ready.unwrap_or(now));
+        let Some((candidate, tried)) = soonest else {
+            return Verdict::Fail(self.error(None, "class"));
+        };
+        let asked = tried.ready.map(|ready| ready.saturating_duration_since(now));
+        let wait = match asked {
+            Some(wait) if wait > self.policy.longest_wait => return Verdict::Fail(self.error(None, "wait")),
+            Some(wait) => backoff::asked(wait, self.rng.unit()),
+            None => self.backoff(tried.last.unwrap_or(failure.kind)),
+        };
+        self.within_deadline(candidate, wait)
+    }
+
+    fn backoff(&self, kind: Kind) -> Duration {
+        let base = match kind.rule().same {
+            Same::Wait => self.policy.throttled_base,
+            Same::Backoff | Same::Never => self.policy.base,
+        };
+        let step = u32::try_from(self.history.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        backoff::full_jitter(base, self.policy.cap, step, self.rng.unit())
+    }
+
+    /// A backoff that would cross the deadline is not slept: the error is raised now.
+    fn within_deadline(&self, candidate: usize, wait: Duration) -> Verdict {
+        if clock::now() + wait + SHORTEST_ATTEMPT > self.deadline {
+            return Verdict::Fail(self.error(None, "deadline"));
+        }
+        Verdict::Again { candidate, wait }
+    }
+
+    /// The failure worth raising is the first one that says something about the request rather than about a
+    /// candidate that would not take it.
+    fn keep_worst(&mut self, position: usize, failure: &Failure) {
+        let better = match &self.worst {
+            None => true,
+            Some((kept, _)) => kept.kind.rule().refused_before_work || kept.kind == failure.kind,
+        };
+        if better {
+            self.worst = Some((failure.clone(), position));
+        }
+    }
+
+    fn error(&self, failure: Option<(Failure, usize)>, denied: &'static str) -> Error {
+        let (failure, position) = failure.or_else(|| self.worst.clone()).unwrap_or_else(|| {
+            (Failure::new(Kind::NoHealthyDeployment, "no deployment could be asked"), 0)
+        });
+        let subject = self.plan.candidates.get(position).map(Candidate::subject).unwrap_or_default();
+        Error::from_failure(failure)
+            .with_attempts(self.history.clone())
+            .about(Subject { model: self.plan.model.clone(), ..subject })
+            .denied(denied)
+    }
+}

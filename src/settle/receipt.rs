@@ -1,0 +1,86 @@
+//! Why and how a call was served: what goes with every reply and to every hook.
+
+use serde::Serialize;
+
+use crate::chat::usage::Usage;
+use crate::error::{Attempt, Kind};
+
+/// The story of one call. Holds no prompt, no answer and no key.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Receipt {
+    /// The name the caller used.
+    pub model: String,
+    /// The rule that picked the model; none while rules are not configured.
+    pub rule: Option<String>,
+    /// `provider/model` of the deployment that answered, or failed last.
+    pub deployment: String,
+    /// Its provider.
+    pub provider: String,
+    /// The name its provider knows the model by.
+    pub upstream_model: String,
+    /// Every upstream request, in order.
+    pub attempts: Vec<AttemptLine>,
+    /// Tokens, counted by the provider or estimated (then it says so).
+    pub usage: Option<Usage>,
+    /// What the provider says it cost, in US dollars.
+    pub cost_usd: Option<f64>,
+    /// Was it answered from a cache?
+    pub cached: bool,
+    /// The provider's request id.
+    pub request_id: Option<String>,
+    /// Where the time went.
+    pub timings: Timings,
+    /// What was odd but did no harm, such as `missing_done`.
+    pub warnings: Vec<&'static str>,
+    /// Repeats on a fresh connection that count as nothing.
+    pub transparent_retries: u32,
+    /// `ok`, `cancelled`, or the kind of the failure.
+    pub outcome: String,
+    /// Was it streamed?
+    pub stream: bool,
+}
+
+/// One upstream request of a receipt.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptLine {
+    /// `provider/model`.
+    pub deployment: String,
+    /// The kind of failure; `None` is success.
+    pub error: Option<String>,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// Seconds.
+    pub duration: f64,
+    /// The provider's request id.
+    pub request_id: Option<String>,
+    /// Did it count against `max_retries`?
+    pub counted: bool,
+}
+
+impl From<&Attempt> for AttemptLine {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            deployment: attempt.deployment.clone(),
+            error: attempt.kind.map(|kind: Kind| format!("{kind:?}")),
+            status: attempt.status,
+            duration: attempt.duration.as_secs_f64(),
+            request_id: attempt.request_id.clone(),
+            counted: attempt.counted,
+        }
+    }
+}
+
+/// Seconds from the start of the call, but `connect` from the start of the attempt.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Timings {
+    /// Until the answering attempt began: earlier attempts and backoff.
+    pub queue: Option<f64>,
+    /// Waiting for its connection, new or free.
+    pub connect: Option<f64>,
+    /// Until the response head.
+    pub first_byte: Option<f64>,
+    /// Until the first content of a stream.
+    pub first_token: Option<f64>,
+    /// Until the end.
+    pub total: Option<f64>,
+}
