@@ -194,6 +194,28 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// May the provider have worked, and billed, before it failed this way?
+    pub const fn may_have_worked(self) -> bool {
+        matches!(
+            self,
+            Self::HeadersTimeout
+                | Self::FirstTokenTimeout
+                | Self::StreamIdleTimeout
+                | Self::AttemptTimeout
+                | Self::Deadline
+                | Self::Protocol
+                | Self::Truncated
+                | Self::Malformed
+                | Self::TooLarge
+                | Self::StreamInterrupted
+                | Self::StreamTruncated
+                | Self::ConsumerTooSlow
+                | Self::MalformedStream
+        )
+    }
+}
+
 /// How one attempt ended badly. Plain data: no key, no prompt, no request header.
 #[derive(Clone, Debug)]
 pub struct Failure {

@@ -26,6 +26,7 @@
 // The flow is the layout: modules in the order in which a call meets them.
 pub mod call;
 pub mod engine;
+pub mod reply;
 
 pub mod clock;
 pub mod error;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::chat::usage::Usage;
+use crate::error::Kind;
 use crate::live;
 use crate::settle::{Gauges, Open, Totals};
 
@@ -65,9 +66,10 @@ impl AttemptPermit {
         }
     }
 
-    /// Books nothing: the attempt did no work.
-    pub fn refund(&mut self) {
-        self.settle(&Usage::default());
+    /// Books an attempt that failed: nothing where no work was done, else the prompt as estimated.
+    pub fn settle_failed(&mut self, kind: Kind) {
+        let usage = if kind.may_have_worked() { self.reserved } else { Usage::default() };
+        self.settle(&usage);
     }
 }
 

@@ -10,8 +10,10 @@ use std::time::Duration;
 use crate::clock::{self, Instant, Rng};
 use crate::config;
 use crate::error::{Attempt, Error, Failure, Kind, Other, Same, Subject};
-use crate::retry::backoff;
+use crate::retry::{backoff, classify};
 use crate::route::{Candidate, Plan};
+use crate::send::alarm::later;
+use crate::send::attempt::Landed;
 
 /// Upstream requests of one call, counted or not.
 pub const MOST_REQUESTS: usize = 8;
@@ -45,7 +47,7 @@ struct Tried {
 #[derive(Debug)]
 pub struct Course<'a> {
     plan: &'a Plan,
-    policy: &'a config::Retry,
+    policy: config::Retry,
     rng: &'a Rng,
     deadline: Instant,
     max_retries: u32,
@@ -57,20 +59,14 @@ pub struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    /// A call that has not tried anything yet. `max_retries: None` takes the policy's.
-    pub fn new(
-        plan: &'a Plan,
-        policy: &'a config::Retry,
-        rng: &'a Rng,
-        deadline: Instant,
-        max_retries: Option<u32>,
-    ) -> Self {
+    /// A call that has not tried anything yet.
+    pub fn new(plan: &'a Plan, policy: config::Retry, rng: &'a Rng, deadline: Instant) -> Self {
         Self {
             plan,
+            max_retries: policy.max_retries,
             policy,
             rng,
             deadline,
-            max_retries: max_retries.unwrap_or(policy.max_retries),
             tried: vec![Tried::default(); plan.candidates.len()],
             counted: 0,
             history: Vec::new(),
@@ -78,14 +74,31 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The attempts so far.
-    pub fn history(&self) -> &[Attempt] {
-        &self.history
+    /// The history of a call whose last attempt answered.
+    pub fn succeeded(mut self, position: usize, started: Instant, landed: &Landed) -> Vec<Attempt> {
+        let (status, headers) = landed.head();
+        let (status, request_id) = (Some(status), classify::request_id(headers));
+        self.history.push(self.attempt(position, started, None, status, request_id));
+        self.history
     }
 
-    /// Notes an attempt that answered.
-    pub fn succeeded(&mut self, attempt: Attempt) {
-        self.history.push(attempt);
+    fn attempt(
+        &self,
+        position: usize,
+        started: Instant,
+        kind: Option<Kind>,
+        status: Option<u16>,
+        request_id: Option<String>,
+    ) -> Attempt {
+        let candidate = self.plan.candidates.get(position);
+        Attempt {
+            deployment: candidate.map(|candidate| candidate.deployment.name.clone()).unwrap_or_default(),
+            kind,
+            status,
+            duration: clock::now().saturating_duration_since(started),
+            request_id,
+            counted: kind.is_none_or(|kind| !kind.rule().refused_before_work),
+        }
     }
 
     /// Would a failure of the next attempt be the last word? Then it may take all the time that is left.
@@ -94,12 +107,11 @@ impl<'a> Course<'a> {
     }
 
     /// What follows from `failure` of the candidate at `position`.
-    pub fn judge(&mut self, position: usize, mut attempt: Attempt, failure: Failure) -> Verdict {
-        let rule = failure.kind.rule();
-        let counts = !rule.refused_before_work;
-        attempt.counted = counts;
+    pub fn judge(&mut self, position: usize, started: Instant, failure: Failure) -> Verdict {
+        let request_id = failure.request_id.clone();
+        let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
+        self.counted += u32::from(attempt.counted);
         self.history.push(attempt);
-        self.counted += u32::from(counts);
         self.note(position, &failure);
         self.keep_worst(position, &failure);
         if failure.kind == Kind::Deadline {
@@ -120,7 +132,7 @@ impl<'a> Course<'a> {
             true => failure.kind.rule().same,
             false => Same::Never,
         });
-        let ready = failure.retry_after.map(|wait| super::super::send::alarm::later(clock::now(), wait));
+        let ready = failure.retry_after.map(|wait| later(clock::now(), wait));
         if let Some(tried) = self.tried.get_mut(position) {
             *tried = Tried { last: Some(failure.kind), ready, spent: same == Same::Never };
         }
@@ -152,14 +164,19 @@ impl<'a> Course<'a> {
     }
 
     /// The candidate that is ready soonest among those that may be asked again.
-    fn same_again(&self, failure: &Failure) -> Verdict {
+    fn same_again(&mut self, failure: &Failure) -> Verdict {
         let now = clock::now();
         let soonest = (self.tried.iter().enumerate())
             .filter(|(_, tried)| tried.last.is_some() && !tried.spent)
             .min_by_key(|(_, tried)| tried.ready.unwrap_or(now));
-        let Some((candidate, tried)) = soonest else {
+        let Some((candidate, tried)) = soonest.map(|(position, tried)| (position, *tried)) else {
             return Verdict::Fail(self.error(None, "class"));
         };
+        // Moving on is free; asking the same one again is a retry, whatever it said.
+        self.counted += u32::from(failure.kind.rule().refused_before_work);
+        if self.counted > self.max_retries {
+            return Verdict::Fail(self.error(None, "attempts"));
+        }
         let asked = tried.ready.map(|ready| ready.saturating_duration_since(now));
         let wait = match asked {
             Some(wait) if wait > self.policy.longest_wait => return Verdict::Fail(self.error(None, "wait")),

@@ -10,6 +10,7 @@ mod connect;
 mod http1;
 mod inflate;
 mod odd;
+mod reader;
 pub mod sse;
 pub mod stream;
 mod tls;

@@ -4,6 +4,7 @@
 //! pays it when it is dropped. [`Totals`] are what `stats()` shows; the [`Receipt`] goes with the reply.
 
 mod receipt;
+mod story;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 pub use receipt::{AttemptLine, Receipt, Timings};
+pub use story::Story;
 
 use crate::chat::usage::Usage;
 

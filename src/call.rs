@@ -1,0 +1,203 @@
+//! THE LOOP: the order of the stages, written once.
+//!
+//! A [`Call`] is what the caller asked for, in its own bytes; [`Engine::call`] leads it through route, admit, send
+//! and judge until it is answered or nothing is left to try. Everything the loop decides with is in other
+//! modules; what it does, and in which order, is only here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+
+use crate::admit::{self, Admission, AttemptPermit, CallPermit};
+use crate::chat::facts::{self, Facts};
+use crate::chat::reply::Shape;
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::{Attempt, Error, Kind};
+use crate::reply::Answer;
+use crate::retry::course::{Course, Verdict};
+use crate::route;
+use crate::send::attempt::{self, Landed, Trace};
+use crate::settle::Story;
+
+/// What is asked of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A chat completion, whole or streamed.
+    Chat,
+    /// Embeddings.
+    Embeddings,
+    /// The provider's list of models.
+    Models,
+    /// Any other path below the base URL.
+    Raw {
+        /// The method.
+        method: Method,
+        /// Below the base URL, with a leading slash.
+        path: String,
+    },
+}
+
+impl Operation {
+    /// What a proper reply looks like.
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Self::Chat => Shape::Chat,
+            Self::Embeddings => Shape::Embeddings,
+            Self::Models => Shape::Models,
+            Self::Raw { .. } => Shape::Any,
+        }
+    }
+
+    /// Does the body name a model that decides where the call goes?
+    pub(crate) fn names_model(&self) -> bool {
+        matches!(self, Self::Chat | Self::Embeddings)
+    }
+}
+
+/// What the caller asked for. The body keeps its bytes; every attempt is patched from it anew.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is asked.
+    pub operation: Operation,
+    /// The request's JSON; empty where there is none.
+    pub body: Bytes,
+    /// Per-call options.
+    pub options: CallOptions,
+}
+
+/// Per-call options; what is absent is the configuration's.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Limits of an attempt, in the SDK's terms.
+    pub timeout: TimeoutOptions,
+    /// Attempts after the first that may have consumed capacity.
+    pub max_retries: Option<u32>,
+    /// The end of everything, from now.
+    pub deadline: Option<Duration>,
+    /// Headers to send; `None` removes one.
+    pub headers: Vec<(String, Option<String>)>,
+    /// Added to the URL.
+    pub query: Vec<(String, String)>,
+    /// Who calls, for limits and rules; never sent.
+    pub user: Option<String>,
+    /// As `user`.
+    pub tenant: Option<String>,
+    /// As `user`.
+    pub key: Option<String>,
+    /// 0 to 9; never sent.
+    pub priority: Option<u8>,
+    /// For rules; never sent.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// Limits of an attempt as the OpenAI SDK (httpx) names them. `read` is a stream's first token and idle limit,
+/// else the limit of the attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimeoutOptions {
+    /// Opening a connection.
+    pub connect: Option<Limit>,
+    /// Between bytes of a stream; all of a whole reply.
+    pub read: Option<Limit>,
+    /// The upstream does not read.
+    pub write: Option<Limit>,
+    /// Waiting for a free connection.
+    pub pool: Option<Limit>,
+}
+
+/// A limit the caller chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// None at all.
+    Never,
+    /// This long.
+    After(Duration),
+}
+
+impl Limit {
+    /// The limit as a duration; a century stands for none.
+    pub(crate) fn duration(self) -> Duration {
+        match self {
+            Self::Never => Duration::from_hours(24 * 365 * 100),
+            Self::After(limit) => limit,
+        }
+    }
+}
+
+/// A call that was answered, before its story is told.
+#[derive(Debug)]
+pub(crate) struct Landing {
+    pub(crate) landed: Landed,
+    pub(crate) history: Vec<Attempt>,
+    pub(crate) call_permit: CallPermit,
+    pub(crate) attempt_permit: AttemptPermit,
+}
+
+impl Engine {
+    /// Leads one call to an answer.
+    ///
+    /// # Errors
+    ///
+    /// One [`Error`] with the history of all attempts.
+    pub async fn call(self: &Arc<Self>, call: Call) -> Result<Answer, Error> {
+        let mut story = Story::begin(self);
+        match self.lead(&call, &mut story).await {
+            Ok(landing) => Ok(Answer::new(landing, story)),
+            Err(error) => {
+                story.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn lead(&self, call: &Call, story: &mut Story) -> Result<Landing, Error> {
+        let snapshot = self.snapshot()?;
+        let facts = call.facts()?;
+        let plan = route::plan(&snapshot, call, &facts)?;
+        story.planned(&plan, &facts);
+        let Admission::Granted(call_permit) = admit::call(self.gauges());
+        let deadline = snapshot.deadline(call, story.began());
+        let mut course = Course::new(&plan, snapshot.retry(call), self.rng(), deadline.at);
+        let mut next = 0;
+        loop {
+            let candidate = plan.candidate(next)?;
+            let expected = facts.expected_usage();
+            let Admission::Granted(mut attempt_permit) =
+                admit::attempt(self.gauges(), self.totals(), &candidate.deployment.live, expected);
+            let job = snapshot.job(call, &facts, candidate, deadline, course.is_last_attempt())?;
+            let mut trace = Trace::default();
+            let outcome = attempt::run(&job, &mut trace).await;
+            story.attempted(candidate, &job.limits, trace);
+            candidate.learn(&outcome, job.limits.started);
+            let failure = match outcome {
+                Ok(landed) => {
+                    let history = course.succeeded(next, job.limits.started, &landed);
+                    return Ok(Landing { landed, history, call_permit, attempt_permit });
+                }
+                Err(failure) => failure,
+            };
+            attempt_permit.settle_failed(failure.kind);
+            drop(attempt_permit);
+            match course.judge(next, job.limits.started, failure) {
+                Verdict::Again { candidate, wait } => {
+                    next = candidate;
+                    clock::sleep_until(clock::now() + wait).await;
+                }
+                Verdict::Fail(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Call {
+    /// What the stages may know about the request.
+    fn facts(&self) -> Result<Facts, Error> {
+        if !self.operation.names_model() {
+            return Ok(Facts::default());
+        }
+        facts::scan(&self.body)
+            .map_err(|fault| Error::new(Kind::BadRequest, format!("the request is not JSON: {fault}")))
+    }
+}

@@ -1,0 +1,93 @@
+//! The engine: what all calls of a client share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::clock::Rng;
+use crate::config::{Config, check};
+use crate::error::{Error, Kind};
+use crate::live::Live;
+use crate::route::Snapshot;
+use crate::settle::{Gauges, Receipt, Stats, Totals};
+
+type Listener = Box<dyn Fn(&Arc<Receipt>) + Send + Sync>;
+
+/// Configuration, connections, live records and totals behind one client.
+pub struct Engine {
+    snapshot: ArcSwapOption<Snapshot>,
+    rng: Rng,
+    gauges: Arc<Gauges>,
+    totals: Arc<Totals>,
+    listener: ArcSwapOption<Listener>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("gauges", &self.gauges).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine for `config`. Opens nothing: connections come with the first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`], naming every fault with its path.
+    pub fn new(config: Config) -> Result<Arc<Self>, Error> {
+        check::check(&config)?;
+        let gauges = Arc::<Gauges>::default();
+        let snapshot = Snapshot::compile(config, &Live::default(), &gauges)?;
+        Ok(Arc::new(Self {
+            snapshot: ArcSwapOption::from_pointee(snapshot),
+            rng: Rng::from_machine(),
+            gauges,
+            totals: Arc::default(),
+            listener: ArcSwapOption::empty(),
+        }))
+    }
+
+    /// Hands every receipt to `listener`, on the I/O thread: it must only pass it on.
+    pub fn on_settled(&self, listener: Option<Listener>) {
+        self.listener.store(listener.map(Arc::new));
+    }
+
+    /// What exists now.
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> Stats {
+        self.totals.read()
+    }
+
+    /// Refuses new calls and closes idle connections; calls that run finish on what they hold.
+    pub fn close(&self) {
+        self.snapshot.store(None);
+    }
+
+    /// Was it closed?
+    pub fn is_closed(&self) -> bool {
+        self.snapshot.load().is_none()
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
+        self.snapshot.load_full().ok_or_else(|| Error::new(Kind::ClientClosed, "the client was closed"))
+    }
+
+    pub(crate) fn rng(&self) -> &Rng {
+        &self.rng
+    }
+
+    pub(crate) fn totals(&self) -> &Arc<Totals> {
+        &self.totals
+    }
+
+    pub(crate) fn tell(&self, receipt: &Arc<Receipt>) {
+        if let Some(listener) = self.listener.load().as_ref() {
+            listener(receipt);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The story of one call while it runs: the receipt in the making, told exactly once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::{AttemptLine, Open, Receipt, Totals};
+use crate::admit::AttemptPermit;
+use crate::chat::estimate;
+use crate::chat::event::StreamState;
+use crate::chat::facts::Facts;
+use crate::chat::reply::ReplyFacts;
+use crate::chat::usage::Usage;
+use crate::clock::{self, Instant};
+use crate::engine::Engine;
+use crate::error::{Attempt, Error};
+use crate::retry::classify;
+use crate::route::{Candidate, Plan};
+use crate::send::Limits;
+use crate::send::attempt::Trace;
+use crate::send::stream::Opening;
+
+/// A receipt in the making. Dropped untold, the call was cancelled.
+#[derive(Debug)]
+pub struct Story {
+    engine: Arc<Engine>,
+    began: Instant,
+    receipt: Receipt,
+    /// The prompt's estimated tokens, for replies that count nothing.
+    input: u64,
+    url: String,
+    told: Option<Arc<Receipt>>,
+}
+
+impl Story {
+    /// A call begins.
+    pub fn begin(engine: &Arc<Engine>) -> Self {
+        Totals::count(&engine.totals().calls);
+        Self {
+            engine: Arc::clone(engine),
+            began: clock::now(),
+            receipt: Receipt::default(),
+            input: 0,
+            url: String::new(),
+            told: None,
+        }
+    }
+
+    /// When the call began.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Routing decided.
+    pub fn planned(&mut self, plan: &Plan, facts: &Facts) {
+        self.receipt.model.clone_from(&plan.model);
+        self.receipt.rule.clone_from(&plan.rule);
+        self.receipt.stream = facts.stream;
+        self.input = estimate::tokens(facts.body_bytes);
+    }
+
+    /// An attempt came back, well or not.
+    pub fn attempted(&mut self, candidate: &Candidate, limits: &Limits, trace: Trace) {
+        let deployment = &candidate.deployment;
+        self.receipt.deployment.clone_from(&deployment.name);
+        self.receipt.provider.clone_from(&deployment.provider);
+        self.url.clone_from(&deployment.base_url);
+        self.receipt.upstream_model.clone_from(&deployment.model);
+        let queue = limits.started.saturating_duration_since(self.began);
+        let timings = &mut self.receipt.timings;
+        timings.queue = Some(queue.as_secs_f64());
+        timings.connect = trace.connected_in.map(|wait| wait.as_secs_f64());
+        timings.first_byte = trace.first_byte.map(|wait| (queue + wait).as_secs_f64());
+        if trace.repeated {
+            self.receipt.transparent_retries += 1;
+            Totals::count(&self.engine.totals().transparent_retries);
+        }
+    }
+
+    /// A whole reply: settles its attempt and tells the story.
+    pub fn answered(
+        mut self,
+        history: &[Attempt],
+        headers: &HeaderMap,
+        found: &ReplyFacts,
+        permit: &mut AttemptPermit,
+    ) -> Arc<Receipt> {
+        self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
+        self.receipt.request_id = classify::request_id(headers);
+        self.receipt.warnings.extend(found.warnings.names());
+        let usage = self.usage(found.usage, found.usage_invalid, found.output_bytes);
+        permit.settle(&usage);
+        Totals::count(&self.engine.totals().succeeded);
+        self.tell("ok")
+    }
+
+    /// A stream has committed: the story goes on with it.
+    pub fn streaming(&mut self, history: &[Attempt], opening: &Opening) {
+        self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
+        self.receipt.request_id = classify::request_id(&opening.headers);
+        let queue = self.receipt.timings.queue.unwrap_or_default();
+        self.receipt.timings.first_token = opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());
+    }
+
+    /// Counts a stream that was handed out.
+    pub fn open_stream(&self) -> Open {
+        self.engine.gauges().streams.enter()
+    }
+
+    /// Where the last attempt went.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A stream ended properly.
+    pub fn stream_ended(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
+        self.stream_settled(state, permit);
+        if !state.done() {
+            self.receipt.warnings.push("missing_done");
+            Totals::count(&self.engine.totals().missing_done);
+        }
+        Totals::count(&self.engine.totals().succeeded);
+        self.tell("ok");
+    }
+
+    /// A stream broke after commit.
+    pub fn stream_failed(&mut self, error: &Error, state: &StreamState, permit: &mut AttemptPermit) {
+        self.stream_settled(state, permit);
+        self.fail(error);
+    }
+
+    /// The caller left a stream before its end.
+    pub fn stream_dropped(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
+        if self.told.is_none() {
+            self.stream_settled(state, permit);
+            self.cancel();
+        }
+    }
+
+    /// The call failed.
+    pub fn failed(mut self, error: &Error) {
+        self.receipt.attempts = error.attempts().iter().map(AttemptLine::from).collect();
+        self.fail(error);
+    }
+
+    /// The receipt: complete once the story has been told, until then as far as it goes.
+    pub fn receipt(&self) -> Arc<Receipt> {
+        self.told.clone().unwrap_or_else(|| Arc::new(self.receipt.clone()))
+    }
+
+    fn stream_settled(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
+        self.receipt.warnings.extend(state.warnings().names());
+        let usage = self.usage(state.usage(), state.usage_invalid(), state.output_bytes());
+        permit.settle(&usage);
+    }
+
+    /// The provider's count, or an estimate that says so.
+    fn usage(&mut self, counted: Option<Usage>, invalid: bool, output_bytes: usize) -> Usage {
+        if invalid {
+            self.receipt.warnings.push("usage_invalid");
+            Totals::count(&self.engine.totals().usage_invalid);
+        }
+        let usage = counted.filter(|_| !invalid).unwrap_or_else(|| {
+            let output = estimate::tokens(output_bytes);
+            Usage {
+                input: self.input,
+                output,
+                total: self.input + output,
+                estimated: true,
+                invalid,
+                ..Usage::default()
+            }
+        });
+        self.receipt.usage = Some(usage);
+        self.receipt.cost_usd = usage.cost_usd;
+        usage
+    }
+
+    fn fail(&mut self, error: &Error) {
+        Totals::count(&self.engine.totals().failed);
+        self.tell(&format!("{:?}", error.kind()));
+    }
+
+    fn cancel(&mut self) {
+        Totals::count(&self.engine.totals().cancelled);
+        self.tell("cancelled");
+    }
+
+    fn tell(&mut self, outcome: &str) -> Arc<Receipt> {
+        outcome.clone_into(&mut self.receipt.outcome);
+        let total = clock::now().saturating_duration_since(self.began);
+        self.receipt.timings.total = Some(total.as_secs_f64());
+        let receipt = Arc::new(std::mem::take(&mut self.receipt));
+        self.told = Some(Arc::clone(&receipt));
+        self.engine.tell(&receipt);
+        receipt
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if self.told.is_none() {
+            self.cancel();
+        }
+    }
+}
