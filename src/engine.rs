@@ -38,7 +38,7 @@ impl Engine {
     pub fn new(config: Config) -> Result<Arc<Self>, Error> {
         check::check(&config)?;
         let gauges = Arc::<Gauges>::default();
-        let snapshot = Snapshot::compile(config, &Live::default(), &gauges)?;
+        let snapshot = Snapshot::compile(config, &Arc::new(Live::default()), &gauges)?;
         Ok(Arc::new(Self {
             snapshot: ArcSwapOption::from_pointee(snapshot),
             rng: Rng::from_machine(),

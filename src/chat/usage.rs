@@ -9,7 +9,7 @@ const MAX_TOKENS: u64 = 100_000_000;
 const MAX_COST: f64 = 1_000_000.0;
 
 /// Tokens and money of one answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Usage {
     /// Tokens of the prompt, cached ones included.
     pub input: u64,

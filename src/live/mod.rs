@@ -68,6 +68,16 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// An attempt answered.
+    pub fn succeeded(&self) {
+        self.successes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An attempt failed in a way a breaker sees.
+    pub fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Keeps the deployment at the end of the order for `wait` (bounded to 600 s: hints lie).
     pub fn cool_down(&self, wait: Duration) {
         self.cooled_until.extend(clock::now() + wait.min(Duration::from_secs(600)));

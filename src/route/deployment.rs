@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 
-use crate::clock::Instant;
-use crate::error::Subject;
+use crate::clock::{self, Instant};
+use crate::error::{Blow, Failure, Subject};
 use crate::live;
+use crate::provider::endpoint::Target;
 use crate::provider::presets::Preset;
 use crate::send::Transport;
+use crate::send::attempt::Landed;
 
 /// An upstream model at a provider.
 #[derive(Debug)]
@@ -18,14 +20,18 @@ pub struct Deployment {
     pub name: String,
     /// The provider's id.
     pub provider: String,
-    /// The name the provider knows the model by; `None` sends the caller's own.
-    pub model: Option<String>,
+    /// The name the provider knows the model by.
+    pub model: String,
     /// What the provider is like.
     pub preset: &'static Preset,
     /// Does this host end streams without a finish reason?
     pub finish_optional: bool,
+    /// As configured, without its query; shown in errors.
+    pub base_url: String,
     /// Where it listens.
-    pub endpoint: Endpoint,
+    pub target: Target,
+    /// Added to every URL.
+    pub query: Vec<(String, String)>,
     /// How it is reached.
     pub transport: Arc<dyn Transport>,
     /// In the order in which they are used; never empty.
@@ -34,18 +40,9 @@ pub struct Deployment {
     pub live: Arc<live::Deployment>,
 }
 
-/// Base URL and fixed query of a deployment.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// As configured; shown in errors.
-    pub base_url: String,
-    /// Added to every path.
-    pub query: Vec<(String, String)>,
-}
-
 /// A key of a deployment, as the headers it becomes.
 pub struct Credential {
-    /// All headers of a request.
+    /// All headers of a request but those of the call itself.
     pub headers: HeaderMap,
     /// What it has been doing, shared with every deployment that uses the key.
     pub live: Arc<live::Credential>,
@@ -67,6 +64,14 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// One candidate for each credential of `deployment`.
+    pub(super) fn of(deployment: &Arc<Deployment>) -> impl Iterator<Item = Self> + '_ {
+        deployment.credentials.iter().map(|credential| Self {
+            deployment: Arc::clone(deployment),
+            credential: Arc::clone(credential),
+        })
+    }
+
     /// Another credential of the same deployment?
     pub fn is_sibling_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.deployment, &other.deployment)
@@ -77,20 +82,38 @@ impl Candidate {
         self.deployment.live.is_cooling(now) || self.credential.live.is_disabled(now)
     }
 
+    /// Writes the outcome of an attempt into the live records.
+    pub fn learn(&self, outcome: &Result<Landed, Failure>, started: Instant) {
+        match outcome {
+            Ok(landed) => {
+                if matches!(landed, Landed::Whole { .. }) {
+                    let duration = clock::now().saturating_duration_since(started);
+                    self.deployment.live.durations.record(duration);
+                }
+                self.deployment.live.succeeded();
+                self.credential.live.accepted();
+            }
+            Err(failure) => {
+                let rule = failure.kind.rule();
+                if rule.disables_credential {
+                    self.credential.live.disable();
+                } else if let Some(wait) = failure.retry_after {
+                    self.deployment.live.cool_down(wait);
+                }
+                if rule.breaker != Blow::None {
+                    self.deployment.live.failed();
+                }
+            }
+        }
+    }
+
     /// What an error says about it.
     pub fn subject(&self) -> Subject {
         Subject {
             model: String::new(),
             deployment: self.deployment.name.clone(),
             provider: self.deployment.provider.clone(),
-            url: self.deployment.endpoint.base_url.clone(),
+            url: self.deployment.base_url.clone(),
         }
     }
-}
-
-/// A header value that no debug output shows.
-pub(super) fn secret(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }

@@ -5,14 +5,17 @@
 
 mod deployment;
 mod snapshot;
+mod written;
 
 use std::sync::Arc;
 
-pub use deployment::{Candidate, Credential, Deployment, Endpoint};
+pub use deployment::{Candidate, Credential, Deployment};
 pub use snapshot::Snapshot;
 
+use crate::call::Call;
+use crate::chat::facts::Facts;
 use crate::clock;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// What routing decided.
 #[derive(Debug)]
@@ -25,15 +28,34 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
 }
 
-/// The plan for a call that names `model` (`None`: the default model).
+impl Plan {
+    /// The candidate at `position`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NoHealthyDeployment`] where there is none.
+    pub fn candidate(&self, position: usize) -> Result<&Candidate, Error> {
+        self.candidates.get(position).ok_or_else(|| {
+            Error::new(Kind::NoHealthyDeployment, format!("no deployment serves `{}` now", self.model))
+        })
+    }
+}
+
+/// The plan for a call.
 ///
 /// # Errors
 ///
-/// [`crate::error::Kind::Config`] where no model is named, or no provider or key is known for it.
-pub fn plan(snapshot: &Snapshot, model: &str) -> Result<Plan, Error> {
-    let model = snapshot.named(model)?;
-    let deployments = snapshot.deployments(&model)?;
-    let mut candidates: Vec<Candidate> = deployments.iter().flat_map(Candidate::of).collect();
+/// [`Kind::Config`] where no model is named or no key is known for it; [`Kind::NotFound`] where no model has the
+/// name.
+pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts) -> Result<Plan, Error> {
+    let (model, deployments) = if call.operation.names_model() {
+        let model = snapshot.named(&facts.model)?;
+        let deployments = snapshot.deployments(&model)?;
+        (model, deployments)
+    } else {
+        (facts.model.clone(), vec![snapshot.any_deployment()?])
+    };
+    let mut candidates = candidates(&deployments);
     if snapshot.stages.health && candidates.len() > 1 {
         let now = clock::now();
         // Stable: within the healthy and the others the written order holds.
@@ -42,12 +64,6 @@ pub fn plan(snapshot: &Snapshot, model: &str) -> Result<Plan, Error> {
     Ok(Plan { model, rule: None, candidates })
 }
 
-impl Candidate {
-    /// One candidate for each credential of `deployment`.
-    fn of(deployment: &Arc<Deployment>) -> impl Iterator<Item = Self> + '_ {
-        deployment.credentials.iter().map(|credential| Self {
-            deployment: Arc::clone(deployment),
-            credential: Arc::clone(credential),
-        })
-    }
+fn candidates(deployments: &[Arc<Deployment>]) -> Vec<Candidate> {
+    deployments.iter().flat_map(Candidate::of).collect()
 }

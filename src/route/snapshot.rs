@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::deployment::{Deployment, Written};
+use super::deployment::Deployment;
+use super::written::Written;
 use crate::config::{self, Config, Stages, Timeouts};
 use crate::error::{Error, Kind};
 use crate::live::Live;

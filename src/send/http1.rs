@@ -50,6 +50,7 @@ pub(super) struct Host {
 struct Idle {
     connection: Connection,
     since: Instant,
+    _counted: Open,
 }
 
 impl Host {
@@ -73,7 +74,7 @@ impl Host {
         let reused = first.served > 0;
         let outcome = match self.send_over(first, request, limits).await {
             // The server had closed the connection while it was idle; the request never reached it.
-            Err(lost) if reused && !lost.answered && lost.broken.kind == Kind::ConnectionReset => {
+            Err(lost) if request.repeat && reused && !lost.answered && lost.broken.kind == Kind::ConnectionReset => {
                 let fresh = self.fresh(limits).await?;
                 self.send_over(fresh, request, limits).await.map(|sent| (sent, true))
             }
@@ -112,7 +113,6 @@ impl Host {
         let expiry = self.options.pool.keepalive_expiry;
         while idle.front().is_some_and(|oldest| now.saturating_duration_since(oldest.since) >= expiry) {
             idle.pop_front();
-            self.gauges.connections_idle.subtract();
         }
     }
 
@@ -134,9 +134,7 @@ impl Host {
 
     /// A slot; an idle connection gives up its own where all are taken.
     async fn free_slot(&self) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
-        if self.idle.lock().pop_front().is_some() {
-            self.gauges.connections_idle.subtract();
-        }
+        drop(self.idle.lock().pop_front());
         Arc::clone(&self.slots).acquire_owned().await
     }
 
@@ -221,9 +219,8 @@ impl Host {
             return;
         }
         let was_empty = idle.is_empty();
-        idle.push_back(Idle { connection, since: now });
+        idle.push_back(Idle { connection, since: now, _counted: self.gauges.connections_idle.enter() });
         drop(idle);
-        self.gauges.connections_idle.add();
         if was_empty {
             self.spawn_reaper();
         }
@@ -243,14 +240,6 @@ impl Host {
                 }
             }
         });
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        for _ in self.idle.get_mut().drain(..) {
-            self.gauges.connections_idle.subtract();
-        }
     }
 }
 
@@ -386,7 +375,8 @@ impl Incomplete {
 /// What hyper's error means before the head was complete.
 fn explain(cause: &hyper::Error, answered: bool) -> Broken {
     let text = Chain(cause).to_string();
-    if cause.is_parse_too_large() {
+    // hyper keeps the predicate for this one to its server half.
+    if cause.is_parse() && text.contains("too large") {
         return Broken::new(Kind::TooLarge, format!("the response head is over its bound: {text}"));
     }
     if cause.is_parse() {

@@ -10,6 +10,7 @@ mod connect;
 mod http1;
 mod inflate;
 mod odd;
+pub mod prepare;
 mod reader;
 pub mod sse;
 pub mod stream;
@@ -42,6 +43,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body; replayed byte for byte.
     pub body: Bytes,
+    /// May it be repeated once on a fresh connection, where a reused one turns out to be dead?
+    pub repeat: bool,
 }
 
 /// The limits of one attempt, counted from its start.

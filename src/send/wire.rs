@@ -69,7 +69,7 @@ impl Wire {
     fn write_with(
         &mut self,
         offered: usize,
-        write: impl FnOnce(Pin<&mut (dyn AsyncWrite + Send)>) -> Poll<io::Result<usize>>,
+        write: impl FnOnce(Pin<&mut (dyn AsyncWrite + Send + Unpin)>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if self.broken {
             return Poll::Ready(Ok(offered));

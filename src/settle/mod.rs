@@ -23,18 +23,8 @@ pub struct Count(Arc<AtomicU64>);
 impl Count {
     /// One more, until the value is dropped.
     pub fn enter(&self) -> Open {
-        self.add();
-        Open(self.clone())
-    }
-
-    /// One more.
-    pub fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// One fewer.
-    pub fn subtract(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        Open(self.clone())
     }
 
     /// How many.
@@ -49,7 +39,7 @@ pub struct Open(Count);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.subtract();
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -57,7 +57,7 @@ impl Story {
         self.receipt.model.clone_from(&plan.model);
         self.receipt.rule.clone_from(&plan.rule);
         self.receipt.stream = facts.stream;
-        self.input = estimate::tokens(facts.body_bytes);
+        self.input = facts.expected_usage().input;
     }
 
     /// An attempt came back, well or not.

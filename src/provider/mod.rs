@@ -1,0 +1,4 @@
+//! stub
+pub mod endpoint;
+pub mod name;
+pub mod presets;

@@ -1,0 +1,305 @@
+//! From what the operator wrote to deployments: presets, providers of one's own, keys, headers, hosts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+use parking_lot::Mutex;
+
+use super::deployment::{Credential, Deployment};
+use crate::config::load::{environment, expand};
+use crate::config::{self, Bounds, Config, Pool, Secret, Upstream};
+use crate::error::{Error, Kind};
+use crate::live::Live;
+use crate::provider::endpoint;
+use crate::provider::presets::{self, Auth, Preset};
+use crate::send::{self, HostOptions, Transport};
+use crate::settle::Gauges;
+
+/// The provider of a client that names none.
+const DEFAULT_PROVIDER: &str = "openai";
+/// Any host that speaks OpenAI's dialect.
+const ANY_HOST: &str = "openai-compatible";
+
+/// Everything deployments are made from.
+#[derive(Debug)]
+pub(super) struct Written {
+    providers: BTreeMap<String, config::Provider>,
+    client: Upstream,
+    pool: Pool,
+    bounds: Bounds,
+    live: Arc<Live>,
+    gauges: Arc<Gauges>,
+    hosts: Mutex<HashMap<HostKey, Arc<dyn Transport>>>,
+}
+
+/// Deployments at one host share its connections.
+type HostKey = (String, bool, Option<String>, Option<String>);
+
+/// One deployment on its way.
+#[derive(Default)]
+struct Draft<'a> {
+    provider: &'a str,
+    model: &'a str,
+    base_url: Option<&'a str>,
+    keys: &'a [Secret],
+    headers: Vec<&'a BTreeMap<String, String>>,
+    query: Vec<(String, String)>,
+    http2: bool,
+    proxy: Option<&'a str>,
+    ca: Option<&'a str>,
+    finish_optional: Option<bool>,
+    path: &'a str,
+}
+
+impl Written {
+    pub(super) fn new(config: &Config, live: &Arc<Live>, gauges: &Arc<Gauges>) -> Self {
+        Self {
+            providers: config.providers.clone(),
+            client: config.client.clone(),
+            pool: config.pool.clone(),
+            bounds: config.bounds.clone(),
+            live: Arc::clone(live),
+            gauges: Arc::clone(gauges),
+            hosts: Mutex::default(),
+        }
+    }
+
+    /// Does every model go to the client's own upstream?
+    pub(super) fn has_client(&self) -> bool {
+        self.client.base_url.is_some() || !self.client.api_key.0.is_empty()
+    }
+
+    /// The model for calls that name none, from the provider's variable or preset.
+    pub(super) fn default_model(&self) -> Option<String> {
+        let preset = presets::find(self.client_provider())?;
+        preset.model_env.iter().find_map(|name| environment(name)).or(preset.default_model.map(str::to_owned))
+    }
+
+    fn client_provider(&self) -> &str {
+        self.client.provider.as_deref().unwrap_or(DEFAULT_PROVIDER)
+    }
+
+    /// `model` at the client's own upstream.
+    pub(super) fn client<'a>(&'a self, model: &'a str) -> Result<Deployment, Error> {
+        let client = &self.client;
+        self.finish(Draft {
+            provider: self.client_provider(),
+            model,
+            base_url: client.base_url.as_deref(),
+            keys: &client.api_key.0,
+            headers: vec![&client.default_headers],
+            query: client.default_query.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            http2: client.http2,
+            proxy: client.proxy.as_deref(),
+            ca: client.ca.as_deref(),
+            path: "client",
+            ..Draft::default()
+        })
+    }
+
+    /// `provider/model` or `provider:model` where the provider is one of `providers`.
+    pub(super) fn own_provider<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let parts = name.split_once('/').or_else(|| name.split_once(':'));
+        parts.filter(|(provider, _)| self.providers.contains_key(*provider))
+    }
+
+    /// `model` at `provider`, a preset or one of `providers`.
+    pub(super) fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
+        let headers = vec![&self.client.default_headers];
+        self.finish(Draft { provider, model, headers, path: "model", ..Draft::default() })
+    }
+
+    /// A deployment as configured at `path`.
+    pub(super) fn configured<'a>(&'a self, written: &'a config::Deployment, path: &'a str) -> Result<Deployment, Error> {
+        self.finish(Draft {
+            provider: &written.provider,
+            model: &written.model,
+            base_url: written.base_url.as_deref(),
+            keys: &written.api_key.0,
+            headers: vec![&self.client.default_headers, &written.headers],
+            http2: written.http2.unwrap_or_default(),
+            proxy: written.proxy.as_deref(),
+            ca: written.ca.as_deref(),
+            finish_optional: written.finish_optional,
+            path,
+            ..Draft::default()
+        })
+    }
+
+    fn finish<'a>(&'a self, mut draft: Draft<'a>) -> Result<Deployment, Error> {
+        let own = self.providers.get(draft.provider);
+        if let Some(own) = own {
+            draft.base_url = draft.base_url.or(own.base_url.as_deref());
+            draft.proxy = draft.proxy.or(own.proxy.as_deref());
+            draft.ca = draft.ca.or(own.ca.as_deref());
+            draft.http2 |= own.http2;
+            draft.finish_optional = draft.finish_optional.or(own.finish_optional);
+            draft.headers.insert(0, &own.headers);
+            if draft.keys.is_empty() {
+                draft.keys = &own.api_key.0;
+            }
+        }
+        let preset = preset(own, draft.provider, draft.path)?;
+        let base_url = base_url(preset, &draft)?;
+        let target = endpoint::parse(&base_url, preset)
+            .map_err(|what| fault(&format!("{}.base_url", draft.path), &what))?;
+        let keys = keys(preset, &draft)?;
+        let identity = format!("{}|{}", draft.provider, base_url);
+        let credentials = keys.iter().map(|key| self.credential(preset, &draft, &identity, key.as_ref()));
+        Ok(Deployment {
+            name: format!("{}/{}", draft.provider, draft.model),
+            provider: draft.provider.to_owned(),
+            model: draft.model.to_owned(),
+            preset,
+            finish_optional: draft.finish_optional.unwrap_or(preset.finish_optional),
+            credentials: credentials.collect::<Result<_, _>>()?,
+            transport: self.host(&target, &draft)?,
+            live: self.live.deployment(&format!("{identity}|{}", draft.model)),
+            base_url: base_url.split('?').next().unwrap_or_default().to_owned(),
+            query: draft.query,
+            target,
+        })
+    }
+
+    fn host(&self, target: &endpoint::Target, draft: &Draft<'_>) -> Result<Arc<dyn Transport>, Error> {
+        let (proxy, ca) = (draft.proxy.map(str::to_owned), draft.ca.map(str::to_owned));
+        if let Some(ca) = &ca
+            && !std::path::Path::new(ca).is_file()
+        {
+            return Err(fault(&format!("{}.ca", draft.path), &format!("no such file: {ca}")));
+        }
+        let key = (target.origin(), draft.http2, proxy.clone(), ca.clone());
+        let mut hosts = self.hosts.lock();
+        let host = hosts.entry(key).or_insert_with(|| {
+            let (pool, bounds) = (self.pool.clone(), self.bounds.clone());
+            let options = HostOptions { target: target.clone(), http2: draft.http2, proxy, ca, pool, bounds };
+            send::transport(options, &self.gauges)
+        });
+        Ok(Arc::clone(host))
+    }
+
+    fn credential(
+        &self,
+        preset: &Preset,
+        draft: &Draft<'_>,
+        identity: &str,
+        key: Option<&Secret>,
+    ) -> Result<Arc<Credential>, Error> {
+        let headers = headers(preset, draft, key)?;
+        let identity = format!("{identity}|{:016x}", key.map_or(0, fingerprint));
+        Ok(Arc::new(Credential { headers, live: self.live.credential(&identity) }))
+    }
+}
+
+fn preset(
+    own: Option<&config::Provider>,
+    provider: &str,
+    path: &str,
+) -> Result<&'static Preset, Error> {
+    let id = own.and_then(|own| own.preset.as_deref()).unwrap_or(provider);
+    let found = presets::find(id).or_else(|| own.and_then(|_| presets::find(ANY_HOST)));
+    let preset = found.ok_or_else(|| fault(path, &format!("no provider is called `{provider}`")))?;
+    presets::speaks(preset).map_err(|what| fault(path, &what))?;
+    Ok(preset)
+}
+
+fn base_url(preset: &Preset, draft: &Draft<'_>) -> Result<String, Error> {
+    if let Some(written) = draft.base_url {
+        return expand(written, &format!("{}.base_url", draft.path));
+    }
+    let named = preset.base_url_env.iter().find_map(|name| environment(name));
+    named.or_else(|| preset.base_url.map(str::to_owned)).ok_or_else(|| {
+        let variables = preset.base_url_env.join(" or ");
+        let hint = if variables.is_empty() { String::new() } else { format!(", or set {variables}") };
+        fault(draft.path, &format!("the provider `{}` needs a `base_url`{hint}", draft.provider))
+    })
+}
+
+/// The keys to use: as written, else the environment's; `None` where the host takes none.
+fn keys(preset: &Preset, draft: &Draft<'_>) -> Result<Vec<Option<Secret>>, Error> {
+    let path = format!("{}.api_key", draft.path);
+    let mut keys = Vec::new();
+    for written in draft.keys {
+        keys.push(Some(Secret::new(checked(&expand(written.expose(), &path)?, &path)?)));
+    }
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    for name in preset.key_env {
+        if let Some(key) = environment(name) {
+            return Ok(vec![Some(Secret::new(checked(&key, name)?))]);
+        }
+    }
+    if preset.key_required && draft.base_url.is_none() && !matches!(preset.auth, Auth::None) {
+        let variables = preset.key_env.join(" or ");
+        let message = format!(
+            "no key for `{}`: set the environment variable {variables}, or pass `api_key`",
+            draft.provider
+        );
+        return Err(Error::new(Kind::Config, message));
+    }
+    Ok(vec![None])
+}
+
+/// A key that can stand in a header; what is wrong is told without the key.
+fn checked(key: &str, path: &str) -> Result<String, Error> {
+    if key.trim() != key {
+        return Err(fault(path, "the key begins or ends with white space"));
+    }
+    if HeaderValue::from_str(key).is_err() {
+        return Err(fault(path, "the key holds characters that cannot stand in a header"));
+    }
+    Ok(key.to_owned())
+}
+
+fn headers(preset: &Preset, draft: &Draft<'_>, key: Option<&Secret>) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    let agent = concat!("fairlead/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br, zstd"));
+    for (name, value) in preset.headers {
+        insert(&mut headers, name, value, draft.path)?;
+    }
+    if let Some(key) = key {
+        let (name, mut value) = match preset.auth {
+            Auth::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", key.expose()))),
+            Auth::Header(name) => (HeaderName::from_static(name), HeaderValue::from_str(key.expose())),
+            Auth::None => (AUTHORIZATION, HeaderValue::from_str("")),
+        };
+        if let Ok(value) = &mut value {
+            value.set_sensitive(true);
+        }
+        if let (Ok(value), false) = (value, matches!(preset.auth, Auth::None)) {
+            headers.insert(name, value);
+        }
+    }
+    for written in &draft.headers {
+        for (name, value) in *written {
+            let value = expand(value, &format!("{}.headers.{name}", draft.path))?;
+            insert(&mut headers, name, &value, draft.path)?;
+        }
+    }
+    Ok(headers)
+}
+
+/// Sets a header, naming it where it cannot be one.
+pub(super) fn insert(headers: &mut HeaderMap, name: &str, value: &str, path: &str) -> Result<(), Error> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
+    let (name, value) = parsed.ok_or_else(|| fault(path, &format!("`{name}` is not a header that can be sent")))?;
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// Tells keys apart without keeping them: FNV-1a, 64 bits.
+fn fingerprint(key: &Secret) -> u64 {
+    key.expose().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn fault(path: &str, what: &str) -> Error {
+    Error::new(Kind::Config, format!("`{path}`: {what}"))
+}

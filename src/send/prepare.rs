@@ -1,0 +1,206 @@
+//! From a call and a candidate to the request that goes out and the limits it goes under.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+
+use super::alarm::Due;
+use super::attempt::Job;
+use super::{Limits, Outgoing};
+use crate::call::{Call, Limit, Operation};
+use crate::chat::facts::Facts;
+use crate::chat::patch::{self, Edit};
+use crate::clock::{self, Instant};
+use crate::config::{self, Timeouts};
+use crate::error::{Error, Kind};
+use crate::provider::{endpoint, presets};
+use crate::route::{Candidate, Snapshot};
+
+/// Whole replies a deployment must have given before their durations set the limit of an attempt.
+const SAMPLES: u64 = 50;
+/// The least such a limit may be.
+const LEAST: Duration = Duration::from_secs(30);
+/// The most an attempt may take of a call's time while there are too few samples.
+const MOST: Duration = Duration::from_secs(300);
+/// Our own options may ride in the body; they never go upstream.
+const OWN: &str = "fairlead";
+/// One knob under three names.
+const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
+impl Snapshot {
+    /// When the call must have ended.
+    pub fn deadline(&self, call: &Call, began: Instant) -> Due {
+        Due::after(began, call.options.deadline.unwrap_or(self.timeouts.total), Kind::Deadline)
+    }
+
+    /// The policy of this call.
+    pub fn retry(&self, call: &Call) -> config::Retry {
+        let max_retries = match self.stages.retry {
+            true => call.options.max_retries.unwrap_or(self.retry.max_retries),
+            false => 0,
+        };
+        config::Retry { max_retries, ..self.retry.clone() }
+    }
+
+    /// One attempt at `candidate`, beginning now.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`] for a header or path of the call that cannot be sent.
+    pub fn job<'a>(
+        &'a self,
+        call: &Call,
+        facts: &Facts,
+        candidate: &'a Candidate,
+        deadline: Due,
+        is_last: bool,
+    ) -> Result<Job<'a>, Error> {
+        Ok(Job {
+            outgoing: outgoing(call, facts, candidate, self.stages.transparent_retry)?,
+            candidate,
+            shape: call.operation.shape(),
+            stream: facts.stream,
+            choices: facts.choices,
+            limits: limits(&self.timeouts, call, facts, candidate, deadline, is_last),
+            bounds: &self.bounds,
+        })
+    }
+}
+
+fn limits(
+    timeouts: &Timeouts,
+    call: &Call,
+    facts: &Facts,
+    candidate: &Candidate,
+    deadline: Due,
+    is_last: bool,
+) -> Limits {
+    let chosen = &call.options.timeout;
+    let pick = |chosen: Option<Limit>, configured: Duration| chosen.map_or(configured, Limit::duration);
+    let started = clock::now();
+    let answer = if facts.stream {
+        Due::after(started, pick(chosen.read, timeouts.first_token), Kind::FirstTokenTimeout)
+    } else {
+        match chosen.read.map(Limit::duration).or(timeouts.attempt) {
+            Some(limit) => Due::after(started, limit, Kind::AttemptTimeout),
+            None if is_last => deadline,
+            None => Due::after(started, attempt_limit(timeouts, candidate), Kind::AttemptTimeout),
+        }
+    };
+    Limits {
+        started,
+        pool: pick(chosen.pool, timeouts.pool),
+        connect: pick(chosen.connect, timeouts.connect),
+        write: pick(chosen.write, timeouts.write),
+        headers: timeouts.headers,
+        answer,
+        idle: pick(chosen.read, timeouts.idle),
+        content_idle: timeouts.content_idle,
+        deadline,
+        tail: timeouts.tail,
+    }
+}
+
+/// What one attempt that is not a stream may take, so that a black hole does not eat the whole deadline.
+fn attempt_limit(timeouts: &Timeouts, candidate: &Candidate) -> Duration {
+    let durations = &candidate.deployment.live.durations;
+    match durations.percentile(0.99) {
+        Some(p99) if durations.count() >= SAMPLES => (p99 * 3).max(LEAST),
+        _ => (timeouts.total / 2).min(MOST),
+    }
+}
+
+fn outgoing(call: &Call, facts: &Facts, candidate: &Candidate, repeat: bool) -> Result<Outgoing, Error> {
+    let deployment = &candidate.deployment;
+    let method = match &call.operation {
+        Operation::Chat | Operation::Embeddings => Method::POST,
+        Operation::Models => Method::GET,
+        Operation::Raw { method, .. } => method.clone(),
+    };
+    let path = endpoint::path(&call.operation, &deployment.target, &deployment.model);
+    let mut headers = candidate.credential.headers.clone();
+    let accept = if facts.stream { "text/event-stream" } else { "application/json" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    if facts.stream {
+        // A compressed stream arrives in blocks, not in events.
+        headers.remove(ACCEPT_ENCODING);
+    }
+    if call.body.is_empty() {
+        headers.remove(CONTENT_TYPE);
+    }
+    for (name, value) in &call.options.headers {
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(name))?;
+        match value {
+            Some(value) => {
+                headers.insert(parsed, HeaderValue::from_str(value).map_err(|_| unsendable(name))?);
+            }
+            None => {
+                headers.remove(parsed);
+            }
+        }
+    }
+    let path = with_query(path, deployment.query.iter().chain(&call.options.query));
+    Ok(Outgoing { method, path, headers, body: body(call, facts, candidate)?, repeat })
+}
+
+fn unsendable(name: &str) -> Error {
+    Error::new(Kind::Config, format!("`extra_headers`: `{name}` is not a header that can be sent"))
+}
+
+fn with_query<'a>(mut path: String, query: impl Iterator<Item = &'a (String, String)>) -> String {
+    let mut query = query.peekable();
+    if query.peek().is_some() {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        let mut written = url::form_urlencoded::Serializer::new(String::new());
+        written.extend_pairs(query.map(|(name, value)| (name.as_str(), value.as_str())));
+        path.push_str(&written.finish());
+    }
+    path
+}
+
+/// The caller's bytes with the few fields that must change.
+fn body(call: &Call, facts: &Facts, candidate: &Candidate) -> Result<Bytes, Error> {
+    if !call.operation.names_model() {
+        return Ok(call.body.clone());
+    }
+    let deployment = &candidate.deployment;
+    let model = quoted(&deployment.model);
+    let mut edits = vec![Edit::Remove(OWN)];
+    if deployment.model != facts.model {
+        edits.push(Edit::Set("model", &model));
+    }
+    let options;
+    if call.operation == Operation::Chat {
+        let takes = presets::max_tokens_name(deployment.preset, &deployment.model);
+        edits.extend(OUTPUT_LIMITS.iter().filter(|name| **name != takes).map(|name| Edit::Rename(name, takes)));
+        if facts.stream && !facts.include_usage && deployment.preset.include_usage {
+            options = patch::stream_options(&call.body, true).map_err(|fault| not_json(&fault))?;
+            edits.extend(options.as_deref().map(|options| Edit::Set("stream_options", options)));
+        }
+    }
+    patch::apply(&call.body, &edits).map_err(|fault| not_json(&fault))
+}
+
+fn not_json(fault: &dyn std::fmt::Display) -> Error {
+    Error::new(Kind::BadRequest, format!("the request is not JSON: {fault}"))
+}
+
+/// `text` as JSON.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_join_whatever_the_path_already_carries() {
+        let query = [("a".to_owned(), "x y".to_owned())];
+        assert_eq!(with_query("/v1/models".into(), query.iter()), "/v1/models?a=x+y");
+        assert_eq!(with_query("/v1?api-version=1".into(), query.iter()), "/v1?api-version=1&a=x+y");
+        assert_eq!(with_query("/v1".into(), [].iter()), "/v1");
+    }
+}

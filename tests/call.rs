@@ -1,0 +1,159 @@
+//! The loop end to end over real sockets.
+
+mod support;
+
+use std::time::Duration;
+
+use fairlead::call::CallOptions;
+use fairlead::reply::Answer;
+use fairlead::{Error, Kind};
+use support::{Act, Provider, chat, chat_with, chunk, done, engine, fail, ok, stream_head};
+
+fn text(answer: Answer) -> String {
+    match answer {
+        Answer::Reply(reply) => String::from_utf8(reply.body.to_vec()).unwrap(),
+        Answer::Stream(_) => panic!("a stream where a reply was expected"),
+    }
+}
+
+async fn drain(answer: Answer) -> (Vec<String>, Option<Error>) {
+    let Answer::Stream(mut stream) = answer else { panic!("a reply where a stream was expected") };
+    let mut payloads = Vec::new();
+    while let Some(next) = stream.next().await {
+        match next {
+            Ok(batch) => payloads.extend(batch.iter().map(|data| String::from_utf8_lossy(data).into_owned())),
+            Err(error) => return (payloads, Some(error)),
+        }
+    }
+    stream.finish().await;
+    (payloads, None)
+}
+
+#[tokio::test]
+async fn a_reply_comes_back_and_its_connection_is_used_again() {
+    let provider = Provider::start(vec![ok("one"), ok("two")]).await;
+    let engine = engine(&[provider.base_url()], "");
+    assert!(text(engine.call(chat(false)).await.unwrap()).contains("one"));
+    assert!(text(engine.call(chat(false)).await.unwrap()).contains("two"));
+    assert_eq!(provider.connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+    let stats = engine.stats();
+    assert_eq!((stats.calls, stats.succeeded, stats.input_tokens, stats.output_tokens), (2, 2, 6, 4));
+    assert_eq!((engine.gauges().calls.get(), engine.gauges().attempts.get()), (0, 0));
+    assert_eq!(engine.gauges().connections_idle.get(), 1);
+    let request = provider.requests.lock()[0].clone();
+    assert!(request.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Bearer sk-test\r\n"), "{request}");
+    assert!(request.contains(r#"{"model":"up","#), "{request}");
+}
+
+#[tokio::test]
+async fn a_dying_deployment_hands_over_to_a_healthy_one_at_once() {
+    let sick = Provider::start(vec![fail(503)]).await;
+    let healthy = Provider::start(vec![ok("well")]).await;
+    let engine = engine(&[sick.base_url(), healthy.base_url()], "");
+    let Answer::Reply(reply) = engine.call(chat(false)).await.unwrap() else { panic!() };
+    assert_eq!(reply.receipt.attempts.len(), 2);
+    assert_eq!(reply.receipt.attempts[0].status, Some(503));
+    assert_eq!(reply.receipt.attempts[1].error, None);
+}
+
+#[tokio::test]
+async fn r1_attempts_never_exceed_max_retries_plus_one() {
+    for retries in 0..4 {
+        let provider = Provider::start((0..9).map(|_| fail(500)).collect()).await;
+        let engine = engine(&[provider.base_url()], "[retry]\nbase = 0.001\n");
+        let options = CallOptions { max_retries: Some(retries), ..CallOptions::default() };
+        let error = engine.call(chat_with(false, options)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Server);
+        assert_eq!(error.attempts().len(), retries as usize + 1);
+        assert_eq!(provider.requests.lock().len(), retries as usize + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_an_error_of_its_own_after_its_retries() {
+    let engine = engine(&["http://127.0.0.1:1/v1".into()], "[retry]\nbase = 0.001\n");
+    let error = engine.call(chat(false)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Connect);
+    assert_eq!(error.attempts().len(), 3);
+}
+
+#[tokio::test]
+async fn f07_a_connection_that_died_idle_costs_nothing() {
+    let provider = Provider::start(vec![[ok("one"), vec![Act::Close]].concat(), ok("two")]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let options = CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    engine.call(chat(false)).await.unwrap();
+    assert!(text(engine.call(chat_with(false, options)).await.unwrap()).contains("two"));
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_terminal_evidence_and_gives_its_connection_back() {
+    let content = chunk(r#"{"content":"hi"}"#, "null");
+    let acts = vec![
+        stream_head(),
+        chunk(r#"{"role":"assistant"}"#, "null"),
+        content,
+        chunk("{}", "\"stop\""),
+        done(),
+    ];
+    let provider = Provider::start(vec![[acts, vec![Act::Close]].concat()]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let (payloads, error) = drain(engine.call(chat(true)).await.unwrap()).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(payloads.len(), 3);
+    assert_eq!((engine.gauges().streams.get(), engine.gauges().calls.get()), (0, 0));
+    assert!(provider.requests.lock()[0].contains(r#""stream_options":{"include_usage":true}"#));
+}
+
+#[tokio::test]
+async fn f72_a_stream_without_an_end_is_truncated_not_a_success() {
+    let acts = vec![stream_head(), chunk(r#"{"content":"par"}"#, "null"), Act::Close];
+    let provider = Provider::start(vec![acts]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let (payloads, error) = drain(engine.call(chat(true)).await.unwrap()).await;
+    assert_eq!(payloads.len(), 1);
+    let error = error.unwrap();
+    assert_eq!(error.kind(), Kind::StreamTruncated);
+    assert_eq!(error.failure().partial, "par");
+}
+
+#[tokio::test]
+async fn s1_a_stream_that_breaks_before_content_fails_over_unseen() {
+    let broken =
+        Provider::start(vec![vec![stream_head(), chunk(r#"{"role":"assistant"}"#, "null"), Act::Close]])
+            .await;
+    let healthy = Provider::start(vec![vec![
+        stream_head(),
+        chunk(r#"{"content":"b"}"#, "\"stop\""),
+        done(),
+        Act::Close,
+    ]])
+    .await;
+    let engine = engine(&[broken.base_url(), healthy.base_url()], "");
+    let (payloads, error) = drain(engine.call(chat(true)).await.unwrap()).await;
+    assert!(error.is_none());
+    assert_eq!(payloads.len(), 1);
+}
+
+#[tokio::test]
+async fn s9_dropping_a_stream_closes_its_connection_and_settles() {
+    let acts = vec![stream_head(), chunk(r#"{"content":"a"}"#, "null"), Act::Hang];
+    let provider = Provider::start(vec![acts]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let answer = engine.call(chat(true)).await.unwrap();
+    assert_eq!((engine.gauges().streams.get(), engine.gauges().connections_open.get()), (1, 1));
+    drop(answer);
+    assert_eq!((engine.gauges().streams.get(), engine.gauges().connections_open.get()), (0, 0));
+    assert_eq!((engine.stats().cancelled, engine.stats().settled), (1, 1));
+}
+
+#[tokio::test]
+async fn d1_the_deadline_ends_a_call_that_is_never_answered() {
+    let provider = Provider::start(vec![vec![Act::Hang]]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let options = CallOptions { deadline: Some(Duration::from_millis(200)), ..CallOptions::default() };
+    let error = engine.call(chat_with(false, options)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Deadline);
+    assert_eq!(engine.gauges().connections_open.get(), 0);
+}
