@@ -3,9 +3,10 @@
 //! The state costs no allocation per event beyond the text it keeps, and is bounded: 1 MiB of text, 128 choices of
 //! 128 tool calls.
 
+use super::chunk::{Choice, Choices, Chunk};
 use super::in_band;
 use super::json::{self, Raw, Str, ValueKind};
-use super::said;
+use super::said::{self, Said};
 use super::usage::{self, Reading, Usage};
 use super::warning::{Warning, Warnings};
 
@@ -199,46 +200,37 @@ impl StreamState {
         }
     }
 
-    /// Reads one chunk; true if it brings content.
+    /// Takes one chunk; true if it brings content.
     fn chunk(&mut self, data: &[u8]) -> Result<bool, EventFault> {
-        let root = json::document(data).map_err(|fault| EventFault::Malformed(fault.to_string()))?;
-        if root.kind() != ValueKind::Object {
-            return Err(not_a_chunk(root));
+        let chunk = Chunk::read(data).map_err(|fault| EventFault::Malformed(fault.to_string()))?;
+        let Some(chunk) = chunk else { return Err(not_a_chunk(root(data))) };
+        remember(&mut self.id, chunk.id);
+        self.read_model(chunk.model);
+        self.read_usage(chunk.usage);
+        if let Some(own) = chunk.x_groq {
+            self.read_groq(own)?;
         }
-        let (mut choices, mut error) = (None, None);
-        for (name, value) in root.fields() {
-            match name.decode().as_ref() {
-                "id" => remember(&mut self.id, value),
-                "model" => self.read_model(value),
-                "usage" => self.read_usage(value),
-                "x_groq" => self.read_groq(value)?,
-                "choices" => choices = Some(value),
-                "error" => error = Some(value).filter(|error| in_band::is_error(*error)),
-                _ => {}
+        match (chunk.error, chunk.choices) {
+            (Some(_), _) => Err(EventFault::InBand(in_band::text(root(data), chunk.error))),
+            (None, Choices::One(choice)) => self.choice(0, &choice),
+            (None, Choices::Other(choices)) => self.choices(choices),
+            (None, Choices::Absent) if in_band::is_flat_error(root(data)) => {
+                Err(EventFault::InBand(in_band::text(root(data), None)))
             }
-        }
-        match (error, choices) {
-            (Some(_), _) => Err(EventFault::InBand(in_band::text(root, error))),
-            (None, Some(choices)) => self.choices(choices),
-            (None, None) if in_band::is_flat_error(root) => {
-                Err(EventFault::InBand(in_band::text(root, None)))
-            }
-            (None, None) => Ok(false),
+            (None, Choices::Absent) => Ok(false),
         }
     }
 
-    fn read_model(&mut self, value: Raw<'_>) {
-        let changed = match (&self.model, value.string()) {
-            (Some(known), Some(model)) => !model.is_empty() && model.raw() != known,
-            _ => return remember(&mut self.model, value),
-        };
-        if changed {
+    fn read_model(&mut self, value: Option<Raw<'_>>) {
+        let Some(known) = &self.model else { return remember(&mut self.model, value) };
+        let model = value.and_then(Raw::string).map_or("", Str::raw);
+        if model != known && !model.is_empty() {
             self.warnings.add(Warning::ModelChanged);
         }
     }
 
-    fn read_usage(&mut self, value: Raw<'_>) {
-        match usage::read(value) {
+    fn read_usage(&mut self, value: Option<Raw<'_>>) {
+        match value.map_or(Reading::Absent, usage::read) {
             Reading::Absent => {}
             Reading::Valid(usage) => {
                 self.usage = Some(usage);
@@ -253,9 +245,7 @@ impl StreamState {
 
     /// Groq tells usage and why it stopped early in a member of its own.
     fn read_groq(&mut self, own: Raw<'_>) -> Result<(), EventFault> {
-        if let Some(usage) = own.get("usage") {
-            self.read_usage(usage);
-        }
+        self.read_usage(own.get("usage"));
         match own.get("error").filter(|error| in_band::is_error(*error)) {
             Some(error) => Err(EventFault::InBand(in_band::alone(error))),
             None => Ok(()),
@@ -268,56 +258,42 @@ impl StreamState {
         }
         let mut spoke = false;
         for (position, choice) in choices.items().enumerate() {
-            if choice.kind() != ValueKind::Object {
-                return Err(malformed("a choice of the stream event is not an object"));
-            }
-            spoke |= self.choice(position, choice)?;
+            let choice = Choice::read(choice)
+                .ok_or_else(|| malformed("a choice of the stream event is not an object"))?;
+            spoke |= self.choice(position, &choice)?;
         }
         Ok(spoke)
     }
 
-    fn choice(&mut self, position: usize, choice: Raw<'_>) -> Result<bool, EventFault> {
-        let (mut index, mut delta, mut message, mut finish, mut text) = (None, None, None, None, None);
-        for (name, value) in choice.fields() {
-            match name.decode().as_ref() {
-                "index" => index = Some(value),
-                "delta" => delta = Some(value),
-                "message" => message = Some(value),
-                "finish_reason" => finish = value.string().filter(|reason| !reason.is_empty()),
-                "text" => text = value.string(),
-                "usage" => self.read_usage(value),
-                "error" if in_band::is_error(value) => {
-                    return Err(EventFault::InBand(in_band::alone(value)));
-                }
-                _ => {}
-            }
+    fn choice(&mut self, position: usize, choice: &Choice<'_>) -> Result<bool, EventFault> {
+        self.read_usage(choice.usage);
+        if let Some(error) = choice.error {
+            return Err(EventFault::InBand(in_band::alone(error)));
         }
-        if finish.is_some_and(|reason| reason.is("error")) {
+        if choice.finish.is_some_and(|reason| reason.is("error")) {
             return Err(EventFault::InBand(in_band::unexplained()));
         }
-        let index = place(index, position).ok_or_else(|| malformed("a choice has an impossible `index`"))?;
+        let index =
+            place(choice.index, position).ok_or_else(|| malformed("a choice has an impossible `index`"))?;
         self.seen |= bit(index);
-        let delta = delta.filter(|delta| !delta.is_null()).or(message);
-        let mut spoke = false;
-        if let Some(delta) = delta {
-            spoke = self.delta(index, delta)?;
+        let mut spoke = self.said(index, choice.said)?;
+        if let Some(text) = choice.text {
+            self.output_bytes += text.decoded_len();
+            self.keep(index, text);
+            spoke |= !text.is_empty();
         }
-        if let Some(text) = text {
-            spoke |= self.text(index, text);
-        }
-        if let Some(reason) = finish {
+        if let Some(reason) = choice.finish {
             self.end(index, reason)?;
         }
         Ok(spoke)
     }
 
-    fn delta(&mut self, choice: usize, delta: Raw<'_>) -> Result<bool, EventFault> {
-        let said = said::read(delta);
+    fn said(&mut self, choice: usize, said: Said<'_>) -> Result<bool, EventFault> {
         self.output_bytes += said.bytes;
-        if let Some(content) = said.content.filter(|_| choice == 0) {
+        if let Some(content) = said.content {
             match content.string() {
-                Some(text) => self.keep(text),
-                None => said::part_texts(content).for_each(|text| self.keep(text)),
+                Some(text) => self.keep(choice, text),
+                None => said::part_texts(content).for_each(|text| self.keep(choice, text)),
             }
         }
         if let Some(calls) = said.tool_calls {
@@ -326,16 +302,10 @@ impl StreamState {
         Ok(said.anything)
     }
 
-    /// The text of a completions chunk, which has no delta.
-    fn text(&mut self, choice: usize, text: Str<'_>) -> bool {
-        self.output_bytes += text.decoded_len();
-        if choice == 0 {
-            self.keep(text);
+    fn keep(&mut self, choice: usize, text: Str<'_>) {
+        if choice != 0 {
+            return;
         }
-        !text.is_empty()
-    }
-
-    fn keep(&mut self, text: Str<'_>) {
         self.partial_full |= self.partial.len() + text.raw().len() > MAX_PARTIAL;
         if !self.partial_full {
             self.partial.push_str(text.raw());
@@ -387,10 +357,16 @@ fn place(index: Option<Raw<'_>>, position: usize) -> Option<usize> {
     usize::try_from(index).ok().filter(|_| index <= MAX_INDEX)
 }
 
-fn remember(known: &mut Option<String>, value: Raw<'_>) {
+fn remember(known: &mut Option<String>, value: Option<Raw<'_>>) {
     if known.is_none() {
-        *known = value.string().filter(|text| !text.is_empty()).map(|text| text.raw().to_owned());
+        *known =
+            value.and_then(Raw::string).filter(|text| !text.is_empty()).map(|text| text.raw().to_owned());
     }
+}
+
+/// The value of an event that was checked before.
+fn root(data: &[u8]) -> Raw<'_> {
+    json::document(data).unwrap_or(Raw::assume("null"))
 }
 
 /// Google's upstreams wrap errors in an array.

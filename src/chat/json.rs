@@ -5,8 +5,15 @@
 //! built: members are found by skipping, a number is text until someone wants its value, a string keeps its
 //! escapes until [`Str::decode`].
 
-use std::borrow::Cow;
+mod skip;
+mod string;
+mod walk;
+
 use std::fmt;
+
+use skip::{past_separator, past_string, past_value, past_whitespace, slice};
+pub use string::Str;
+pub(crate) use walk::Walk;
 
 /// The deepest nesting of arrays and objects that is accepted.
 pub const MAX_DEPTH: usize = 128;
@@ -75,205 +82,10 @@ pub enum ValueKind {
 /// may be outside of every machine type, and escaped surrogates may be alone (`"\ud800"`), because upstreams send
 /// them.
 pub fn document(bytes: &[u8]) -> Result<Raw<'_>, Fault> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|fault| Fault { offset: fault.valid_up_to(), kind: FaultKind::Utf8 })?;
-    let start = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
-    let mut checker = Checker { bytes, at: start, depth: 0, objects: 0 };
-    checker.whitespace();
-    let start = checker.at;
-    if start == bytes.len() {
-        return Err(Fault { offset: start, kind: FaultKind::Empty });
-    }
-    checker.document().map_err(|kind| Fault { offset: checker.at, kind })?;
-    let end = checker.at;
-    checker.whitespace();
-    if checker.at != bytes.len() {
-        return Err(Fault { offset: checker.at, kind: FaultKind::Trailing });
-    }
-    Ok(Raw(slice(text, start, end)))
-}
-
-/// The grammar, without recursion: `objects` is a stack of bits, one for each open container.
-struct Checker<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    depth: usize,
-    objects: u128,
-}
-
-impl Checker<'_> {
-    fn document(&mut self) -> Result<(), FaultKind> {
-        loop {
-            self.value()?;
-            if self.after_value()? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// One scalar or empty container, or the opening of containers up to and with their first scalar.
-    fn value(&mut self) -> Result<(), FaultKind> {
-        loop {
-            match self.peek() {
-                Some(b'"') => return self.string(),
-                Some(b'{') => {
-                    self.open(true)?;
-                    if self.peek() == Some(b'}') {
-                        return Ok(());
-                    }
-                    self.key()?;
-                }
-                Some(b'[') => {
-                    self.open(false)?;
-                    if self.peek() == Some(b']') {
-                        return Ok(());
-                    }
-                }
-                Some(b'-' | b'0'..=b'9') => return self.number(),
-                Some(b't') => return self.literal(b"true"),
-                Some(b'f') => return self.literal(b"false"),
-                Some(b'n') => return self.literal(b"null"),
-                _ => return Err(FaultKind::Syntax),
-            }
-        }
-    }
-
-    /// Closes what ends here and steps to the next value; true when the document is complete.
-    fn after_value(&mut self) -> Result<bool, FaultKind> {
-        loop {
-            if self.depth == 0 {
-                return Ok(true);
-            }
-            self.whitespace();
-            let in_object = self.objects & 1 == 1;
-            match self.peek() {
-                Some(b',') => {
-                    self.step();
-                    if in_object {
-                        self.key()?;
-                    }
-                    return Ok(false);
-                }
-                Some(b'}') if in_object => self.close(),
-                Some(b']') if !in_object => self.close(),
-                _ => return Err(FaultKind::Syntax),
-            }
-        }
-    }
-
-    fn open(&mut self, object: bool) -> Result<(), FaultKind> {
-        if self.depth == MAX_DEPTH {
-            return Err(FaultKind::Depth);
-        }
-        self.depth += 1;
-        self.objects = (self.objects << 1) | u128::from(object);
-        self.step();
-        Ok(())
-    }
-
-    fn close(&mut self) {
-        self.depth -= 1;
-        self.objects >>= 1;
-        self.at += 1;
-    }
-
-    #[inline]
-    fn key(&mut self) -> Result<(), FaultKind> {
-        if self.peek() != Some(b'"') {
-            return Err(FaultKind::Syntax);
-        }
-        self.string()?;
-        self.whitespace();
-        if self.peek() != Some(b':') {
-            return Err(FaultKind::Syntax);
-        }
-        self.step();
-        Ok(())
-    }
-
-    fn string(&mut self) -> Result<(), FaultKind> {
-        self.at += 1;
-        loop {
-            self.at = plain(self.bytes, self.at);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(b'\\') => self.escape()?,
-                _ => return Err(FaultKind::Syntax),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), FaultKind> {
-        match self.bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or_default();
-                if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(FaultKind::Syntax);
-                }
-                self.at += 6;
-            }
-            _ => return Err(FaultKind::Syntax),
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), FaultKind> {
-        self.optional(b"-");
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        if self.optional(b".") {
-            self.digits()?;
-        }
-        if self.optional(b"eE") {
-            self.optional(b"+-");
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), FaultKind> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == start { Err(FaultKind::Syntax) } else { Ok(()) }
-    }
-
-    #[inline]
-    fn optional(&mut self, any_of: &[u8]) -> bool {
-        let found = self.peek().is_some_and(|byte| any_of.contains(&byte));
-        self.at += usize::from(found);
-        found
-    }
-
-    #[inline]
-    fn literal(&mut self, word: &[u8]) -> Result<(), FaultKind> {
-        let matches = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word));
-        self.at += if matches { word.len() } else { 0 };
-        if matches { Ok(()) } else { Err(FaultKind::Syntax) }
-    }
-
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[inline]
-    fn step(&mut self) {
-        self.at += 1;
-        self.whitespace();
-    }
-
-    #[inline]
-    fn whitespace(&mut self) {
-        self.at = past_whitespace(self.bytes, self.at);
-    }
+    let mut walk = Walk::start(bytes)?;
+    let value = walk.value().map_err(|kind| walk.fault(kind))?;
+    walk.end()?;
+    Ok(value)
 }
 
 /// The text of one value that [`document`] has checked, without whitespace around it.
@@ -327,7 +139,7 @@ impl<'a> Raw<'a> {
 
     /// The string, if it is one.
     pub fn string(self) -> Option<Str<'a>> {
-        self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(Str)
+        self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(Str::assume)
     }
 
     /// The number, if it is written as an integer (`12`, not `12.0`) that fits.
@@ -369,6 +181,7 @@ pub struct Fields<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) key: (usize, usize),
+    pub(crate) key_escaped: bool,
     pub(crate) value: (usize, usize),
 }
 
@@ -381,12 +194,12 @@ impl Fields<'_> {
             self.at = bytes.len();
             return None;
         }
-        let key_end = past_string(bytes, key);
+        let (key_end, key_escaped) = past_string(bytes, key);
         let colon = past_whitespace(bytes, key_end);
         let value = past_whitespace(bytes, colon + 1);
         let value_end = past_value(bytes, value);
         self.at = value_end;
-        Some(Member { key: (key, key_end), value: (value, value_end) })
+        Some(Member { key: (key, key_end), key_escaped, value: (value, value_end) })
     }
 }
 
@@ -394,11 +207,9 @@ impl<'a> Iterator for Fields<'a> {
     type Item = (Str<'a>, Raw<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Member { key, value } = self.next_member()?;
-        Some((
-            Str(slice(self.text, key.0 + 1, key.1.saturating_sub(1))),
-            Raw(slice(self.text, value.0, value.1)),
-        ))
+        let Member { key, key_escaped, value } = self.next_member()?;
+        let raw = slice(self.text, key.0 + 1, key.1.saturating_sub(1));
+        Some((Str { raw, escaped: key_escaped }, Raw(slice(self.text, value.0, value.1))))
     }
 }
 
@@ -422,212 +233,4 @@ impl<'a> Iterator for Items<'a> {
         }
         Some(Raw(slice(self.text, start, self.at)))
     }
-}
-
-/// The text between the quotes of a JSON string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Str<'a>(&'a str);
-
-impl<'a> Str<'a> {
-    /// The text between quotes that were taken from a checked document.
-    pub(crate) fn assume(raw: &'a str) -> Self {
-        Self(raw)
-    }
-
-    /// The text with its escapes.
-    pub fn raw(self) -> &'a str {
-        self.0
-    }
-
-    /// Does it hold any escape?
-    pub fn has_escapes(self) -> bool {
-        memchr::memchr(b'\\', self.0.as_bytes()).is_some()
-    }
-
-    /// Is it `""`?
-    pub fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Does it say `text`, however it is escaped?
-    #[inline]
-    pub fn is(self, text: &str) -> bool {
-        // An escape is always longer than what it stands for.
-        self.0 == text || (self.0.len() > text.len() && self.has_escapes() && self.decode() == text)
-    }
-
-    /// The bytes of what it says, without building it; a surrogate counts two.
-    pub fn decoded_len(self) -> usize {
-        let bytes = self.0.as_bytes();
-        let (mut length, mut at) = (bytes.len(), 0);
-        while let Some(found) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
-            let escape = slice(self.0, at + found + 1, bytes.len());
-            let (spelled, says) = match escape.strip_prefix('u').and_then(hex) {
-                Some((0..0x80, _)) => (6, 1),
-                Some((0x80..0x800 | 0xd800..0xe000, _)) => (6, 2),
-                Some(_) => (6, 3),
-                None => (2, 1),
-            };
-            length = length.saturating_sub(spelled - says);
-            at += found + spelled;
-        }
-        length
-    }
-
-    /// What it says; escaped surrogates without a partner become U+FFFD.
-    pub fn decode(self) -> Cow<'a, str> {
-        if !self.has_escapes() {
-            return Cow::Borrowed(self.0);
-        }
-        let mut text = String::with_capacity(self.0.len());
-        let mut rest = self.0;
-        while let Some((before, escape)) = rest.split_once('\\') {
-            text.push_str(before);
-            let (character, after) = unescape(escape);
-            text.push(character);
-            rest = after;
-        }
-        text.push_str(rest);
-        Cow::Owned(text)
-    }
-}
-
-/// The character of one escape, and what follows it; `escape` starts after the backslash.
-fn unescape(escape: &str) -> (char, &str) {
-    let mut characters = escape.chars();
-    let character = match characters.next() {
-        Some('b') => '\u{8}',
-        Some('f') => '\u{c}',
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some('u') => return unicode_escape(characters.as_str()),
-        Some(other) => other,
-        None => char::REPLACEMENT_CHARACTER,
-    };
-    (character, characters.as_str())
-}
-
-fn unicode_escape(text: &str) -> (char, &str) {
-    let Some((first, rest)) = hex(text) else { return (char::REPLACEMENT_CHARACTER, text) };
-    if let Some(character) = char::from_u32(first) {
-        return (character, rest);
-    }
-    let second = rest.strip_prefix("\\u").and_then(hex);
-    match second {
-        Some((low @ 0xdc00..=0xdfff, after)) if first < 0xdc00 => {
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00);
-            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), after)
-        }
-        _ => (char::REPLACEMENT_CHARACTER, rest),
-    }
-}
-
-fn hex(text: &str) -> Option<(u32, &str)> {
-    let (digits, rest) = text.split_at_checked(4)?;
-    Some((u32::from_str_radix(digits, 16).ok()?, rest))
-}
-
-#[inline]
-fn slice(text: &str, start: usize, end: usize) -> &str {
-    text.get(start..end).unwrap_or_default()
-}
-
-#[inline]
-fn past_whitespace(bytes: &[u8], mut at: usize) -> usize {
-    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-        at += 1;
-    }
-    at
-}
-
-#[inline]
-fn past_separator(bytes: &[u8], mut at: usize) -> usize {
-    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t' | b',')) {
-        at += 1;
-    }
-    at
-}
-
-/// The end of the string whose opening quote is at `at`.
-#[inline]
-fn past_string(bytes: &[u8], at: usize) -> usize {
-    let mut at = at + 1;
-    loop {
-        at = plain(bytes, at);
-        match bytes.get(at) {
-            Some(b'"') => return at + 1,
-            Some(b'\\') => at += 2,
-            Some(_) => at += 1,
-            None => return bytes.len(),
-        }
-    }
-}
-
-/// The end of the value that starts at `at`; `at` itself where none does.
-#[inline]
-fn past_value(bytes: &[u8], at: usize) -> usize {
-    match bytes.get(at) {
-        Some(b'"') => past_string(bytes, at),
-        Some(b'{' | b'[') => past_container(bytes, at),
-        _ => past_scalar(bytes, at),
-    }
-}
-
-fn past_scalar(bytes: &[u8], mut at: usize) -> usize {
-    while !matches!(bytes.get(at), None | Some(b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t')) {
-        at += 1;
-    }
-    at
-}
-
-fn past_container(bytes: &[u8], mut at: usize) -> usize {
-    let mut depth = 0_usize;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => {
-                at = past_string(bytes, at);
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
-        if depth == 0 {
-            return at;
-        }
-    }
-    bytes.len()
-}
-
-const ONES: u64 = u64::MAX / 0xff;
-const HIGHS: u64 = ONES * 0x80;
-
-/// From `at`, the first byte that cannot stand for itself in a string: a quote, a backslash or a control
-/// character; the length if there is none.
-#[inline]
-fn plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let special = special(u64::from_le_bytes(*eight));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while !matches!(bytes.get(at), None | Some(b'"' | b'\\' | ..0x20)) {
-        at += 1;
-    }
-    at
-}
-
-/// Marks the high bit of the bytes in question. Borrows may mark bytes above the lowest one, never below it.
-#[inline]
-const fn special(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = quote.wrapping_sub(ONES) & !quote;
-    let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    (control | quote | backslash) & HIGHS
 }

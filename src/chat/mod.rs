@@ -3,6 +3,7 @@
 //! Everything here is a pure function of bytes or a small state machine over them; nothing performs I/O, and no
 //! input makes it panic.
 
+mod chunk;
 pub mod estimate;
 pub mod event;
 pub mod facts;

@@ -1,6 +1,6 @@
 //! What a message, or the part of one that a stream event brings, says, under whatever name.
 
-use super::json::{Raw, Str, ValueKind};
+use super::json::{FaultKind, Raw, Str, ValueKind, Walk};
 
 /// What was found in one message or delta.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,34 +15,47 @@ pub(crate) struct Said<'a> {
     pub(crate) tool_calls: Option<Raw<'a>>,
 }
 
-/// Reads a message or delta; anything but an object says nothing.
+/// Reads a message; anything but an object says nothing.
 pub(crate) fn read(message: Raw<'_>) -> Said<'_> {
+    walk(&mut Walk::over(message.text())).ok().flatten().unwrap_or_default()
+}
+
+/// Reads the message or delta that starts here; `None` if it is not an object.
+pub(crate) fn walk<'a>(walk: &mut Walk<'a>) -> Result<Option<Said<'a>>, FaultKind> {
+    if !walk.enter(b'{')? {
+        walk.value()?;
+        return Ok(None);
+    }
     let mut said = Said::default();
-    for (name, value) in message.fields() {
+    while let Some(name) = walk.next_key()? {
+        said.member(name, walk.value()?);
+    }
+    Ok(Some(said))
+}
+
+impl<'a> Said<'a> {
+    fn member(&mut self, name: Str<'a>, value: Raw<'a>) {
         match name.decode().as_ref() {
             "content" => {
-                said.content = Some(value);
-                said.text(value);
+                self.content = Some(value);
+                self.text(value);
             }
-            "reasoning" | "reasoning_content" | "refusal" => said.text(value),
-            "reasoning_details" | "images" => said.anything |= value.items().next().is_some(),
+            "reasoning" | "reasoning_content" | "refusal" => self.text(value),
+            "reasoning_details" | "images" => self.anything |= value.items().next().is_some(),
             "tool_calls" if value.items().next().is_some() => {
-                said.tool_calls = Some(value);
-                said.anything = true;
-                said.bytes += value.items().map(call_bytes).sum::<usize>();
+                self.tool_calls = Some(value);
+                self.anything = true;
+                self.bytes += value.items().map(call_bytes).sum::<usize>();
             }
             "function_call" if value.kind() == ValueKind::Object => {
-                said.anything = true;
-                said.bytes += function_bytes(value);
+                self.anything = true;
+                self.bytes += function_bytes(value);
             }
-            "audio" => said.anything |= value.kind() == ValueKind::Object,
+            "audio" => self.anything |= value.kind() == ValueKind::Object,
             _ => {}
         }
     }
-    said
-}
 
-impl Said<'_> {
     fn text(&mut self, value: Raw<'_>) {
         match value.kind() {
             ValueKind::String => {

@@ -1,0 +1,114 @@
+//! JSON strings: escaped text, read only on demand.
+
+use std::borrow::Cow;
+
+use super::skip::slice;
+
+/// The text between the quotes of a JSON string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Str<'a> {
+    pub(super) raw: &'a str,
+    pub(super) escaped: bool,
+}
+
+impl<'a> Str<'a> {
+    /// The text between quotes that were taken from a checked document.
+    pub(crate) fn assume(raw: &'a str) -> Self {
+        Self { raw, escaped: memchr::memchr(b'\\', raw.as_bytes()).is_some() }
+    }
+
+    /// The text with its escapes.
+    pub fn raw(self) -> &'a str {
+        self.raw
+    }
+
+    /// Does it hold any escape?
+    pub fn has_escapes(self) -> bool {
+        self.escaped
+    }
+
+    /// Is it `""`?
+    pub fn is_empty(self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Does it say `text`, however it is escaped?
+    #[inline]
+    pub fn is(self, text: &str) -> bool {
+        self.raw == text || (self.escaped && self.decode() == text)
+    }
+
+    /// The bytes of what it says, without building it; a surrogate counts two.
+    pub fn decoded_len(self) -> usize {
+        if !self.escaped {
+            return self.raw.len();
+        }
+        let bytes = self.raw.as_bytes();
+        let (mut length, mut at) = (bytes.len(), 0);
+        while let Some(found) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
+            let escape = slice(self.raw, at + found + 1, bytes.len());
+            let (spelled, says) = match escape.strip_prefix('u').and_then(hex) {
+                Some((0..0x80, _)) => (6, 1),
+                Some((0x80..0x800 | 0xd800..0xe000, _)) => (6, 2),
+                Some(_) => (6, 3),
+                None => (2, 1),
+            };
+            length = length.saturating_sub(spelled - says);
+            at += found + spelled;
+        }
+        length
+    }
+
+    /// What it says; escaped surrogates without a partner become U+FFFD.
+    pub fn decode(self) -> Cow<'a, str> {
+        if !self.escaped {
+            return Cow::Borrowed(self.raw);
+        }
+        let mut text = String::with_capacity(self.raw.len());
+        let mut rest = self.raw;
+        while let Some((before, escape)) = rest.split_once('\\') {
+            text.push_str(before);
+            let (character, after) = unescape(escape);
+            text.push(character);
+            rest = after;
+        }
+        text.push_str(rest);
+        Cow::Owned(text)
+    }
+}
+
+/// The character of one escape, and what follows it; `escape` starts after the backslash.
+fn unescape(escape: &str) -> (char, &str) {
+    let mut characters = escape.chars();
+    let character = match characters.next() {
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('u') => return unicode_escape(characters.as_str()),
+        Some(other) => other,
+        None => char::REPLACEMENT_CHARACTER,
+    };
+    (character, characters.as_str())
+}
+
+fn unicode_escape(text: &str) -> (char, &str) {
+    let Some((first, rest)) = hex(text) else { return (char::REPLACEMENT_CHARACTER, text) };
+    if let Some(character) = char::from_u32(first) {
+        return (character, rest);
+    }
+    let second = rest.strip_prefix("\\u").and_then(hex);
+    match second {
+        Some((low @ 0xdc00..=0xdfff, after)) if first < 0xdc00 => {
+            let code = 0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00);
+            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), after)
+        }
+        _ => (char::REPLACEMENT_CHARACTER, rest),
+    }
+}
+
+fn hex(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
