@@ -1,4 +1,7 @@
-//! stub
+//! Who serves: the presets as a data table, how they are named, where their endpoints are, what their headers tell.
+
 pub mod endpoint;
+pub mod limit_headers;
+pub mod moment;
 pub mod name;
 pub mod presets;

@@ -1,10 +1,51 @@
-//! stub
+//! Model names: `provider/model`, `provider:model`, or a bare name.
+
 use super::presets::{self, Preset};
-/// s
-pub enum Name { /// s
- Qualified { /// s
- preset: &'static Preset, /// s
- model: String }, /// s
- Bare(String) }
-/// s
-pub fn parse(t: &str) -> Name { if let Some((p, m)) = t.split_once('/') { if let Some(preset) = presets::find(p) { return Name::Qualified { preset, model: m.into() }; } } Name::Bare(t.into()) }
+
+/// A model name, read.
+#[derive(Clone, Debug)]
+pub enum Name {
+    /// It begins with the name of a preset.
+    Qualified {
+        /// The provider.
+        preset: &'static Preset,
+        /// The rest: the upstream's name, variants such as `:free` and all.
+        model: String,
+    },
+    /// It does not: an alias, or a model of the default provider.
+    Bare(String),
+}
+
+/// Reads a model name. What stands before the first `/` or `:` counts as a provider only if a preset answers to it;
+/// everything after belongs to the model, so `openrouter/anthropic/claude-x:free` is `anthropic/claude-x:free` at
+/// OpenRouter and `llama3:8b` is a bare name.
+pub fn parse(text: &str) -> Name {
+    let text = text.trim();
+    let qualified = text
+        .split_once(['/', ':'])
+        .filter(|(_, model)| !model.is_empty())
+        .and_then(|(provider, model)| Some((presets::find(provider)?, model)));
+    match qualified {
+        Some((preset, model)) => Name::Qualified { preset, model: model.to_owned() },
+        None => Name::Bare(text.to_owned()),
+    }
+}
+
+/// How many letters must be added, dropped or changed to get from `one` to `other` (Levenshtein).
+pub(super) fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, letter) in one.chars().enumerate() {
+        let (mut diagonal, mut left) = (above, above + 1);
+        for (cell, theirs) in row.iter_mut().skip(1).zip(&other) {
+            let changed = diagonal + usize::from(letter != *theirs);
+            diagonal = *cell;
+            left = changed.min(left + 1).min(*cell + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = above + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,5 +1,9 @@
-//! What a failure means and what comes next.
+//! What a failure means and what may be done next.
+
 pub mod backoff;
 pub mod classify;
 pub mod course;
+mod evidence;
 pub mod hint;
+mod scrub;
+pub mod table;

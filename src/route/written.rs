@@ -143,8 +143,7 @@ impl Written {
         }
         let preset = preset(own, draft.provider, draft.path)?;
         let base_url = base_url(preset, &draft)?;
-        let target = endpoint::parse(&base_url, preset)
-            .map_err(|what| fault(&format!("{}.base_url", draft.path), &what))?;
+        let target = target(&base_url, preset, &mut draft)?;
         let keys = keys(preset, &draft)?;
         let identity = format!("{}|{}", draft.provider, base_url);
         let credentials = keys.iter().map(|key| self.credential(preset, &draft, &identity, key.as_ref()));
@@ -201,8 +200,21 @@ fn preset(
     let id = own.and_then(|own| own.preset.as_deref()).unwrap_or(provider);
     let found = presets::find(id).or_else(|| own.and_then(|_| presets::find(ANY_HOST)));
     let preset = found.ok_or_else(|| fault(path, &format!("no provider is called `{provider}`")))?;
-    presets::speaks(preset).map_err(|what| fault(path, &what))?;
+    preset.spoken().map_err(|what| fault(path, &what))?;
     Ok(preset)
+}
+
+/// Where the deployment is. Azure's API version decides the form of its URLs, wherever it was written.
+fn target(base_url: &str, preset: &Preset, draft: &mut Draft<'_>) -> Result<endpoint::Target, Error> {
+    let target = endpoint::parse(base_url, preset)
+        .map_err(|what| fault(&format!("{}.base_url", draft.path), &what.to_string()))?;
+    if !target.azure || target.names_version() {
+        return Ok(target);
+    }
+    let written = draft.query.iter().position(|(name, _)| name == "api-version");
+    let version = written.map(|position| draft.query.remove(position).1);
+    let version = version.or_else(|| preset.version_env.iter().find_map(|name| environment(name)));
+    Ok(version.map_or(target.clone(), |version| target.with_version(&version)))
 }
 
 fn base_url(preset: &Preset, draft: &Draft<'_>) -> Result<String, Error> {
@@ -232,7 +244,7 @@ fn keys(preset: &Preset, draft: &Draft<'_>) -> Result<Vec<Option<Secret>>, Error
             return Ok(vec![Some(Secret::new(checked(&key, name)?))]);
         }
     }
-    if preset.key_required && draft.base_url.is_none() && !matches!(preset.auth, Auth::None) {
+    if preset.key_required && draft.base_url.is_none() {
         let variables = preset.key_env.join(" or ");
         let message = format!(
             "no key for `{}`: set the environment variable {variables}, or pass `api_key`",
@@ -263,16 +275,20 @@ fn headers(preset: &Preset, draft: &Draft<'_>, key: Option<&Secret>) -> Result<H
     for (name, value) in preset.headers {
         insert(&mut headers, name, value, draft.path)?;
     }
+    for (name, variables) in preset.header_env {
+        if let Some(value) = variables.iter().find_map(|variable| environment(variable)) {
+            insert(&mut headers, name, &value, draft.path)?;
+        }
+    }
     if let Some(key) = key {
         let (name, mut value) = match preset.auth {
             Auth::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", key.expose()))),
             Auth::Header(name) => (HeaderName::from_static(name), HeaderValue::from_str(key.expose())),
-            Auth::None => (AUTHORIZATION, HeaderValue::from_str("")),
         };
         if let Ok(value) = &mut value {
             value.set_sensitive(true);
         }
-        if let (Ok(value), false) = (value, matches!(preset.auth, Auth::None)) {
+        if let Ok(value) = value {
             headers.insert(name, value);
         }
     }
