@@ -10,6 +10,7 @@ use crate::config::{Config, check};
 use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::route::Snapshot;
+use crate::send::{self, Connect};
 use crate::settle::{Gauges, Receipt, Stats, Totals};
 
 type Listener = Box<dyn Fn(&Arc<Receipt>) + Send + Sync>;
@@ -36,12 +37,21 @@ impl Engine {
     ///
     /// [`Kind::Config`], naming every fault with its path.
     pub fn new(config: Config) -> Result<Arc<Self>, Error> {
+        Self::assembled(config, Box::new(send::transport), Rng::from_machine())
+    }
+
+    /// An engine over other transports and other chance than the machine's: for tests and simulations.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn assembled(config: Config, connect: Connect, rng: Rng) -> Result<Arc<Self>, Error> {
         check::check(&config)?;
         let gauges = Arc::<Gauges>::default();
-        let snapshot = Snapshot::compile(config, &Arc::new(Live::default()), &gauges)?;
+        let snapshot = Snapshot::compile(config, &Arc::new(Live::default()), &gauges, connect)?;
         Ok(Arc::new(Self {
             snapshot: ArcSwapOption::from_pointee(snapshot),
-            rng: Rng::from_machine(),
+            rng,
             gauges,
             totals: Arc::default(),
             listener: ArcSwapOption::empty(),

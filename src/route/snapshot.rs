@@ -11,6 +11,7 @@ use crate::config::{self, Config, Stages, Timeouts};
 use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::provider::{name, presets};
+use crate::send::Connect;
 use crate::settle::Gauges;
 
 /// Deployments made for names no configuration lists; beyond this many they are made anew for each call.
@@ -39,8 +40,13 @@ impl Snapshot {
     /// # Errors
     ///
     /// [`Kind::Config`] for what only shows when it is put together: a missing key, a URL that is none.
-    pub fn compile(config: Config, live: &Arc<Live>, gauges: &Arc<Gauges>) -> Result<Self, Error> {
-        let written = Written::new(&config, live, gauges);
+    pub fn compile(
+        config: Config,
+        live: &Arc<Live>,
+        gauges: &Arc<Gauges>,
+        connect: Connect,
+    ) -> Result<Self, Error> {
+        let written = Written::new(&config, live, gauges, connect);
         let mut own = HashMap::new();
         for (name, model) in &config.models {
             let mut deployments = Vec::new();

@@ -1,6 +1,7 @@
 //! From what the operator wrote to deployments: presets, providers of one's own, keys, headers, hosts.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
@@ -14,7 +15,7 @@ use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::provider::endpoint;
 use crate::provider::presets::{self, Auth, Preset};
-use crate::send::{self, HostOptions, Transport};
+use crate::send::{Connect, HostOptions, Transport};
 use crate::settle::Gauges;
 
 /// The provider of a client that names none.
@@ -23,7 +24,6 @@ const DEFAULT_PROVIDER: &str = "openai";
 const ANY_HOST: &str = "openai-compatible";
 
 /// Everything deployments are made from.
-#[derive(Debug)]
 pub(super) struct Written {
     providers: BTreeMap<String, config::Provider>,
     client: Upstream,
@@ -31,7 +31,14 @@ pub(super) struct Written {
     bounds: Bounds,
     live: Arc<Live>,
     gauges: Arc<Gauges>,
+    connect: Connect,
     hosts: Mutex<HashMap<HostKey, Arc<dyn Transport>>>,
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written").field("providers", &self.providers).finish_non_exhaustive()
+    }
 }
 
 /// Deployments at one host share its connections.
@@ -54,7 +61,7 @@ struct Draft<'a> {
 }
 
 impl Written {
-    pub(super) fn new(config: &Config, live: &Arc<Live>, gauges: &Arc<Gauges>) -> Self {
+    pub(super) fn new(config: &Config, live: &Arc<Live>, gauges: &Arc<Gauges>, connect: Connect) -> Self {
         Self {
             providers: config.providers.clone(),
             client: config.client.clone(),
@@ -62,6 +69,7 @@ impl Written {
             bounds: config.bounds.clone(),
             live: Arc::clone(live),
             gauges: Arc::clone(gauges),
+            connect,
             hosts: Mutex::default(),
         }
     }
@@ -174,7 +182,7 @@ impl Written {
         let host = hosts.entry(key).or_insert_with(|| {
             let (pool, bounds) = (self.pool.clone(), self.bounds.clone());
             let options = HostOptions { target: target.clone(), http2: draft.http2, proxy, ca, pool, bounds };
-            send::transport(options, &self.gauges)
+            (self.connect)(options, &self.gauges)
         });
         Ok(Arc::clone(host))
     }

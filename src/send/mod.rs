@@ -170,7 +170,10 @@ pub struct HostOptions {
     pub bounds: Bounds,
 }
 
-/// The transport for a host.
+/// What makes a host's transport.
+pub type Connect = Box<dyn Fn(HostOptions, &Arc<Gauges>) -> Arc<dyn Transport> + Send + Sync>;
+
+/// The transport for a host: HTTP/1.1 over a pool of our own, or reqwest where HTTP/2 or a proxy is asked for.
 pub fn transport(options: HostOptions, gauges: &Arc<Gauges>) -> Arc<dyn Transport> {
     if options.http2 || options.proxy.is_some() {
         Arc::new(odd::Host::new(options))

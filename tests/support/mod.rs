@@ -1,6 +1,8 @@
 //! A scripted provider: each connection serves the script's replies in order, as raw bytes.
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub mod scripted;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
