@@ -157,3 +157,46 @@ async fn d1_the_deadline_ends_a_call_that_is_never_answered() {
     assert_eq!(error.kind(), Kind::Deadline);
     assert_eq!(engine.gauges().connections_open.get(), 0);
 }
+
+#[tokio::test]
+async fn max_connections_bounds_what_is_open_and_starves_nobody() {
+    let provider = Provider::start((0..40).map(|_| ok("x")).collect()).await;
+    let engine = engine(&[provider.base_url()], "[pool]\nmax_connections = 2\n");
+    let calls = (0..40).map(|_| {
+        let engine = std::sync::Arc::clone(&engine);
+        tokio::spawn(async move { engine.call(chat(false)).await.map(text) })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    assert!(provider.connections.load(std::sync::atomic::Ordering::SeqCst) <= 2);
+}
+
+#[tokio::test]
+async fn f21_no_free_connection_is_a_pool_timeout_and_the_waiter_is_gone() {
+    let provider = Provider::start(vec![vec![Act::Hang]]).await;
+    let engine = engine(&[provider.base_url()], "[pool]\nmax_connections = 1\n[timeouts]\npool = 0.05\n");
+    let hanging = tokio::spawn({
+        let engine = std::sync::Arc::clone(&engine);
+        async move { engine.call(chat(false)).await.map(text) }
+    });
+    while provider.requests.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let options = CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    let error = engine.call(chat_with(false, options)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::PoolTimeout);
+    hanging.abort();
+    let _ = hanging.await;
+    assert_eq!((engine.gauges().calls.get(), engine.gauges().connections_open.get()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_proxied_call_goes_to_the_proxy_in_absolute_form() {
+    let proxy = Provider::start(vec![ok("by proxy")]).await;
+    let text_config = format!("[client]\napi_key = \"k\"\nbase_url = \"http://far.test/v1\"\nproxy = \"http://{}\"\n", proxy.address);
+    let engine = fairlead::Engine::new(toml::from_str(&text_config).unwrap()).unwrap();
+    assert!(text(engine.call(chat(false)).await.unwrap()).contains("by proxy"));
+    let request = proxy.requests.lock()[0].clone();
+    assert!(request.starts_with("POST http://far.test/v1/chat/completions HTTP/1.1"), "{request}");
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -29,6 +30,7 @@ pub(super) struct Written {
     client: Upstream,
     pool: Pool,
     bounds: Bounds,
+    opening: Duration,
     live: Arc<Live>,
     gauges: Arc<Gauges>,
     connect: Connect,
@@ -67,6 +69,7 @@ impl Written {
             client: config.client.clone(),
             pool: config.pool.clone(),
             bounds: config.bounds.clone(),
+            opening: config.timeouts.connect,
             live: Arc::clone(live),
             gauges: Arc::clone(gauges),
             connect,
@@ -181,7 +184,8 @@ impl Written {
         let mut hosts = self.hosts.lock();
         let host = hosts.entry(key).or_insert_with(|| {
             let (pool, bounds) = (self.pool.clone(), self.bounds.clone());
-            let options = HostOptions { target: target.clone(), http2: draft.http2, proxy, ca, pool, bounds };
+            let (target, http2, connect) = (target.clone(), draft.http2, self.opening);
+            let options = HostOptions { target, http2, proxy, ca, connect, pool, bounds };
             (self.connect)(options, &self.gauges)
         });
         Ok(Arc::clone(host))

@@ -75,7 +75,8 @@ impl Host {
         let outcome = match self.send_over(first, request, limits).await {
             // The server had closed the connection while it was idle; the request never reached it.
             Err(lost) if request.repeat && reused && !lost.answered && lost.broken.kind == Kind::ConnectionReset => {
-                let fresh = self.fresh(limits).await?;
+                let slot = self.slot(limits).await?;
+                let fresh = self.opened(slot, limits).await?;
                 self.send_over(fresh, request, limits).await.map(|sent| (sent, true))
             }
             other => other.map(|sent| (sent, false)),
@@ -92,14 +93,28 @@ impl Host {
         })
     }
 
-    /// An idle connection that still lives, else a new one.
+    /// An idle connection that still lives, else a new one. Calls take turns where all slots are in use.
     async fn connection(&self, limits: &Limits) -> Result<Connection, Broken> {
+        let slot = self.slot(limits).await?;
         while let Some(mut connection) = self.take_idle() {
             if connection.is_usable().await {
+                connection.slot = Some(slot);
                 return Ok(connection);
             }
         }
-        self.fresh(limits).await
+        self.opened(slot, limits).await
+    }
+
+    /// The right to use one connection. Idle ones hold none: what is in use and what is idle never exceed the
+    /// slots together, because a new one is only opened when nothing is idle.
+    async fn slot(&self, limits: &Limits) -> Result<OwnedSemaphorePermit, Broken> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(slot);
+        }
+        let waiting = limits.due(clock::now(), limits.pool, Kind::PoolTimeout);
+        let acquired = Alarm::new(waiting).guard(Arc::clone(&self.slots).acquire_owned(), || waiting).await;
+        let slot = acquired.map_err(Broken::timeout)?;
+        slot.map_err(|_| Broken::new(Kind::ClientClosed, "the client was closed"))
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -116,26 +131,10 @@ impl Host {
         }
     }
 
-    async fn fresh(&self, limits: &Limits) -> Result<Connection, Broken> {
-        let now = clock::now();
-        let waiting = limits.due(now, limits.pool, Kind::PoolTimeout);
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
-            Err(_) => Alarm::new(waiting)
-                .guard(self.free_slot(), || waiting)
-                .await
-                .map_err(Broken::timeout)?
-                .map_err(|_| Broken::new(Kind::ClientClosed, "the client was closed"))?,
-        };
+    async fn opened(&self, slot: OwnedSemaphorePermit, limits: &Limits) -> Result<Connection, Broken> {
         let opening = limits.due(clock::now(), limits.connect, Kind::ConnectTimeout);
         let opened = Alarm::new(opening).guard(self.open(slot), || opening).await;
         opened.map_err(Broken::timeout)?
-    }
-
-    /// A slot; an idle connection gives up its own where all are taken.
-    async fn free_slot(&self) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
-        drop(self.idle.lock().pop_front());
-        Arc::clone(&self.slots).acquire_owned().await
     }
 
     async fn open(&self, slot: OwnedSemaphorePermit) -> Result<Connection, Broken> {
@@ -156,7 +155,7 @@ impl Host {
             gauge,
             retires: super::alarm::later(clock::now(), lifetime),
             served: 0,
-            _slot: slot,
+            slot: Some(slot),
             _open: self.gauges.connections_open.enter(),
         })
     }
@@ -219,8 +218,11 @@ impl Host {
             return;
         }
         let was_empty = idle.is_empty();
+        let slot = connection.slot.take();
         idle.push_back(Idle { connection, since: now, _counted: self.gauges.connections_idle.enter() });
         drop(idle);
+        // Only now: whoever waits for the slot must find the connection.
+        drop(slot);
         if was_empty {
             self.spawn_reaper();
         }
@@ -269,7 +271,8 @@ struct Connection {
     gauge: Arc<Gauge>,
     retires: Instant,
     served: u32,
-    _slot: OwnedSemaphorePermit,
+    /// Held while in use.
+    slot: Option<OwnedSemaphorePermit>,
     _open: Open,
 }
 

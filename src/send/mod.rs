@@ -164,6 +164,8 @@ pub struct HostOptions {
     pub proxy: Option<String>,
     /// A PEM file of trusted authorities.
     pub ca: Option<String>,
+    /// Opening a connection, where a call says nothing else.
+    pub connect: Duration,
     /// Connections.
     pub pool: Pool,
     /// Caps of the response head.
@@ -176,7 +178,7 @@ pub type Connect = Box<dyn Fn(HostOptions, &Arc<Gauges>) -> Arc<dyn Transport> +
 /// The transport for a host: HTTP/1.1 over a pool of our own, or reqwest where HTTP/2 or a proxy is asked for.
 pub fn transport(options: HostOptions, gauges: &Arc<Gauges>) -> Arc<dyn Transport> {
     if options.http2 || options.proxy.is_some() {
-        Arc::new(odd::Host::new(options))
+        Arc::new(odd::Host::new(options, Arc::clone(gauges)))
     } else {
         http1::Host::new(options, Arc::clone(gauges))
     }

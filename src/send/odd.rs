@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt};
-use tokio::sync::OnceCell;
+use parking_lot::Mutex;
 
 use super::alarm::Alarm;
 use super::{Broken, Exchange, HostOptions, Limits, Outgoing, Transport, tls};
 use crate::clock;
 use crate::error::Kind;
 use crate::provider::endpoint::Scheme;
+use crate::settle::{Count, Gauges, Open};
 
 /// Above h2's guard against small frames, which closes a whole connection when more than half of the window is
 /// taken by frames nobody has read yet.
@@ -23,21 +24,41 @@ const STREAM_WINDOW: u32 = 4 << 20;
 /// Pings on an HTTP/2 connection, and how long their answer may take.
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
+/// Streams of one HTTP/2 connection; more open another.
+const STREAMS: u64 = 64;
+
 /// One host over reqwest.
 #[derive(Debug)]
 pub(super) struct Host {
     options: HostOptions,
-    client: OnceCell<reqwest::Client>,
+    gauges: Arc<Gauges>,
+    lanes: Mutex<Vec<Lane>>,
+}
+
+/// A client of its own, and so a connection of its own where that carries many streams.
+#[derive(Clone, Debug)]
+struct Lane {
+    client: reqwest::Client,
+    in_flight: Count,
 }
 
 impl Host {
-    pub(super) fn new(options: HostOptions) -> Self {
-        Self { options, client: OnceCell::new() }
+    pub(super) fn new(options: HostOptions, gauges: Arc<Gauges>) -> Self {
+        Self { options, gauges, lanes: Mutex::default() }
     }
 
-    async fn client(&self) -> Result<&reqwest::Client, Broken> {
-        let made = self.client.get_or_try_init(|| async { self.build() });
-        made.await.map_err(|message: String| Broken::new(Kind::Config, message))
+    /// The first lane with room, else a new one.
+    fn lane(&self) -> Result<(reqwest::Client, Open), Broken> {
+        let mut lanes = self.lanes.lock();
+        let room = |lane: &&Lane| !self.options.http2 || lane.in_flight.get() < STREAMS;
+        if let Some(lane) = lanes.iter().find(room) {
+            return Ok((lane.client.clone(), lane.in_flight.enter()));
+        }
+        let client = self.build().map_err(|message| Broken::new(Kind::Config, message))?;
+        let lane = Lane { client: client.clone(), in_flight: Count::default() };
+        let open = lane.in_flight.enter();
+        lanes.push(lane);
+        Ok((client, open))
     }
 
     fn build(&self) -> Result<reqwest::Client, String> {
@@ -48,6 +69,7 @@ impl Host {
             .retry(reqwest::retry::never())
             .no_proxy()
             .tcp_nodelay(true)
+            .connect_timeout(self.options.connect)
             .pool_idle_timeout(pool.keepalive_expiry)
             .pool_max_idle_per_host(pool.max_keepalive_connections.unwrap_or(usize::MAX));
         builder = if self.options.http2 {
@@ -70,7 +92,7 @@ impl Host {
     }
 
     async fn exchange(&self, outgoing: &Outgoing, limits: &Limits) -> Result<Exchange, Broken> {
-        let client = self.client().await?;
+        let (client, open) = self.lane()?;
         let url = format!("{}{}", self.options.target.origin(), outgoing.path);
         let request = client
             .request(outgoing.method.clone(), url)
@@ -82,7 +104,11 @@ impl Host {
         Ok(Exchange {
             status: response.status().as_u16(),
             headers: Arc::new(response.headers().clone()),
-            body: Box::new(Incomplete(response.bytes_stream().boxed())),
+            body: Box::new(Incomplete {
+                chunks: response.bytes_stream().boxed(),
+                _lane: open,
+                _open: self.gauges.connections_open.enter(),
+            }),
             reused: false,
             repeated: false,
             connected_in: clock::now().saturating_duration_since(limits.started),
@@ -100,7 +126,11 @@ impl Transport for Host {
     }
 }
 
-struct Incomplete(BoxStream<'static, reqwest::Result<Bytes>>);
+struct Incomplete {
+    chunks: BoxStream<'static, reqwest::Result<Bytes>>,
+    _lane: Open,
+    _open: Open,
+}
 
 impl std::fmt::Debug for Incomplete {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -110,7 +140,7 @@ impl std::fmt::Debug for Incomplete {
 
 impl super::Body for Incomplete {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
-        self.0.as_mut().poll_next(cx).map(|chunk| {
+        self.chunks.as_mut().poll_next(cx).map(|chunk| {
             chunk.map(|chunk| {
                 chunk.map_err(|cause| {
                     Broken::new(Kind::Truncated, format!("the body ended early: {}", chain(&cause)))
@@ -123,10 +153,10 @@ impl super::Body for Incomplete {
 fn explain(cause: &reqwest::Error) -> Broken {
     let kind = if cause.is_builder() {
         Kind::Config
+    } else if cause.is_connect() && cause.is_timeout() {
+        Kind::ConnectTimeout
     } else if cause.is_connect() {
         Kind::Connect
-    } else if cause.is_timeout() {
-        Kind::ConnectTimeout
     } else {
         Kind::ConnectionReset
     };
