@@ -46,7 +46,13 @@ impl Answer {
                 story.streaming(&history, &opening);
                 let open = story.open_stream();
                 let permits = (call_permit, attempt_permit);
-                Self::Stream(Box::new(ReplyStream { opening: *opening, story, history, permits, _open: open }))
+                Self::Stream(Box::new(ReplyStream {
+                    opening: *opening,
+                    story,
+                    history,
+                    permits,
+                    _open: open,
+                }))
             }
         }
     }

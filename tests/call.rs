@@ -194,7 +194,10 @@ async fn f21_no_free_connection_is_a_pool_timeout_and_the_waiter_is_gone() {
 #[tokio::test]
 async fn a_proxied_call_goes_to_the_proxy_in_absolute_form() {
     let proxy = Provider::start(vec![ok("by proxy")]).await;
-    let text_config = format!("[client]\napi_key = \"k\"\nbase_url = \"http://far.test/v1\"\nproxy = \"http://{}\"\n", proxy.address);
+    let text_config = format!(
+        "[client]\napi_key = \"k\"\nbase_url = \"http://far.test/v1\"\nproxy = \"http://{}\"\n",
+        proxy.address
+    );
     let engine = fairlead::Engine::new(toml::from_str(&text_config).unwrap()).unwrap();
     assert!(text(engine.call(chat(false)).await.unwrap()).contains("by proxy"));
     let request = proxy.requests.lock()[0].clone();

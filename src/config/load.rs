@@ -12,8 +12,9 @@ use crate::error::{Error, Kind};
 /// [`Kind::Config`] naming the file, the line and the key.
 pub fn file(path: &Path) -> Result<Config, Error> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|cause| Error::new(Kind::Config, format!("config file `{shown}` cannot be read: {cause}")))?;
+    let text = std::fs::read_to_string(path).map_err(|cause| {
+        Error::new(Kind::Config, format!("config file `{shown}` cannot be read: {cause}"))
+    })?;
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let parsed = match ending {
         "toml" => toml::from_str(&text).map_err(|cause| cause.to_string()),

@@ -47,7 +47,8 @@ impl Live {
         if let Some(record) = records.get(identity) {
             return Arc::clone(record);
         }
-        let record = Arc::new(Credential { disabled_until: Until::new(self.origin), ..Credential::default() });
+        let record =
+            Arc::new(Credential { disabled_until: Until::new(self.origin), ..Credential::default() });
         records.insert(identity.to_owned(), Arc::clone(&record));
         record
     }

@@ -216,9 +216,9 @@ impl<'a> Course<'a> {
     }
 
     fn error(&self, failure: Option<(Failure, usize)>, denied: &'static str) -> Error {
-        let (failure, position) = failure.or_else(|| self.worst.clone()).unwrap_or_else(|| {
-            (Failure::new(Kind::NoHealthyDeployment, "no deployment could be asked"), 0)
-        });
+        let (failure, position) = failure
+            .or_else(|| self.worst.clone())
+            .unwrap_or_else(|| (Failure::new(Kind::NoHealthyDeployment, "no deployment could be asked"), 0));
         let subject = self.plan.candidates.get(position).map(Candidate::subject).unwrap_or_default();
         Error::from_failure(failure)
             .with_attempts(self.history.clone())

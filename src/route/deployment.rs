@@ -66,10 +66,10 @@ pub struct Candidate {
 impl Candidate {
     /// One candidate for each credential of `deployment`.
     pub(super) fn of(deployment: &Arc<Deployment>) -> impl Iterator<Item = Self> + '_ {
-        deployment.credentials.iter().map(|credential| Self {
-            deployment: Arc::clone(deployment),
-            credential: Arc::clone(credential),
-        })
+        deployment
+            .credentials
+            .iter()
+            .map(|credential| Self { deployment: Arc::clone(deployment), credential: Arc::clone(credential) })
     }
 
     /// Another credential of the same deployment?

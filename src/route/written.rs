@@ -123,7 +123,11 @@ impl Written {
     }
 
     /// A deployment as configured at `path`.
-    pub(super) fn configured<'a>(&'a self, written: &'a config::Deployment, path: &'a str) -> Result<Deployment, Error> {
+    pub(super) fn configured<'a>(
+        &'a self,
+        written: &'a config::Deployment,
+        path: &'a str,
+    ) -> Result<Deployment, Error> {
         self.finish(Draft {
             provider: &written.provider,
             model: &written.model,
@@ -204,11 +208,7 @@ impl Written {
     }
 }
 
-fn preset(
-    own: Option<&config::Provider>,
-    provider: &str,
-    path: &str,
-) -> Result<&'static Preset, Error> {
+fn preset(own: Option<&config::Provider>, provider: &str, path: &str) -> Result<&'static Preset, Error> {
     let id = own.and_then(|own| own.preset.as_deref()).unwrap_or(provider);
     let found = presets::find(id).or_else(|| own.and_then(|_| presets::find(ANY_HOST)));
     let preset = found.ok_or_else(|| fault(path, &format!("no provider is called `{provider}`")))?;
@@ -316,7 +316,8 @@ fn headers(preset: &Preset, draft: &Draft<'_>, key: Option<&Secret>) -> Result<H
 /// Sets a header, naming it where it cannot be one.
 pub(super) fn insert(headers: &mut HeaderMap, name: &str, value: &str, path: &str) -> Result<(), Error> {
     let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
-    let (name, value) = parsed.ok_or_else(|| fault(path, &format!("`{name}` is not a header that can be sent")))?;
+    let (name, value) =
+        parsed.ok_or_else(|| fault(path, &format!("`{name}` is not a header that can be sent")))?;
     headers.insert(name, value);
     Ok(())
 }

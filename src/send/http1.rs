@@ -74,7 +74,12 @@ impl Host {
         let reused = first.served > 0;
         let outcome = match self.send_over(first, request, limits).await {
             // The server had closed the connection while it was idle; the request never reached it.
-            Err(lost) if request.repeat && reused && !lost.answered && lost.broken.kind == Kind::ConnectionReset => {
+            Err(lost)
+                if request.repeat
+                    && reused
+                    && !lost.answered
+                    && lost.broken.kind == Kind::ConnectionReset =>
+            {
                 let slot = self.slot(limits).await?;
                 let fresh = self.opened(slot, limits).await?;
                 self.send_over(fresh, request, limits).await.map(|sent| (sent, true))
@@ -167,7 +172,8 @@ impl Host {
         limits: &Limits,
     ) -> Result<(http::Response<Incoming>, Connection), Lost> {
         let read_before = connection.gauge.read();
-        let request = self.request(request, &connection.gauge).map_err(|broken| Lost { broken, answered: false })?;
+        let request =
+            self.request(request, &connection.gauge).map_err(|broken| Lost { broken, answered: false })?;
         let response = connection.sender.send_request(request);
         let mut watch = Watch::new(limits, &connection.gauge, read_before);
         let first_due = watch.due();
@@ -194,10 +200,9 @@ impl Host {
     fn request(&self, outgoing: &Outgoing, gauge: &Arc<Gauge>) -> Result<Request<Full<Bytes>>, Broken> {
         let mut request = Request::new(Full::new(outgoing.body.clone()));
         *request.method_mut() = outgoing.method.clone();
-        *request.uri_mut() = outgoing
-            .path
-            .parse()
-            .map_err(|cause| Broken::new(Kind::Config, format!("`{}` is not a path: {cause}", outgoing.path)))?;
+        *request.uri_mut() = outgoing.path.parse().map_err(|cause| {
+            Broken::new(Kind::Config, format!("`{}` is not a path: {cause}", outgoing.path))
+        })?;
         *request.headers_mut() = outgoing.headers.clone();
         if let Some(authority) = &self.authority {
             request.headers_mut().entry(HOST).or_insert_with(|| authority.clone());

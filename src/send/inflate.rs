@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use bytes::Bytes;
+use flate2::{Decompress, FlushDecompress, Status};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use zstd::stream::raw::{Decoder as Zstd, InBuffer, Operation, OutBuffer};
@@ -12,6 +13,8 @@ use crate::error::Kind;
 
 /// Compressed bytes are fed in pieces this small, so that a bomb is noticed before it has grown far.
 const PIECE: usize = 1 << 10;
+/// Output is produced in steps of this size.
+const BLOCK: usize = 32 << 10;
 
 /// One body's decoder.
 pub(super) struct Inflate {
@@ -23,7 +26,7 @@ pub(super) struct Inflate {
 enum Coder {
     Identity,
     Gzip(flate2::write::MultiGzDecoder<Vec<u8>>),
-    Deflate(flate2::write::ZlibDecoder<Vec<u8>>),
+    Deflate { decoder: Decompress, out: Vec<u8>, ended: bool },
     Brotli(Box<brotli_decompressor::DecompressorWriter<Vec<u8>>>),
     Zstd { decoder: Zstd<'static>, out: Vec<u8>, inside_frame: bool },
 }
@@ -42,7 +45,7 @@ impl Inflate {
         let coder = match name.as_str() {
             "" | "identity" => Coder::Identity,
             "gzip" | "x-gzip" => Coder::Gzip(flate2::write::MultiGzDecoder::new(Vec::new())),
-            "deflate" => Coder::Deflate(flate2::write::ZlibDecoder::new(Vec::new())),
+            "deflate" => Coder::Deflate { decoder: Decompress::new(true), out: Vec::new(), ended: false },
             "br" => Coder::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(Vec::new(), 4096))),
             "zstd" => {
                 let decoder = Zstd::new().map_err(|cause| Broken::new(Kind::Internal, cause.to_string()))?;
@@ -76,10 +79,11 @@ impl Inflate {
         let ended = match &mut self.coder {
             Coder::Identity => Ok(()),
             Coder::Gzip(gzip) => gzip.try_finish(),
-            Coder::Deflate(deflate) => deflate.try_finish(),
             Coder::Brotli(brotli) => brotli.close(),
-            Coder::Zstd { inside_frame: true, .. } => Err(io::ErrorKind::UnexpectedEof.into()),
-            Coder::Zstd { .. } => Ok(()),
+            Coder::Deflate { ended: false, .. } | Coder::Zstd { inside_frame: true, .. } => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+            Coder::Deflate { .. } | Coder::Zstd { .. } => Ok(()),
         };
         ended.map_err(|cause| {
             Broken::new(Kind::Truncated, format!("the {} body ended early: {cause}", self.name))
@@ -91,7 +95,7 @@ impl Inflate {
         match &mut self.coder {
             Coder::Identity => Ok(()),
             Coder::Gzip(gzip) => gzip.write_all(piece),
-            Coder::Deflate(deflate) => deflate.write_all(piece),
+            Coder::Deflate { decoder, out, ended } => run_deflate(decoder, piece, out, ended),
             Coder::Brotli(brotli) => brotli.write_all(piece).and_then(|()| brotli.flush()),
             Coder::Zstd { decoder, out, inside_frame } => run_zstd(decoder, piece, out, inside_frame),
         }
@@ -101,15 +105,35 @@ impl Inflate {
         match &mut self.coder {
             Coder::Identity => None,
             Coder::Gzip(gzip) => Some(gzip.get_mut()),
-            Coder::Deflate(deflate) => Some(deflate.get_mut()),
             Coder::Brotli(brotli) => Some(brotli.get_mut()),
-            Coder::Zstd { out, .. } => Some(out),
+            Coder::Deflate { out, .. } | Coder::Zstd { out, .. } => Some(out),
         }
     }
 
     fn corrupt(&self, cause: &io::Error) -> Broken {
         Broken::new(Kind::Malformed, format!("the body is not {}: {cause}", self.name))
     }
+}
+
+fn run_deflate(
+    decoder: &mut Decompress,
+    piece: &[u8],
+    out: &mut Vec<u8>,
+    ended: &mut bool,
+) -> io::Result<()> {
+    let mut rest = piece;
+    while !*ended {
+        out.reserve(BLOCK);
+        let before = decoder.total_in();
+        let status = decoder.decompress_vec(rest, out, FlushDecompress::None)?;
+        let taken = usize::try_from(decoder.total_in() - before).unwrap_or(rest.len());
+        rest = rest.get(taken..).unwrap_or_default();
+        *ended = status == Status::StreamEnd;
+        if rest.is_empty() && out.len() < out.capacity() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 fn run_zstd(
@@ -119,14 +143,14 @@ fn run_zstd(
     inside_frame: &mut bool,
 ) -> io::Result<()> {
     let mut input = InBuffer::around(piece);
-    let mut block = vec![0_u8; 32 << 10];
+    let mut block = vec![0_u8; BLOCK];
     loop {
         let mut output = OutBuffer::around(block.as_mut_slice());
         let hint = decoder.run(&mut input, &mut output)?;
         *inside_frame = hint != 0;
         let produced = output.as_slice();
         out.extend_from_slice(produced);
-        if input.pos() == piece.len() && produced.len() < (32 << 10) {
+        if input.pos() == piece.len() && produced.len() < BLOCK {
             return Ok(());
         }
     }
@@ -146,10 +170,14 @@ mod tests {
         let mut out = Vec::new();
         match encoding {
             "gzip" => {
-                flate2::read::GzEncoder::new(plain, flate2::Compression::fast()).read_to_end(&mut out).unwrap();
+                flate2::read::GzEncoder::new(plain, flate2::Compression::fast())
+                    .read_to_end(&mut out)
+                    .unwrap();
             }
             "deflate" => {
-                flate2::read::ZlibEncoder::new(plain, flate2::Compression::fast()).read_to_end(&mut out).unwrap();
+                flate2::read::ZlibEncoder::new(plain, flate2::Compression::fast())
+                    .read_to_end(&mut out)
+                    .unwrap();
             }
             "zstd" => out = zstd::stream::encode_all(plain, 1).unwrap(),
             _ => out.extend_from_slice(plain),
@@ -192,9 +220,10 @@ mod tests {
         let plain: Vec<u8> = (0..5_000_u32).flat_map(|n| n.to_string().into_bytes()).collect();
         for encoding in ["gzip", "deflate", "zstd"] {
             let wire = encoded(encoding, &plain);
-            let cut = decode(encoding, &wire[..wire.len() / 2], 100).unwrap_err();
+            let cut = decode(encoding, &wire[..wire.len() / 2], 100).map(|_| encoding).unwrap_err();
             assert_eq!(cut.kind, Kind::Truncated, "{encoding}");
-            let lying = decode(encoding, b"{\"id\": \"this is plain JSON\"}", 100).unwrap_err();
+            let lying =
+                decode(encoding, b"{\"id\": \"this is plain JSON\"}", 100).map(|_| encoding).unwrap_err();
             assert_eq!(lying.kind, Kind::Malformed, "{encoding}");
         }
         assert_eq!(decode("br", b"{\"id\": \"plain\"}", 100).unwrap_err().kind, Kind::Malformed);

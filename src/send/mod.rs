@@ -136,7 +136,9 @@ impl Broken {
             Kind::PoolTimeout => format!("no free connection within {limit:.3} s (timeouts.pool)"),
             Kind::WriteTimeout => format!("the upstream read nothing for {limit:.3} s (timeouts.write)"),
             Kind::HeadersTimeout => {
-                format!("the response head was not complete {limit:.3} s after its first byte (timeouts.headers)")
+                format!(
+                    "the response head was not complete {limit:.3} s after its first byte (timeouts.headers)"
+                )
             }
             Kind::FirstTokenTimeout => format!("no content within {limit:.3} s (timeouts.first_token)"),
             Kind::StreamIdleTimeout => format!("the response was silent for {limit:.3} s (timeouts.idle)"),

@@ -174,7 +174,9 @@ fn body(call: &Call, facts: &Facts, candidate: &Candidate) -> Result<Bytes, Erro
     let options;
     if call.operation == Operation::Chat {
         let takes = presets::max_tokens_name(deployment.preset, &deployment.model);
-        edits.extend(OUTPUT_LIMITS.iter().filter(|name| **name != takes).map(|name| Edit::Rename(name, takes)));
+        edits.extend(
+            OUTPUT_LIMITS.iter().filter(|name| **name != takes).map(|name| Edit::Rename(name, takes)),
+        );
         if facts.stream && !facts.include_usage && deployment.preset.include_usage {
             options = patch::stream_options(&call.body, true).map_err(|fault| not_json(&fault))?;
             edits.extend(options.as_deref().map(|options| Edit::Set("stream_options", options)));

@@ -67,8 +67,7 @@ impl Reader {
 
     fn due(&self, now: Instant) -> Due {
         let limits = &self.limits;
-        let content =
-            Due { at: self.content_due, kind: Kind::StreamIdleTimeout, limit: limits.content_idle };
+        let content = Due { at: self.content_due, kind: Kind::StreamIdleTimeout, limit: limits.content_idle };
         Due::after(now, limits.idle, Kind::StreamIdleTimeout)
             .or_sooner(Some(content))
             .or_sooner(self.awaiting_answer.then_some(limits.answer))

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::Limits;
 use super::alarm::Due;
 use super::attempt::Job;
 use super::reader::Reader;
 use super::sse::{Decoder, Event, SseFault};
-use super::Limits;
 use crate::chat::event::{EventFault, Step, StreamState};
 use crate::clock;
 use crate::error::{Failure, Kind};
@@ -203,7 +203,11 @@ impl Opening {
             self.phase = Phase::Ended;
             return Ok(());
         }
-        let said = if self.state.done() { "[DONE] without a finish reason" } else { "no finish reason and no [DONE]" };
+        let said = if self.state.done() {
+            "[DONE] without a finish reason"
+        } else {
+            "no finish reason and no [DONE]"
+        };
         let message = format!("the stream ended without saying that the answer is complete: {said}");
         Err(Failure::new(Kind::StreamTruncated, message))
     }

@@ -100,7 +100,8 @@ impl Story {
         self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
         self.receipt.request_id = classify::request_id(&opening.headers);
         let queue = self.receipt.timings.queue.unwrap_or_default();
-        self.receipt.timings.first_token = opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());
+        self.receipt.timings.first_token =
+            opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());
     }
 
     /// Counts a stream that was handed out.
