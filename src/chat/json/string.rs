@@ -60,20 +60,23 @@ impl<'a> Str<'a> {
     }
 
     /// What it says; escaped surrogates without a partner become U+FFFD.
+    #[inline]
     pub fn decode(self) -> Cow<'a, str> {
-        if !self.escaped {
-            return Cow::Borrowed(self.raw);
-        }
+        if self.escaped { Cow::Owned(self.unescaped()) } else { Cow::Borrowed(self.raw) }
+    }
+
+    #[cold]
+    fn unescaped(self) -> String {
         let mut text = String::with_capacity(self.raw.len());
         let mut rest = self.raw;
-        while let Some((before, escape)) = rest.split_once('\\') {
-            text.push_str(before);
-            let (character, after) = unescape(escape);
+        while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+            text.push_str(slice(rest, 0, at));
+            let (character, after) = unescape(slice(rest, at + 1, rest.len()));
             text.push(character);
             rest = after;
         }
         text.push_str(rest);
-        Cow::Owned(text)
+        text
     }
 }
 

@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
     fn first_scalar(&mut self) -> Result<(), FaultKind> {
         loop {
             match self.peek() {
-                Some(b'"') => return self.string().map(drop),
+                Some(b'"') => return self.string().map(|_| ()),
                 Some(b'{') => {
                     self.open(true)?;
                     if self.peek() == Some(b'}') {
@@ -171,26 +171,28 @@ impl<'a> Walk<'a> {
         if self.peek() != Some(b'"') {
             return Err(FaultKind::Syntax);
         }
-        let key = self.string()?;
+        let start = self.at + 1;
+        let escaped = self.string()?;
+        let raw = slice(self.text, start, self.at.saturating_sub(1));
         self.whitespace();
         if self.peek() != Some(b':') {
             return Err(FaultKind::Syntax);
         }
         self.step();
-        Ok(key)
+        Ok(Str { raw, escaped })
     }
 
+    /// Steps behind the string that starts here; true if it holds escapes.
     #[inline]
-    fn string(&mut self) -> Result<Str<'a>, FaultKind> {
+    fn string(&mut self) -> Result<bool, FaultKind> {
         self.at += 1;
-        let (start, mut escaped) = (self.at, false);
+        let mut escaped = false;
         loop {
             self.at = plain(self.text.as_bytes(), self.at);
             match self.peek() {
                 Some(b'"') => {
-                    let raw = slice(self.text, start, self.at);
                     self.at += 1;
-                    return Ok(Str { raw, escaped });
+                    return Ok(escaped);
                 }
                 Some(b'\\') => {
                     escaped = true;
