@@ -52,7 +52,7 @@ fn f60_deep_nesting_has_its_own_answer() {
 #[test]
 fn f70_without_choices_there_is_no_answer() {
     for body in [
-        r#"{}"#,
+        "{}",
         r#"{"choices":null}"#,
         r#"{"choices":[]}"#,
         r#"{"choices":{}}"#,

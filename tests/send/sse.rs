@@ -95,7 +95,7 @@ fn s5_every_cut_in_two_gives_the_same_events() {
         assert_eq!(decode([stream]), expected, "{:?}", String::from_utf8_lossy(stream));
         for cut in 0..=stream.len() {
             let (left, right) = stream.split_at(cut);
-            assert_eq!(decode([left, right]), expected, "{:?} | {:?}", left, right);
+            assert_eq!(decode([left, right]), expected, "{left:?} | {right:?}");
         }
         assert_eq!(decode(stream.chunks(1)), expected);
     }
