@@ -180,7 +180,7 @@ impl Host {
         let outcome = {
             let (driver, gauge) = (&mut connection.driver, &connection.gauge);
             let mut response = Box::pin(response);
-            let driven = poll_fn(|cx| {
+            let head = poll_fn(|cx| {
                 poll_driver(driver, cx);
                 if gauge.informational() > INFORMATIONAL {
                     let message = format!("more than {INFORMATIONAL} interim responses");
@@ -188,7 +188,7 @@ impl Host {
                 }
                 response.as_mut().poll(cx).map_err(|cause| explain(&cause, gauge.read() > read_before))
             });
-            Alarm::new(first_due).guard(driven, || watch.due()).await
+            Alarm::new(first_due).guard(head, || watch.due()).await
         };
         let answered = connection.gauge.read() > read_before;
         match outcome.unwrap_or_else(|due| Err(Broken::timeout(due))) {

@@ -37,10 +37,8 @@ impl Snapshot {
 
     /// The policy of this call.
     pub fn retry(&self, call: &Call) -> config::Retry {
-        let max_retries = match self.stages.retry {
-            true => call.options.max_retries.unwrap_or(self.retry.max_retries),
-            false => 0,
-        };
+        let allowed = call.options.max_retries.unwrap_or(self.retry.max_retries);
+        let max_retries = if self.stages.retry { allowed } else { 0 };
         config::Retry { max_retries, ..self.retry.clone() }
     }
 

@@ -81,13 +81,11 @@ impl Reader {
         }
         let body = &mut self.body;
         let next = self.alarm.guard(poll_fn(|cx| body.poll_chunk(cx)), || due).await;
-        match next.map_err(Broken::timeout)? {
-            Some(chunk) => self.inflate.push(chunk?).map(Some),
-            None => {
-                self.ended = true;
-                self.inflate.finish().map(|last| (!last.is_empty()).then_some(last))
-            }
+        if let Some(chunk) = next.map_err(Broken::timeout)? {
+            return self.inflate.push(chunk?).map(Some);
         }
+        self.ended = true;
+        self.inflate.finish().map(|last| (!last.is_empty()).then_some(last))
     }
 
     /// The whole body, at most `bound` bytes.

@@ -4,6 +4,7 @@
 pub mod scripted;
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -148,12 +149,12 @@ pub fn done() -> Act {
 
 /// An engine with one model `m` over the given base URLs, in order; `extra` is TOML for the rest.
 pub fn engine(base_urls: &[String], extra: &str) -> Arc<Engine> {
-    let mut text = String::new();
-    text.push_str(extra);
+    let mut text = extra.to_owned();
     for base_url in base_urls {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n[[models.m.deployments]]\nprovider = \"openai\"\nmodel = \"up\"\napi_key = \"sk-test\"\nbase_url = \"{base_url}\"\n"
-        ));
+        );
     }
     Engine::new(toml::from_str(&text).unwrap()).unwrap()
 }
