@@ -404,7 +404,8 @@ fn explain_body(cause: &hyper::Error) -> Broken {
     if framing || cause.is_parse() {
         return Broken::new(Kind::Protocol, format!("the upstream broke HTTP inside the body: {text}"));
     }
-    Broken::new(Kind::Truncated, format!("the body ended early: {text}"))
+    let closed = inner.is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof);
+    Broken { closed, ..Broken::new(Kind::Truncated, format!("the body ended early: {text}")) }
 }
 
 /// An error with its causes.

@@ -120,12 +120,14 @@ pub struct Broken {
     pub kind: Kind,
     /// One sentence.
     pub message: String,
+    /// Did the peer close the connection in order, where a reset or bad framing would have broken it?
+    pub closed: bool,
 }
 
 impl Broken {
     /// A failure of `kind`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), closed: false }
     }
 
     /// The limit that ended.

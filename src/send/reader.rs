@@ -62,7 +62,12 @@ impl Reader {
         let due = self.due(now);
         let chunk = self.chunk_by(due).await;
         self.paused_at = clock::now();
-        chunk
+        match chunk {
+            Err(broken) if broken.kind == Kind::StreamIdleTimeout && due.at == self.content_due => {
+                Err(without_content(due))
+            }
+            chunk => chunk,
+        }
     }
 
     fn due(&self, now: Instant) -> Due {
@@ -121,6 +126,12 @@ impl Reader {
 
 fn bounded(chunk: Bytes, bound: usize) -> Result<Bytes, Broken> {
     if chunk.len() > bound { Err(too_large(bound)) } else { Ok(chunk) }
+}
+
+fn without_content(due: Due) -> Broken {
+    let limit = due.limit.as_secs_f64();
+    let message = format!("the response brought no content for {limit:.3} s (timeouts.content_idle)");
+    Broken::new(Kind::StreamIdleTimeout, message)
 }
 
 fn too_large(bound: usize) -> Broken {

@@ -125,6 +125,11 @@ impl Decoder {
         self.comments
     }
 
+    /// Is all that came so far whole events?
+    pub fn is_between_events(&self) -> bool {
+        self.partial.is_empty() && matches!(self.data, Data::None)
+    }
+
     /// Takes one network read and appends the events that it completes to `out`.
     ///
     /// On a fault the events before it are in `out`, and every later read gives the same fault.

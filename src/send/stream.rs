@@ -149,6 +149,8 @@ impl Opening {
             }
             // All choices have finished: what breaks now breaks nothing.
             Err(_) if self.state.finished() => self.at_end(),
+            // The connection was closed between two events: as far as anybody can tell, the stream is over.
+            Err(broken) if broken.closed && self.decoder.is_between_events() => self.at_end(),
             Err(broken) => Err(broken.into()),
         }
     }
