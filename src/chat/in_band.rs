@@ -18,7 +18,8 @@ pub(crate) fn is_error(value: Raw<'_>) -> bool {
 /// `{"object": "error"}`, `MiniMax`'s `base_resp`.)
 pub(crate) fn is_flat_error(root: Raw<'_>) -> bool {
     root.fields().any(|(name, value)| match name.decode().as_ref() {
-        "message" | "msg" | "detail" | "error_msg" => is_message(value),
+        // A message with a role is part of an answer, if of another dialect's.
+        "message" | "msg" | "detail" | "error_msg" => is_message(value) && value.get("role").is_none(),
         "object" | "type" => value.string().is_some_and(|kind| kind.is("error")),
         "base_resp" => value.get("status_code").and_then(Raw::as_i64).is_some_and(|status| status != 0),
         _ => false,
