@@ -1,0 +1,232 @@
+"""fairlead leads every call to a language model in the right direction and takes the friction out of it.
+
+The names below are imported when they are first used: `import fairlead` itself reads next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import errors, types
+    from ._core import Secret, __version__
+    from .client import AsyncClient, Client
+    from .defaults import acompletion, aembedding, completion, embedding
+    from .errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        Attempt,
+        AttemptTimeout,
+        AuthenticationError,
+        BadRequestError,
+        BudgetExceeded,
+        ClientClosed,
+        ConfigError,
+        ConflictError,
+        ConnectError,
+        ConnectionReset,
+        ConnectTimeout,
+        ConsumerTooSlow,
+        ContentFiltered,
+        ContextLengthExceeded,
+        DeadlineExceeded,
+        DnsError,
+        FairleadError,
+        FirstTokenTimeout,
+        HeadersTimeout,
+        InternalError,
+        InternalServerError,
+        LimitExceeded,
+        MalformedResponse,
+        MalformedStream,
+        NoHealthyDeployment,
+        NotFoundError,
+        OverloadedError,
+        PermissionDeniedError,
+        PoolTimeout,
+        ProtocolError,
+        QueueTimeout,
+        QuotaExceeded,
+        RateLimitError,
+        ResponseTooLarge,
+        ResponseTruncated,
+        StreamIdleTimeout,
+        StreamInterrupted,
+        StreamTruncated,
+        TLSError,
+        UnexpectedRedirect,
+        UnprocessableEntityError,
+        WriteTimeout,
+    )
+    from .options import NOT_GIVEN, NotGiven, Options, Timeout, scope
+    from .response import APIResponse, StreamAPIResponse
+    from .stream import AsyncStream, Stream
+
+__all__ = [
+    "NOT_GIVEN",
+    "APIConnectionError",
+    "APIError",
+    "APIResponse",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncClient",
+    "AsyncStream",
+    "Attempt",
+    "AttemptTimeout",
+    "AuthenticationError",
+    "BadRequestError",
+    "BudgetExceeded",
+    "Client",
+    "ClientClosed",
+    "ConfigError",
+    "ConflictError",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionReset",
+    "ConsumerTooSlow",
+    "ContentFiltered",
+    "ContextLengthExceeded",
+    "DeadlineExceeded",
+    "DnsError",
+    "FairleadError",
+    "FirstTokenTimeout",
+    "HeadersTimeout",
+    "InternalError",
+    "InternalServerError",
+    "LimitExceeded",
+    "MalformedResponse",
+    "MalformedStream",
+    "NoHealthyDeployment",
+    "NotFoundError",
+    "NotGiven",
+    "Options",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "PoolTimeout",
+    "ProtocolError",
+    "QueueTimeout",
+    "QuotaExceeded",
+    "RateLimitError",
+    "ResponseTooLarge",
+    "ResponseTruncated",
+    "Secret",
+    "Stream",
+    "StreamAPIResponse",
+    "StreamIdleTimeout",
+    "StreamInterrupted",
+    "StreamTruncated",
+    "TLSError",
+    "Timeout",
+    "UnexpectedRedirect",
+    "UnprocessableEntityError",
+    "WriteTimeout",
+    "__version__",
+    "acompletion",
+    "aembedding",
+    "completion",
+    "embedding",
+    "errors",
+    "scope",
+    "types",
+]
+
+_HOMES = {
+    "_core": (
+        "Secret",
+        "__version__",
+    ),
+    "client": (
+        "AsyncClient",
+        "Client",
+    ),
+    "defaults": (
+        "acompletion",
+        "aembedding",
+        "completion",
+        "embedding",
+    ),
+    "errors": (
+        "APIConnectionError",
+        "APIError",
+        "APIResponseValidationError",
+        "APIStatusError",
+        "APITimeoutError",
+        "Attempt",
+        "AttemptTimeout",
+        "AuthenticationError",
+        "BadRequestError",
+        "BudgetExceeded",
+        "ClientClosed",
+        "ConfigError",
+        "ConflictError",
+        "ConnectError",
+        "ConnectTimeout",
+        "ConnectionReset",
+        "ConsumerTooSlow",
+        "ContentFiltered",
+        "ContextLengthExceeded",
+        "DeadlineExceeded",
+        "DnsError",
+        "FairleadError",
+        "FirstTokenTimeout",
+        "HeadersTimeout",
+        "InternalError",
+        "InternalServerError",
+        "LimitExceeded",
+        "MalformedResponse",
+        "MalformedStream",
+        "NoHealthyDeployment",
+        "NotFoundError",
+        "OverloadedError",
+        "PermissionDeniedError",
+        "PoolTimeout",
+        "ProtocolError",
+        "QueueTimeout",
+        "QuotaExceeded",
+        "RateLimitError",
+        "ResponseTooLarge",
+        "ResponseTruncated",
+        "StreamIdleTimeout",
+        "StreamInterrupted",
+        "StreamTruncated",
+        "TLSError",
+        "UnexpectedRedirect",
+        "UnprocessableEntityError",
+        "WriteTimeout",
+    ),
+    "options": (
+        "NOT_GIVEN",
+        "NotGiven",
+        "Options",
+        "Timeout",
+        "scope",
+    ),
+    "response": (
+        "APIResponse",
+        "StreamAPIResponse",
+    ),
+    "stream": (
+        "AsyncStream",
+        "Stream",
+    ),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "types"):
+        return import_module(f".{name}", __name__)
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'fairlead' has no attribute '{name}'")
+    found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

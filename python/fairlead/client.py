@@ -1,0 +1,349 @@
+"""The two clients: `AsyncClient` and its blocking twin `Client`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from . import _core
+from ._call import call_raw
+from ._core import Endpoint, Secret
+from .errors import ConfigError
+from .hooks import Hook, feed_for
+from .options import NOT_GIVEN, NotGiven, Timeout, current_scope
+from .resources.chat import AsyncChat, Chat
+from .resources.embeddings import AsyncEmbeddings, Embeddings
+from .resources.models import AsyncModels, Models
+from .text import AsyncTextStream, TextStream, arguments, text_of
+from .types import Anything
+
+if TYPE_CHECKING:
+    from .types.params import Message, RequestOptions, TextParams
+
+Config = str | os.PathLike[str] | Mapping[str, Any]
+"""The path of a TOML or JSON file, or the same as a dict."""
+
+Key = str | Secret | list[str]
+"""A key, or several that are used in turn when one fails."""
+
+_TRANSPORT = ("api_key", "provider", "base_url", "proxy", "ca", "http2")
+_HTTP_CLIENT = (
+    "`http_client` is not supported: the connections are the engine's own. "
+    "Use `proxy=` for a proxy and `ca=` for certificate authorities."
+)
+
+
+class _Sealed:
+    """A configuration, which may hold keys, out of sight of `vars` and tracebacks."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Config | None) -> None:
+        self.value = value
+
+
+class _BaseClient:
+    """What both clients share. Construction opens nothing; connections come with the first call."""
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        api_key: Key | None = None,
+        base_url: str | None = None,
+        provider: str | None = None,
+        timeout: float | Timeout | NotGiven | Any | None = NOT_GIVEN,
+        max_retries: int | None = None,
+        default_headers: Mapping[str, Any] | None = None,
+        default_query: Mapping[str, Any] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        http_client: None = None,
+        proxy: str | None = None,
+        ca: str | os.PathLike[str] | None = None,
+        http2: bool | None = None,
+        on_event: Hook | Iterable[Hook] | None = None,
+        io_threads: int | None = None,
+    ) -> None:
+        """
+        Args:
+            config: a TOML or JSON file, or a dict; without it `provider/model` names and the providers'
+                environment variables are all that is needed.
+            api_key: the key of `provider`; default: its environment variable.
+            base_url: where it listens; default: the provider's own address.
+            provider: the preset that `api_key` and `base_url` belong to; default: openai.
+            timeout: limits of an attempt in seconds, or a `Timeout`; default: the configuration's.
+            max_retries: attempts after the first that may have consumed capacity; default: 2, so 3 attempts.
+            default_headers: sent with every request; `None` as a value removes one.
+            default_query: added to every URL.
+            organization: sent as `OpenAI-Organization`.
+            project: sent as `OpenAI-Project`.
+            http_client: refused; see `proxy` and `ca`.
+            proxy: the URL of a proxy.
+            ca: a PEM file of certificate authorities that replaces the system's.
+            http2: HTTP/2 instead of HTTP/1.1; default: false.
+            on_event: called with the receipt of every call, on a thread of its own.
+            io_threads: threads that move bytes, for the whole process; set by the first client that calls.
+                Default: 1.
+
+        Raises:
+            ConfigError: naming every fault with its path, or the variable of a missing key.
+        """
+        if http_client is not None:
+            raise ConfigError(_HTTP_CLIENT)
+        api_key = _hidden(api_key)
+        headers = {"OpenAI-Organization": organization, "OpenAI-Project": project}
+        options: dict[str, Any] = {
+            "headers": {
+                **{name: value for name, value in headers.items() if value is not None},
+                **(default_headers or {}),
+            },
+            "query": default_query or {},
+        }
+        if not isinstance(timeout, NotGiven) and type(timeout).__name__ != "NotGiven":
+            options["timeout"] = timeout
+        if max_retries is not None:
+            options["max_retries"] = max_retries
+        given = (api_key, provider, base_url, proxy, ca, http2)
+        self._arguments: dict[str, Any] = dict(zip(_TRANSPORT, given, strict=True))
+        self._config = _Sealed(config)
+        self._on_event = on_event
+        self._options = options
+        self._engine = _core.Engine(config, self._arguments, options, feed_for(on_event), io_threads)
+
+    @property
+    def base_url(self) -> str | None:
+        """The address that was given."""
+        given: str | None = self._arguments["base_url"]
+        return given
+
+    def with_options(self, **options: Any) -> Self:
+        """A client with other defaults.
+
+        `timeout`, `max_retries`, `default_headers` and `default_query` (added), `set_default_headers` and
+        `set_default_query` (replacing) share this client's connections; other arguments of the constructor
+        make a client with connections of its own.
+
+        Raises:
+            ConfigError: as the constructor.
+        """
+        names = {
+            "timeout": "timeout",
+            "max_retries": "max_retries",
+            "default_headers": "headers",
+            "default_query": "query",
+            "set_default_headers": "set_headers",
+            "set_default_query": "set_query",
+        }
+        shared = {names[name]: value for name, value in options.items() if name in names}
+        shared = {name: value for name, value in shared.items() if type(value).__name__ != "NotGiven"}
+        others = {name: value for name, value in options.items() if name not in names and value is not None}
+        if "api_key" in others:
+            others["api_key"] = _hidden(others["api_key"])
+        changed = self._fresh(others) if others else self
+        clone = type(self).__new__(type(self))
+        vars(clone).update({name: value for name, value in vars(changed).items() if name.startswith("_")})
+        clone._engine = changed._engine.derive(shared)
+        return clone
+
+    copy = with_options
+
+    def _fresh(self, others: dict[str, Any]) -> Self:
+        fresh = type(self)(self._config.value, on_event=self._on_event, **{**self._arguments, **others})
+        fresh._engine = fresh._engine.derive(self._options)
+        return fresh
+
+    def stats(self) -> dict[str, Any]:
+        """What has happened so far (calls, attempts, tokens), and under `now` what exists."""
+        return {**self._engine.stats(), "now": self._engine.gauges()}
+
+    def is_closed(self) -> bool:
+        """Was it closed?"""
+        return self._engine.is_closed
+
+    def __repr__(self) -> str:
+        return f"<fairlead.{type(self).__name__} {self.base_url or '(providers by name)'}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a client holds keys and connections and cannot be pickled")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        raise AttributeError(
+            f"this client has no `{name}`; use get(path) or post(path, body=...) for other endpoints"
+        )
+
+
+class AsyncClient(_BaseClient):
+    """Calls language models, from any event loop and any thread.
+
+    ```python
+    client = fairlead.AsyncClient(api_key="...", base_url="...")
+    reply = await client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "hi"}])
+    print(reply.choices[0].message.content, reply.fairlead.deployment)
+    ```
+    """
+
+    @cached_property
+    def chat(self) -> AsyncChat:
+        """Chat completions."""
+        return AsyncChat(self, self._engine)
+
+    @cached_property
+    def embeddings(self) -> AsyncEmbeddings:
+        """Embeddings."""
+        return AsyncEmbeddings(self, self._engine)
+
+    @cached_property
+    def models(self) -> AsyncModels:
+        """Models."""
+        return AsyncModels(self, self._engine)
+
+    async def generate(
+        self,
+        model: str | None = None,
+        messages: str | Iterable[Message] = (),
+        **params: Unpack[TextParams],
+    ) -> str:
+        """The text of an answer.
+
+        Args:
+            model: may be left out where a default is known.
+            messages: the prompt as a plain string, or messages.
+            params: as of `chat.completions.create`.
+
+        Raises:
+            FairleadError: one of `fairlead.errors`.
+        """
+        return text_of(await self.chat.completions.create(**arguments(model, messages, params)))
+
+    def stream(
+        self,
+        model: str | None = None,
+        messages: str | Iterable[Message] = (),
+        **params: Unpack[TextParams],
+    ) -> AsyncTextStream:
+        """The text of an answer, piece by piece: `async for piece in client.stream(...)`.
+
+        Args:
+            model: may be left out where a default is known.
+            messages: the prompt as a plain string, or messages.
+            params: as of `chat.completions.create`.
+        """
+        given = arguments(model, messages, params)
+        return AsyncTextStream(lambda: self.chat.completions.create(**given, stream=True))
+
+    async def get(self, path: str, *, cast_to: Any = None, **options: Unpack[RequestOptions]) -> Any:
+        """A GET request below the base URL; the reply is a `types.Anything`, or a `cast_to`.
+
+        Raises:
+            FairleadError: one of `fairlead.errors`.
+        """
+        given: Any = options
+        return await call_raw(self._engine, Endpoint("GET", cast_to or Anything, path=path), None, given)
+
+    async def post(
+        self, path: str, *, body: object = None, cast_to: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """A POST request below the base URL; the reply is a `types.Anything`, or a `cast_to`.
+
+        Raises:
+            FairleadError: one of `fairlead.errors`.
+        """
+        given: Any = options
+        return await call_raw(self._engine, Endpoint("POST", cast_to or Anything, path=path), body, given)
+
+    async def aclose(self) -> None:
+        """Refuse new calls and close idle connections; calls that run finish."""
+        self._engine.close()
+        await asyncio.sleep(0)
+
+    close = aclose
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Client(_BaseClient):
+    """As `AsyncClient`, for threads that block; waiting can be interrupted by Ctrl-C."""
+
+    @cached_property
+    def chat(self) -> Chat:
+        """Chat completions."""
+        return Chat(self, self._engine)
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Embeddings."""
+        return Embeddings(self, self._engine)
+
+    @cached_property
+    def models(self) -> Models:
+        """Models."""
+        return Models(self, self._engine)
+
+    def generate(
+        self,
+        model: str | None = None,
+        messages: str | Iterable[Message] = (),
+        **params: Unpack[TextParams],
+    ) -> str:
+        """As `AsyncClient.generate`."""
+        return text_of(self.chat.completions.create(**arguments(model, messages, params)))
+
+    def stream(
+        self,
+        model: str | None = None,
+        messages: str | Iterable[Message] = (),
+        **params: Unpack[TextParams],
+    ) -> TextStream:
+        """As `AsyncClient.stream`: `for piece in client.stream(...)`."""
+        given = arguments(model, messages, params)
+        return TextStream(lambda: self.chat.completions.create(**given, stream=True))
+
+    def get(self, path: str, *, cast_to: Any = None, **options: Unpack[RequestOptions]) -> Any:
+        """As `AsyncClient.get`."""
+        given: Any = options
+        endpoint = Endpoint("GET", cast_to or Anything, path=path)
+        return self._engine.block_raw(endpoint, None, given, current_scope())
+
+    def post(
+        self, path: str, *, body: object = None, cast_to: Any = None, **options: Unpack[RequestOptions]
+    ) -> Any:
+        """As `AsyncClient.post`."""
+        given: Any = options
+        endpoint = Endpoint("POST", cast_to or Anything, path=path)
+        return self._engine.block_raw(endpoint, body, given, current_scope())
+
+    def close(self) -> None:
+        """Refuse new calls and close idle connections; calls that run finish."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _hidden(key: Any) -> Any:
+    """A key that no `repr` and no traceback shows any more."""
+    if key is None or isinstance(key, Secret):
+        return key
+    if isinstance(key, list):
+        return [_hidden(one) for one in key]
+    if not isinstance(key, str):
+        raise ConfigError(f"`api_key`: expected a str or a list of them, not {type(key).__name__}")
+    return Secret(key)

@@ -1,0 +1,432 @@
+"""What can go wrong, as one tree.
+
+Below `FairleadError` it has the names of the OpenAI SDK. When that SDK is loaded, every exception also derives
+from its class of the same meaning, so that `except openai.RateLimitError` catches ours; it is never imported.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+
+class Attempt(NamedTuple):
+    """One upstream request of a call."""
+
+    deployment: str
+    """`provider/model`."""
+    error: str | None
+    """The kind of failure; `None` is success."""
+    status_code: int | None
+    """The HTTP status, where there was a response."""
+    duration: float
+    """Seconds."""
+    request_id: str | None
+    """The provider's request id."""
+    counted: bool
+    """Did it count against `max_retries`?"""
+
+
+class Headers(Mapping[str, str]):
+    """Response headers; names are found in any case. Repeated headers are joined by a comma."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self.pairs = pairs
+        """Names and values as they came."""
+
+    def __getitem__(self, name: str) -> str:
+        values = [value for known, value in self.pairs if known.lower() == name.lower()]
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.lower() for name, _ in self.pairs))
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self.pairs})
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self)!r})"
+
+
+class ErrorRequest(NamedTuple):
+    """The request of a failed call."""
+
+    method: str
+    """The HTTP method."""
+    url: str
+    """The URL without its query."""
+
+
+class ErrorResponse:
+    """The response of a failed call: plain data."""
+
+    def __init__(self, status_code: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.status_code = status_code
+        """The HTTP status."""
+        self.headers = Headers(headers)
+        """Headers worth showing."""
+        self.content = content
+        """The body, up to 64 KiB of it."""
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: when it is none.
+        """
+        return json.loads(self.content)
+
+    def __repr__(self) -> str:
+        return f"<ErrorResponse [{self.status_code}]>"
+
+
+class FairleadError(Exception):
+    """The root of all errors of this package."""
+
+    message: str
+    """One sentence with its numbers."""
+    attempts: tuple[Attempt, ...] = ()
+    """Every upstream request of the call, in order."""
+    model: str | None = None
+    """The model the caller named."""
+    deployment: str | None = None
+    """The deployment that failed, `provider/model`."""
+    provider: str | None = None
+    """Its provider."""
+    status_code: int | None = None
+    """The HTTP status, where there was a response."""
+    request_id: str | None = None
+    """The provider's request id."""
+    retry_after: float | None = None
+    """Seconds the upstream asked to wait."""
+    is_retryable: bool = False
+    """May the caller try again, after our own attempts are spent?"""
+    retry_denied: str | None = None
+    """Why no further attempt was made: `deadline`, `attempts` or `commit`."""
+    body: object = None
+    """The provider's error object."""
+    code: str | None = None
+    """The provider's error code."""
+    type: str | None = None
+    """The provider's error type."""
+    param: str | None = None
+    """The parameter the provider blames."""
+    partial: str = ""
+    """The text of a stream that was received before it broke."""
+    response: Any = None
+    """The response (`ErrorResponse`), where there was one."""
+    request: Any = None
+    """The request (`ErrorRequest`), where one was made."""
+
+    def __init__(self, message: str = "") -> None:
+        Exception.__init__(self, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        leaf = type(self).__dict__.get("_leaf", type(self))
+        return _load, (leaf, self.message, {**vars(self)})
+
+
+class ConfigError(FairleadError, ValueError):
+    """The configuration or the call's own arguments are wrong; nothing was sent."""
+
+
+class ClientClosed(FairleadError):
+    """The client was closed."""
+
+
+class InternalError(FairleadError):
+    """A defect in fairlead."""
+
+
+class APIError(FairleadError):
+    """A call that was made failed."""
+
+
+class APIStatusError(APIError):
+    """The provider answered with an error status."""
+
+
+class BadRequestError(APIStatusError):
+    """400: the request itself is wrong."""
+
+
+class ContextLengthExceeded(BadRequestError):
+    """The prompt does not fit the model's window."""
+
+
+class ContentFiltered(BadRequestError):
+    """The provider's content policy refused the prompt or the answer."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: well-formed, but its content was refused."""
+
+
+class NotFoundError(APIStatusError):
+    """404, or an unknown model in any status."""
+
+
+class AuthenticationError(APIStatusError):
+    """401, or a 400 that means a bad key."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403."""
+
+
+class ConflictError(APIStatusError):
+    """409."""
+
+
+class RateLimitError(APIStatusError):
+    """429 with a wait."""
+
+
+class QuotaExceeded(RateLimitError):
+    """Money or a long quota is used up."""
+
+
+class BudgetExceeded(QuotaExceeded):
+    """Our own money cap is reached."""
+
+
+class LimitExceeded(RateLimitError):
+    """Our own limiter refused."""
+
+
+class QueueTimeout(RateLimitError):
+    """Our own queue took too long."""
+
+
+class InternalServerError(APIStatusError):
+    """5xx and 408."""
+
+
+class OverloadedError(InternalServerError):
+    """529, or 503 with a body that says overloaded."""
+
+
+class NoHealthyDeployment(InternalServerError):
+    """Every candidate was refused, open or spent."""
+
+
+class UnexpectedRedirect(APIStatusError):
+    """A 3xx on an inference call; redirects are never followed."""
+
+
+class APIConnectionError(APIError):
+    """The connection failed or broke."""
+
+
+class ConnectError(APIConnectionError):
+    """No connection: refused, unreachable."""
+
+
+class DnsError(APIConnectionError):
+    """The host name did not resolve."""
+
+
+class TLSError(APIConnectionError):
+    """The TLS handshake failed."""
+
+
+class ConnectionReset(APIConnectionError):
+    """The connection was reset before the answer began."""
+
+
+class ProtocolError(APIConnectionError):
+    """The upstream broke HTTP framing."""
+
+
+class ResponseTruncated(APIConnectionError):
+    """The body ended early."""
+
+
+class StreamInterrupted(APIConnectionError):
+    """The connection broke after content had been handed out; `partial` is what was received."""
+
+
+class StreamTruncated(APIConnectionError):
+    """The stream ended without saying that it was finished; `partial` is what was received."""
+
+
+class ConsumerTooSlow(APIConnectionError):
+    """The reader fell behind further than the buffer allows."""
+
+
+class APITimeoutError(APIConnectionError):
+    """Something took too long."""
+
+
+class ConnectTimeout(APITimeoutError):
+    """No connection in time."""
+
+
+class WriteTimeout(APITimeoutError):
+    """The upstream stopped reading our request."""
+
+
+class HeadersTimeout(APITimeoutError):
+    """The response head did not complete in time."""
+
+
+class FirstTokenTimeout(APITimeoutError):
+    """No content in time."""
+
+
+class StreamIdleTimeout(APITimeoutError):
+    """A stream or body was silent for too long."""
+
+
+class AttemptTimeout(APITimeoutError):
+    """The attempt took longer than its limit."""
+
+
+class PoolTimeout(APITimeoutError):
+    """No free connection in time."""
+
+
+class DeadlineExceeded(APITimeoutError):
+    """The call's own deadline passed."""
+
+
+class APIResponseValidationError(APIError):
+    """The provider answered with something that is not an answer."""
+
+
+class MalformedResponse(APIResponseValidationError):
+    """HTTP 200 that is not an answer."""
+
+
+class MalformedStream(APIResponseValidationError):
+    """A stream event that is not one, after content had been handed out."""
+
+
+class ResponseTooLarge(APIResponseValidationError):
+    """A body, event, line or header block over its bound."""
+
+
+_CLASSES: dict[str, type[FairleadError]] = {
+    "BadRequest": BadRequestError,
+    "Unprocessable": UnprocessableEntityError,
+    "Status": APIStatusError,
+    "ContextLength": ContextLengthExceeded,
+    "ContentFiltered": ContentFiltered,
+    "NotFound": NotFoundError,
+    "Authentication": AuthenticationError,
+    "PermissionDenied": PermissionDeniedError,
+    "Quota": QuotaExceeded,
+    "RateLimit": RateLimitError,
+    "Overloaded": OverloadedError,
+    "Server": InternalServerError,
+    "Conflict": ConflictError,
+    "Connect": ConnectError,
+    "Dns": DnsError,
+    "Tls": TLSError,
+    "Deadline": DeadlineExceeded,
+    "Protocol": ProtocolError,
+    "Truncated": ResponseTruncated,
+    "Malformed": MalformedResponse,
+    "TooLarge": ResponseTooLarge,
+    "Redirect": UnexpectedRedirect,
+    "Config": ConfigError,
+    "Internal": InternalError,
+    **{
+        leaf.__name__: leaf
+        for leaf in (
+            ClientClosed,
+            ConnectionReset,
+            ConnectTimeout,
+            ConsumerTooSlow,
+            FirstTokenTimeout,
+            HeadersTimeout,
+            MalformedStream,
+            NoHealthyDeployment,
+            PoolTimeout,
+            AttemptTimeout,
+            StreamIdleTimeout,
+            StreamInterrupted,
+            StreamTruncated,
+            WriteTimeout,
+        )
+    },
+}
+
+_combined: dict[tuple[type[FairleadError], type[BaseException]], type[FairleadError]] = {}
+
+
+def _class_for(leaf: type[FairleadError]) -> type[FairleadError]:
+    """The leaf, or the class that is also openai's when openai is loaded."""
+    openai = sys.modules.get("openai")
+    for ours in leaf.__mro__ if openai is not None and issubclass(leaf, APIError) else ():
+        theirs = getattr(openai, ours.__name__, None)
+        if isinstance(theirs, type) and issubclass(theirs, Exception) and ours.__module__ == __name__:
+            return _combine(leaf, theirs)
+    return leaf
+
+
+def _combine(leaf: type[FairleadError], theirs: type[Exception]) -> type[FairleadError]:
+    known = _combined.get((leaf, theirs))
+    if known is None:
+        made = type(leaf.__name__, (leaf, theirs), {"_leaf": leaf, "__doc__": leaf.__doc__})
+        made.__module__, made.__qualname__ = leaf.__module__, leaf.__qualname__
+        known = _combined.setdefault((leaf, theirs), made)
+    return known
+
+
+def _make(leaf: type[FairleadError], message: str) -> FairleadError:
+    found = _class_for(leaf)
+    error = found.__new__(found, message)
+    FairleadError.__init__(error, message)
+    return error
+
+
+def _load(leaf: type[FairleadError], message: str, fields: dict[str, Any]) -> FairleadError:
+    """What pickling kept; of the classes that are loaded now."""
+    error = _make(leaf, message)
+    vars(error).update(fields)
+    return error
+
+
+def _from_core(kind: str, message: str, fields: dict[str, Any]) -> FairleadError:
+    """The exception for an error of the core."""
+    error = _make(_CLASSES[kind], message)
+    headers, content, url = fields.pop("headers"), fields.pop("content"), fields.pop("url")
+    method, in_band = fields.pop("method"), fields.pop("in_band")
+    fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
+    for name in ("model", "deployment", "provider"):
+        fields[name] = fields[name] or None
+    vars(error).update(fields)
+    error.body = _inner(content)
+    if fields["status_code"] is not None or in_band:
+        error.response = ErrorResponse(fields["status_code"] or 200, headers, content)
+    if url:
+        error.request = ErrorRequest(method, url)
+    return error
+
+
+def _inner(content: bytes) -> object:
+    """The error object inside a body; text where it is no JSON."""
+    if not content:
+        return None
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return content.decode("utf-8", "replace")
+    return body.get("error", body) if isinstance(body, dict) else body

@@ -1,0 +1,114 @@
+"""What goes with a call but is not sent."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Final, TypedDict
+
+
+class NotGiven:
+    """The type of `NOT_GIVEN`: "leave this out", where `None` would be sent as null."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+NOT_GIVEN: Final = NotGiven()
+"""Leaves an argument out. The sentinels of the OpenAI SDK are understood too."""
+
+
+class Timeout:
+    """Limits of an attempt in seconds, under httpx's names; `None` is no limit.
+
+    Args:
+        timeout: for every limit that is not given by itself.
+        connect: name resolution, TCP and TLS together.
+        read: a stream's first token and the longest silence between two reads; all of a whole reply.
+        write: the upstream does not read our request.
+        pool: waiting for a free connection.
+    """
+
+    def __init__(
+        self,
+        timeout: float | NotGiven | None = NOT_GIVEN,
+        *,
+        connect: float | NotGiven | None = NOT_GIVEN,
+        read: float | NotGiven | None = NOT_GIVEN,
+        write: float | NotGiven | None = NOT_GIVEN,
+        pool: float | NotGiven | None = NOT_GIVEN,
+    ) -> None:
+        given = {"connect": connect, "read": read, "write": write, "pool": pool}
+        missing = [name for name, value in given.items() if isinstance(value, NotGiven)]
+        if missing and isinstance(timeout, NotGiven):
+            raise ValueError(f"Timeout needs a default, or all four limits; missing: {', '.join(missing)}")
+        self.connect, self.read, self.write, self.pool = (
+            timeout if isinstance(value, NotGiven) else value for value in given.values()
+        )
+
+    def __repr__(self) -> str:
+        return f"Timeout(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
+
+
+class Options(TypedDict, total=False):
+    """The `fairlead=` argument of a call."""
+
+    user: str
+    """Who calls, for limits and rules."""
+    tenant: str
+    """As `user`."""
+    key: str
+    """As `user`."""
+    priority: int
+    """0 to 9."""
+    metadata: Mapping[str, object]
+    """For rules."""
+    deadline: float
+    """Seconds after which the call ends, whatever it is doing."""
+    max_retries: int
+    """Attempts after the first that may have consumed capacity."""
+
+
+_scope: ContextVar[dict[str, Any] | None] = ContextVar("fairlead_scope", default=None)
+
+current_scope = _scope.get
+"""The options of the innermost `scope`, or `None`."""
+
+
+@contextlib.contextmanager
+def scope(
+    *,
+    user: str | None = None,
+    tenant: str | None = None,
+    key: str | None = None,
+    priority: int | None = None,
+    metadata: Mapping[str, object] | None = None,
+    deadline: float | None = None,
+    max_retries: int | None = None,
+) -> Iterator[None]:
+    """Options for every call inside, also in tasks that are started there; what a call says itself wins.
+
+    ```python
+    with fairlead.scope(user="u1", tenant="acme"):
+        await client.chat.completions.create(...)
+    ```
+    """
+    given = {
+        "user": user,
+        "tenant": tenant,
+        "key": key,
+        "priority": priority,
+        "metadata": metadata,
+        "deadline": deadline,
+        "max_retries": max_retries,
+    }
+    outer = _scope.get() or {}
+    token = _scope.set({**outer, **{name: value for name, value in given.items() if value is not None}})
+    try:
+        yield
+    finally:
+        _scope.reset(token)

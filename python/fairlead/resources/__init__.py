@@ -1,0 +1,1 @@
+"""The parts of a client that speak to one endpoint each."""

@@ -1,0 +1,160 @@
+"""`client.chat.completions`."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import Any, Literal, Unpack, overload
+
+from .._call import call
+from .._core import Endpoint, Engine
+from ..options import current_scope
+from ..response import APIResponse, StreamAPIResponse
+from ..stream import AsyncStream, Stream
+from ..types import ChatCompletion, ChatCompletionChunk
+from ..types.params import ChatParams
+
+_ASYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=AsyncStream)
+_SYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=Stream)
+_ASYNC_RAW = Endpoint(
+    "chat",
+    ChatCompletion,
+    chunk=ChatCompletionChunk,
+    stream=partial(StreamAPIResponse, stream=AsyncStream),
+    raw=APIResponse,
+)
+_SYNC_RAW = Endpoint(
+    "chat",
+    ChatCompletion,
+    chunk=ChatCompletionChunk,
+    stream=partial(StreamAPIResponse, stream=Stream),
+    raw=APIResponse,
+)
+
+
+class AsyncCompletions:
+    """Chat completions."""
+
+    def __init__(self, client: Any, engine: Engine) -> None:
+        self._client = client
+        self._engine = engine
+
+    @overload
+    async def create(
+        self, *, stream: Literal[False] | None = ..., **params: Unpack[ChatParams]
+    ) -> ChatCompletion: ...
+    @overload
+    async def create(
+        self, *, stream: Literal[True], **params: Unpack[ChatParams]
+    ) -> AsyncStream[ChatCompletionChunk]: ...
+    @overload
+    async def create(
+        self, *, stream: bool, **params: Unpack[ChatParams]
+    ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
+    async def create(self, **params: Any) -> Any:
+        """Ask for a completion.
+
+        Args:
+            stream: chunk by chunk; returns once the first content is there, raises what goes wrong before.
+            params: the arguments of the OpenAI SDK, and any other: what is not known is sent as it is.
+                `model` may be left out where a default is known.
+
+        Raises:
+            FairleadError: one of `fairlead.errors`; `attempts` tells the whole story.
+        """
+        return await call(self._engine, _ASYNC, params)
+
+    @cached_property
+    def with_raw_response(self) -> AsyncCompletionsWithRawResponse:
+        """The same methods, returning replies with their HTTP side."""
+        return AsyncCompletionsWithRawResponse(self._engine)
+
+
+class AsyncCompletionsWithRawResponse:
+    """Chat completions with their HTTP side."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @overload
+    async def create(
+        self, *, stream: Literal[False] | None = ..., **params: Unpack[ChatParams]
+    ) -> APIResponse[ChatCompletion]: ...
+    @overload
+    async def create(
+        self, *, stream: Literal[True], **params: Unpack[ChatParams]
+    ) -> StreamAPIResponse[AsyncStream[ChatCompletionChunk]]: ...
+    @overload
+    async def create(
+        self, *, stream: bool, **params: Unpack[ChatParams]
+    ) -> APIResponse[ChatCompletion] | StreamAPIResponse[AsyncStream[ChatCompletionChunk]]: ...
+    async def create(self, **params: Any) -> Any:
+        """As `AsyncCompletions.create`."""
+        return await call(self._engine, _ASYNC_RAW, params)
+
+
+class Completions:
+    """Chat completions."""
+
+    def __init__(self, client: Any, engine: Engine) -> None:
+        self._client = client
+        self._engine = engine
+
+    @overload
+    def create(
+        self, *, stream: Literal[False] | None = ..., **params: Unpack[ChatParams]
+    ) -> ChatCompletion: ...
+    @overload
+    def create(
+        self, *, stream: Literal[True], **params: Unpack[ChatParams]
+    ) -> Stream[ChatCompletionChunk]: ...
+    @overload
+    def create(
+        self, *, stream: bool, **params: Unpack[ChatParams]
+    ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
+    def create(self, **params: Any) -> Any:
+        """As `AsyncCompletions.create`; blocks, and can be interrupted by Ctrl-C."""
+        return self._engine.block(_SYNC, params, current_scope())
+
+    @cached_property
+    def with_raw_response(self) -> CompletionsWithRawResponse:
+        """The same methods, returning replies with their HTTP side."""
+        return CompletionsWithRawResponse(self._engine)
+
+
+class CompletionsWithRawResponse:
+    """Chat completions with their HTTP side."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @overload
+    def create(
+        self, *, stream: Literal[False] | None = ..., **params: Unpack[ChatParams]
+    ) -> APIResponse[ChatCompletion]: ...
+    @overload
+    def create(
+        self, *, stream: Literal[True], **params: Unpack[ChatParams]
+    ) -> StreamAPIResponse[Stream[ChatCompletionChunk]]: ...
+    @overload
+    def create(
+        self, *, stream: bool, **params: Unpack[ChatParams]
+    ) -> APIResponse[ChatCompletion] | StreamAPIResponse[Stream[ChatCompletionChunk]]: ...
+    def create(self, **params: Any) -> Any:
+        """As `Completions.create`."""
+        return self._engine.block(_SYNC_RAW, params, current_scope())
+
+
+class AsyncChat:
+    """Chat."""
+
+    def __init__(self, client: Any, engine: Engine) -> None:
+        self.completions = AsyncCompletions(client, engine)
+        """Chat completions."""
+
+
+class Chat:
+    """Chat."""
+
+    def __init__(self, client: Any, engine: Engine) -> None:
+        self.completions = Completions(client, engine)
+        """Chat completions."""

@@ -1,0 +1,101 @@
+"""`client.embeddings`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Unpack
+
+from .._call import call
+from .._core import Endpoint, Engine
+from ..options import NotGiven, current_scope
+from ..response import APIResponse
+from ..types.embeddings import CreateEmbeddingResponse, EncodedEmbeddingResponse
+from ..types.params import EmbeddingParams
+
+_DECODED = Endpoint("embeddings", CreateEmbeddingResponse)
+_AS_ASKED = Endpoint("embeddings", EncodedEmbeddingResponse)
+_DECODED_RAW = Endpoint("embeddings", CreateEmbeddingResponse, raw=APIResponse)
+_AS_ASKED_RAW = Endpoint("embeddings", EncodedEmbeddingResponse, raw=APIResponse)
+
+
+def _chosen(params: dict[str, Any], raw: bool = False) -> Endpoint:
+    """Vectors travel as base64 unless the caller chose: a third of the bytes, and no parsing of numbers."""
+    encoding = params.get("encoding_format")
+    if encoding is None or type(encoding).__name__ in (NotGiven.__name__, "Omit"):
+        params["encoding_format"] = "base64"
+        return _DECODED_RAW if raw else _DECODED
+    return _AS_ASKED_RAW if raw else _AS_ASKED
+
+
+class AsyncEmbeddings:
+    """Embeddings."""
+
+    def __init__(self, client: Any, engine: Engine) -> None:
+        self._client = client
+        self._engine = engine
+
+    async def create(self, **params: Unpack[EmbeddingParams]) -> CreateEmbeddingResponse:
+        """Ask for vectors.
+
+        Args:
+            params: the arguments of the OpenAI SDK, and any other. Without `encoding_format` the vectors come
+                as base64 and read as lists of floats.
+
+        Raises:
+            FairleadError: one of `fairlead.errors`.
+        """
+        given: Any = params
+        reply: CreateEmbeddingResponse = await call(self._engine, _chosen(given), given)
+        return reply
+
+    @cached_property
+    def with_raw_response(self) -> AsyncEmbeddingsWithRawResponse:
+        """The same methods, returning replies with their HTTP side."""
+        return AsyncEmbeddingsWithRawResponse(self._engine)
+
+
+class AsyncEmbeddingsWithRawResponse:
+    """Embeddings with their HTTP side."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def create(self, **params: Unpack[EmbeddingParams]) -> APIResponse[CreateEmbeddingResponse]:
+        """As `AsyncEmbeddings.create`."""
+        given: Any = params
+        reply: APIResponse[CreateEmbeddingResponse] = await call(self._engine, _chosen(given, True), given)
+        return reply
+
+
+class Embeddings:
+    """Embeddings."""
+
+    def __init__(self, client: Any, engine: Engine) -> None:
+        self._client = client
+        self._engine = engine
+
+    def create(self, **params: Unpack[EmbeddingParams]) -> CreateEmbeddingResponse:
+        """As `AsyncEmbeddings.create`; blocks, and can be interrupted by Ctrl-C."""
+        given: Any = params
+        reply: CreateEmbeddingResponse = self._engine.block(_chosen(given), given, current_scope())
+        return reply
+
+    @cached_property
+    def with_raw_response(self) -> EmbeddingsWithRawResponse:
+        """The same methods, returning replies with their HTTP side."""
+        return EmbeddingsWithRawResponse(self._engine)
+
+
+class EmbeddingsWithRawResponse:
+    """Embeddings with their HTTP side."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, **params: Unpack[EmbeddingParams]) -> APIResponse[CreateEmbeddingResponse]:
+        """As `Embeddings.create`."""
+        given: Any = params
+        reply: APIResponse[CreateEmbeddingResponse] = self._engine.block(
+            _chosen(given, True), given, current_scope()
+        )
+        return reply

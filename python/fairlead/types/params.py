@@ -1,0 +1,102 @@
+"""The keyword arguments of requests.
+
+Providers know more of them than are listed here. Whatever is passed is sent: these types only help editors.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Required, TypedDict
+
+from ..options import NotGiven, Options, Timeout
+
+Message = Mapping[str, Any] | Any
+"""A message: a dict, or an object of a reply or of an SDK."""
+
+
+class RequestOptions(TypedDict, total=False):
+    """What goes with any request but is not part of its body."""
+
+    extra_headers: Mapping[str, Any]
+    """Headers to send; `None` removes one."""
+    extra_query: Mapping[str, Any]
+    """Added to the URL."""
+    extra_body: Mapping[str, Any] | None
+    """Members that are added to the body, or replace its own."""
+    timeout: float | Timeout | NotGiven | Any | None
+    """Limits of an attempt in seconds."""
+    fairlead: Options | None
+    """Options that are ours."""
+
+
+class ChatParams(RequestOptions, total=False):
+    """The arguments of `chat.completions.create`, but `stream`."""
+
+    messages: Required[Iterable[Message]]
+    model: str
+    audio: Mapping[str, Any] | None
+    frequency_penalty: float | None
+    function_call: Any
+    functions: Iterable[Mapping[str, Any]]
+    logit_bias: Mapping[str, int] | None
+    logprobs: bool | None
+    max_completion_tokens: int | None
+    max_output_tokens: int | None
+    max_tokens: int | None
+    metadata: Mapping[str, str] | None
+    modalities: list[str] | None
+    moderation: Any
+    n: int | None
+    parallel_tool_calls: bool
+    prediction: Mapping[str, Any] | None
+    presence_penalty: float | None
+    prompt_cache_key: str
+    prompt_cache_options: Mapping[str, Any]
+    prompt_cache_retention: str | None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
+    response_format: Mapping[str, Any]
+    safety_identifier: str
+    seed: int | None
+    service_tier: str | None
+    stop: str | list[str] | None
+    store: bool | None
+    stream_options: Mapping[str, Any] | None
+    temperature: float | None
+    tool_choice: Any
+    tools: Iterable[Mapping[str, Any]]
+    top_k: int | None
+    top_logprobs: int | None
+    top_p: float | None
+    user: str
+    verbosity: Literal["low", "medium", "high"] | None
+    web_search_options: Mapping[str, Any]
+
+
+class TextParams(RequestOptions, total=False):
+    """The arguments of `generate` and `stream`, but the model and the messages."""
+
+    frequency_penalty: float | None
+    logit_bias: Mapping[str, int] | None
+    max_completion_tokens: int | None
+    max_output_tokens: int | None
+    max_tokens: int | None
+    metadata: Mapping[str, str] | None
+    presence_penalty: float | None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
+    response_format: Mapping[str, Any]
+    seed: int | None
+    service_tier: str | None
+    stop: str | list[str] | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    user: str
+    verbosity: Literal["low", "medium", "high"] | None
+
+
+class EmbeddingParams(RequestOptions, total=False):
+    """The arguments of `embeddings.create`."""
+
+    input: Required[str | Iterable[str] | Iterable[int] | Iterable[Iterable[int]]]
+    model: str
+    dimensions: int
+    encoding_format: Literal["float", "base64"]
+    user: str

@@ -1,0 +1,366 @@
+//! The engine as a client holds it: calls start here.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+
+use bytes::Bytes;
+use http::Method;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
+use tokio::task::AbortHandle;
+
+use super::config;
+use super::convert;
+use super::errors;
+use super::hooks::{Feed, Queue};
+use super::options::{self, Request};
+use super::port::Port;
+use super::runtime::{self, Alive};
+use super::stream::{SLICE, StreamCore};
+use super::task::{self, Done, Recipient};
+use crate::call::{Call, CallOptions, Operation};
+use crate::config::Config;
+use crate::engine::Engine as Core;
+use crate::error::Error;
+
+/// One kind of request, and what its answers become.
+#[pyclass(frozen, module = "fairlead._core")]
+pub(super) struct Endpoint {
+    operation: Operation,
+    reply: Py<PyType>,
+    chunk: Option<Py<PyType>>,
+    stream: Option<Py<PyAny>>,
+    raw: Option<Py<PyAny>>,
+}
+
+impl Endpoint {
+    /// The HTTP method of its requests.
+    pub(super) fn method(&self) -> &str {
+        match &self.operation {
+            Operation::Chat | Operation::Embeddings => "POST",
+            Operation::Models => "GET",
+            Operation::Raw { method, .. } => method.as_str(),
+        }
+    }
+
+    /// The class of whole replies.
+    pub(super) fn reply<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
+        self.reply.bind(py)
+    }
+
+    /// The class of stream chunks.
+    pub(super) fn chunk<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
+        self.chunk.as_ref().unwrap_or(&self.reply).bind(py)
+    }
+
+    /// What wraps a reply that was asked for raw.
+    pub(super) fn raw<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+        self.raw.as_ref().map(|raw| raw.bind(py))
+    }
+
+    /// The Python stream around `core`.
+    pub(super) fn wrap_stream<'py>(&self, core: Bound<'py, StreamCore>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.stream {
+            Some(wrap) => wrap.bind(core.py()).call1((core,)),
+            None => Ok(core.into_any()),
+        }
+    }
+}
+
+#[pymethods]
+impl Endpoint {
+    /// `operation` is `chat`, `embeddings`, `models`, or an HTTP method with `path` below the base URL.
+    #[new]
+    #[pyo3(signature = (operation, reply, *, path = None, chunk = None, stream = None, raw = None))]
+    fn new(
+        operation: &str,
+        reply: Py<PyType>,
+        path: Option<String>,
+        chunk: Option<Py<PyType>>,
+        stream: Option<Py<PyAny>>,
+        raw: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let operation = match (operation, path) {
+            ("chat", None) => Operation::Chat,
+            ("embeddings", None) => Operation::Embeddings,
+            ("models", None) => Operation::Models,
+            (method, Some(path)) => Operation::Raw {
+                method: Method::from_bytes(method.as_bytes())
+                    .map_err(|_| PyValueError::new_err(format!("`{method}` is no HTTP method")))?,
+                path,
+            },
+            (other, None) => return Err(PyValueError::new_err(format!("`{other}` is no operation"))),
+        };
+        Ok(Self { operation, reply, chunk, stream, raw })
+    }
+}
+
+/// What all clients that share connections share. Holds the configuration, so that a forked child can begin anew.
+struct Shared {
+    config: Config,
+    /// The engine, and the generation it belongs to.
+    core: Mutex<(u64, Arc<Core>)>,
+    queue: Option<Arc<Queue>>,
+}
+
+impl Shared {
+    fn new(config: Config, queue: Option<Arc<Queue>>) -> Result<Self, Error> {
+        let core = Self::make(&config, queue.as_ref())?;
+        Ok(Self { config, core: Mutex::new((runtime::generation(), core)), queue })
+    }
+
+    fn make(config: &Config, queue: Option<&Arc<Queue>>) -> Result<Arc<Core>, Error> {
+        let core = Core::new(config.clone())?;
+        if let Some(queue) = queue {
+            let queue = Arc::clone(queue);
+            core.on_settled(Some(Box::new(move |receipt| queue.push(receipt))));
+        }
+        Ok(core)
+    }
+
+    /// The engine of this process. The lock is only held attached, so no fork happens meanwhile.
+    fn core(&self) -> Result<Arc<Core>, Error> {
+        let mut core = self.core.lock();
+        let generation = runtime::generation();
+        if core.0 != generation {
+            let was_closed = core.1.is_closed();
+            let fresh = Self::make(&self.config, self.queue.as_ref())?;
+            if was_closed {
+                fresh.close();
+            }
+            // The parent's sockets and locks are not ours to touch, not even to close.
+            std::mem::forget(std::mem::replace(&mut *core, (generation, fresh)));
+        }
+        Ok(Arc::clone(&core.1))
+    }
+}
+
+/// An engine with the defaults of one client.
+#[pyclass(frozen, module = "fairlead._core")]
+pub(super) struct Engine {
+    shared: Arc<Shared>,
+    defaults: CallOptions,
+}
+
+impl Engine {
+    fn request(
+        &self,
+        operation: &Operation,
+        params: &Bound<'_, PyDict>,
+        scope: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Request> {
+        let mut request = options::request(params, &self.defaults, scope)?;
+        let has_body = match operation {
+            Operation::Chat | Operation::Embeddings => true,
+            Operation::Models | Operation::Raw { .. } => false,
+        };
+        if !has_body {
+            request.body = Bytes::new();
+        }
+        Ok(request)
+    }
+
+    fn spawn(
+        &self,
+        py: Python<'_>,
+        operation: &Operation,
+        request: Request,
+        recipient: Recipient,
+    ) -> PyResult<AbortHandle> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        let call = Call { operation: operation.clone(), body: request.body, options: request.options };
+        let task = runtime::get()?.spawn(task::run(core, call, recipient, Alive::new()));
+        Ok(task.abort_handle())
+    }
+
+    fn launch<'py>(
+        &self,
+        port: &Bound<'py, Port>,
+        event_loop: &Bound<'py, PyAny>,
+        endpoint: &Bound<'py, Endpoint>,
+        request: Request,
+    ) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        let py = event_loop.py();
+        let (inbox, id) = port.get().ticket()?;
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let abort = self.spawn(py, &endpoint.get().operation, request, Recipient::Loop(inbox, id))?;
+        port.get().wait(id, future.clone().unbind(), Some(abort), Some(endpoint.clone().unbind()));
+        Ok((future, id))
+    }
+
+    fn wait<'py>(&self, endpoint: &Bound<'py, Endpoint>, request: Request) -> PyResult<Bound<'py, PyAny>> {
+        let py = endpoint.py();
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let abort = self.spawn(py, &endpoint.get().operation, request, Recipient::Thread(sender))?;
+        let receiver = Mutex::new(receiver);
+        loop {
+            match py.detach(|| patience(&receiver)) {
+                Ok(done) => return done.into_python(py, Some(endpoint)),
+                Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(PyRuntimeError::new_err("the I/O threads are gone"));
+                }
+            }
+        }
+    }
+}
+
+fn patience(receiver: &Mutex<Receiver<Done>>) -> Result<Done, RecvTimeoutError> {
+    receiver.lock().recv_timeout(SLICE)
+}
+
+#[pymethods]
+impl Engine {
+    /// `source` is a path, a dict or `None`; `arguments` those of the client's constructor; `options` its
+    /// per-call defaults; receipts go to `feed`.
+    #[new]
+    #[pyo3(signature = (source, arguments, options, feed = None, io_threads = None))]
+    fn new(
+        source: &Bound<'_, PyAny>,
+        arguments: &Bound<'_, PyDict>,
+        options: &Bound<'_, PyDict>,
+        feed: Option<&Bound<'_, Feed>>,
+        io_threads: Option<usize>,
+    ) -> PyResult<Self> {
+        let config = config::read(source, arguments)?;
+        if let Some(threads) = io_threads {
+            runtime::set_threads(threads);
+        }
+        let queue = feed.map(|feed| feed.get().queue());
+        let shared = Shared::new(config, queue).map_err(|error| errors::exception(source.py(), &error))?;
+        let engine = Self { shared: Arc::new(shared), defaults: CallOptions::default() };
+        engine.derive(options)
+    }
+
+    /// The same engine with other defaults: `timeout`, `max_retries`, `headers`, `query`; `set_headers` and
+    /// `set_query` replace instead of adding.
+    fn derive(&self, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut defaults = self.defaults.clone();
+        for (name, value) in options.iter() {
+            match name.extract::<String>()?.as_str() {
+                "timeout" => defaults.timeout = options::timeout(&value)?,
+                "max_retries" => defaults.max_retries = Some(options::max_retries(&value)?),
+                "headers" => options::headers(&value, &mut defaults.headers)?,
+                "query" => options::query(&value, &mut defaults.query)?,
+                "set_headers" => {
+                    defaults.headers.clear();
+                    options::headers(&value, &mut defaults.headers)?;
+                }
+                "set_query" => {
+                    defaults.query.clear();
+                    options::query(&value, &mut defaults.query)?;
+                }
+                other => return Err(PyTypeError::new_err(format!("unknown option `{other}`"))),
+            }
+        }
+        Ok(Self { shared: Arc::clone(&self.shared), defaults })
+    }
+
+    /// Starts a call; returns the future of its answer and the number to cancel it by.
+    #[pyo3(signature = (port, event_loop, endpoint, params, scope = None))]
+    fn start<'py>(
+        &self,
+        port: &Bound<'py, Port>,
+        event_loop: &Bound<'py, PyAny>,
+        endpoint: &Bound<'py, Endpoint>,
+        params: &Bound<'py, PyDict>,
+        scope: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        let request = self.request(&endpoint.get().operation, params, scope)?;
+        self.launch(port, event_loop, endpoint, request)
+    }
+
+    /// Makes a call and waits for its answer, looking at signals now and then.
+    #[pyo3(signature = (endpoint, params, scope = None))]
+    fn block<'py>(
+        &self,
+        endpoint: &Bound<'py, Endpoint>,
+        params: &Bound<'py, PyDict>,
+        scope: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = self.request(&endpoint.get().operation, params, scope)?;
+        self.wait(endpoint, request)
+    }
+
+    /// As `start`, with the whole `body` as one value; `params` holds options only.
+    #[pyo3(signature = (port, event_loop, endpoint, body, params, scope = None))]
+    fn start_raw<'py>(
+        &self,
+        port: &Bound<'py, Port>,
+        event_loop: &Bound<'py, PyAny>,
+        endpoint: &Bound<'py, Endpoint>,
+        body: Option<&Bound<'py, PyAny>>,
+        params: &Bound<'py, PyDict>,
+        scope: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        let request = self.raw_request(&endpoint.get().operation, body, params, scope)?;
+        self.launch(port, event_loop, endpoint, request)
+    }
+
+    /// As `block`, with the whole `body` as one value; `params` holds options only.
+    #[pyo3(signature = (endpoint, body, params, scope = None))]
+    fn block_raw<'py>(
+        &self,
+        endpoint: &Bound<'py, Endpoint>,
+        body: Option<&Bound<'py, PyAny>>,
+        params: &Bound<'py, PyDict>,
+        scope: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = self.raw_request(&endpoint.get().operation, body, params, scope)?;
+        self.wait(endpoint, request)
+    }
+
+    /// What has happened so far.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        pythonize::pythonize(py, &core.stats()).map_err(PyErr::from)
+    }
+
+    /// What exists now. All but the idle connections are zero when nothing is going on.
+    fn gauges<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        let gauges = core.gauges();
+        let dict = PyDict::new(py);
+        dict.set_item("calls", gauges.calls.get())?;
+        dict.set_item("attempts", gauges.attempts.get())?;
+        dict.set_item("streams", gauges.streams.get())?;
+        dict.set_item("connections_open", gauges.connections_open.get())?;
+        dict.set_item("connections_idle", gauges.connections_idle.get())?;
+        Ok(dict)
+    }
+
+    /// Refuses new calls and closes idle connections.
+    fn close(&self) {
+        self.shared.core.lock().1.close();
+    }
+
+    /// Was it closed?
+    #[getter]
+    fn is_closed(&self) -> bool {
+        self.shared.core.lock().1.is_closed()
+    }
+
+    #[expect(clippy::unused_self, reason = "the shape of a Python method")]
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a client holds keys and connections and cannot be pickled"))
+    }
+}
+
+impl Engine {
+    fn raw_request(
+        &self,
+        operation: &Operation,
+        body: Option<&Bound<'_, PyAny>>,
+        params: &Bound<'_, PyDict>,
+        scope: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Request> {
+        let mut request = self.request(operation, params, scope)?;
+        if let Some(body) = body {
+            request.body = Bytes::from(convert::json(body)?);
+        }
+        Ok(request)
+    }
+}

@@ -1,0 +1,72 @@
+//! Errors of the core as the Python classes of `fairlead.errors`.
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::error::{Attempt, Error, Kind};
+
+/// The exception for `error`.
+pub(super) fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    exception_of(py, error, "POST")
+}
+
+/// The exception for `error`, of a request with `method`.
+pub(super) fn exception_of(py: Python<'_>, error: &Error, method: &str) -> PyErr {
+    build(py, error, method).map_or_else(|failed| failed, PyErr::from_value)
+}
+
+/// A `ConfigError` about the caller's own arguments.
+pub(super) fn misuse(py: Python<'_>, sentence: &str) -> PyErr {
+    exception(py, &Error::new(Kind::Config, sentence))
+}
+
+fn build<'py>(py: Python<'py>, error: &Error, method: &str) -> PyResult<Bound<'py, PyAny>> {
+    static FROM_CORE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let from_core = FROM_CORE.import(py, "fairlead.errors", "_from_core")?;
+    from_core.call1((format!("{:?}", error.kind()), error.to_string(), fields(py, error, method)?))
+}
+
+fn fields<'py>(py: Python<'py>, error: &Error, method: &str) -> PyResult<Bound<'py, PyDict>> {
+    let failure = error.failure();
+    let fields = PyDict::new(py);
+    fields.set_item("status_code", failure.status)?;
+    fields.set_item("headers", failure.headers.clone())?;
+    fields.set_item("content", content(py, &failure.body))?;
+    fields.set_item("code", failure.code.as_deref())?;
+    fields.set_item("type", failure.error_type.as_deref())?;
+    fields.set_item("param", failure.param.as_deref())?;
+    fields.set_item("request_id", failure.request_id.as_deref())?;
+    fields.set_item("retry_after", error.retry_after().map(|wait| wait.as_secs_f64()))?;
+    fields.set_item("is_retryable", error.is_retryable())?;
+    fields.set_item("in_band", failure.in_band)?;
+    fields.set_item("partial", failure.partial.as_str())?;
+    fields.set_item("model", error.model())?;
+    fields.set_item("deployment", error.deployment())?;
+    fields.set_item("provider", error.provider())?;
+    fields.set_item("url", error.url())?;
+    fields.set_item("method", method)?;
+    fields.set_item("retry_denied", error.retry_denied())?;
+    fields.set_item("attempts", attempts(py, error.attempts())?)?;
+    Ok(fields)
+}
+
+fn content<'py>(py: Python<'py>, body: &Bytes) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, body)
+}
+
+fn attempts<'py>(py: Python<'py>, attempts: &[Attempt]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for attempt in attempts {
+        let line = PyDict::new(py);
+        line.set_item("deployment", attempt.deployment.as_str())?;
+        line.set_item("error", attempt.kind.map(|kind| format!("{kind:?}")))?;
+        line.set_item("status_code", attempt.status)?;
+        line.set_item("duration", attempt.duration.as_secs_f64())?;
+        line.set_item("request_id", attempt.request_id.as_deref())?;
+        line.set_item("counted", attempt.counted)?;
+        list.append(line)?;
+    }
+    Ok(list)
+}

@@ -1,0 +1,259 @@
+//! A call's keyword arguments: what goes into the body, and what is meant for us.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping, PyString};
+
+use super::convert::{self, Misuse, Writer};
+use super::errors;
+use crate::call::{CallOptions, Limit, TimeoutOptions};
+
+/// A century, for limits too large to add to a clock.
+const LONGEST: f64 = 3.2e9;
+
+/// A request as the engine takes it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) body: Bytes,
+    pub(super) options: CallOptions,
+}
+
+/// Splits `params` into body and options, starting from the client's `defaults` and what `fairlead.scope()` says.
+pub(super) fn request(
+    params: &Bound<'_, PyDict>,
+    defaults: &CallOptions,
+    scope: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Request> {
+    let py = params.py();
+    let mut options = defaults.clone();
+    if let Some(scope) = scope {
+        fairlead(scope, &mut options)?;
+    }
+    let extra = match params.get_item("extra_body")? {
+        Some(extra) if !extra.is_none() && !convert::is_absent(&extra) => {
+            Some(mapping(&extra, "extra_body")?)
+        }
+        _ => None,
+    };
+    let mut writer = Writer::new();
+    writer.open_object();
+    for (name, value) in params.iter() {
+        let name = name.cast::<PyString>()?.to_str()?;
+        if !option(name, &value, &mut options)? {
+            let value = match overriding(extra.as_ref(), name)? {
+                Some(other) => other,
+                None => value,
+            };
+            writer.member(name, &value).map_err(|misuse| misuse.into_error(py))?;
+        }
+    }
+    if let Some(extra) = &extra {
+        added(extra, params, &mut writer, &mut options)?;
+    }
+    writer.close_object();
+    Ok(Request { body: Bytes::from(writer.into_bytes()), options })
+}
+
+/// Takes `name` if it is one of ours.
+fn option(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> PyResult<bool> {
+    match name {
+        "extra_body" => {}
+        "response_format" => {
+            convert::refuse_class(value)?;
+            return Ok(false);
+        }
+        "extra_headers" | "extra_query" | "timeout" | "fairlead" if convert::is_absent(value) => {}
+        "extra_headers" => headers(value, &mut options.headers)?,
+        "extra_query" => query(value, &mut options.query)?,
+        "timeout" => options.timeout = timeout(value)?,
+        "fairlead" => fairlead(value, options)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn overriding<'py>(extra: Option<&Bound<'py, PyMapping>>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match extra {
+        Some(extra) if extra.contains(name)? => extra.get_item(name).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// What only `extra_body` has, at the end of the body; a `fairlead` member inside is ours.
+fn added(
+    extra: &Bound<'_, PyMapping>,
+    params: &Bound<'_, PyDict>,
+    writer: &mut Writer,
+    options: &mut CallOptions,
+) -> PyResult<()> {
+    for pair in extra.items()?.iter() {
+        let (name, value) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+        let name = name.str()?;
+        let name = name.to_str()?;
+        if name == "fairlead" {
+            fairlead(&value, options)?;
+        } else if !params.contains(name)? {
+            let written = writer.member(name, &value);
+            written.map_err(|misuse: Misuse| misuse.into_error(params.py()))?;
+        }
+    }
+    Ok(())
+}
+
+/// `fairlead={...}`: who calls, and limits that are ours.
+fn fairlead(value: &Bound<'_, PyAny>, options: &mut CallOptions) -> PyResult<()> {
+    if value.is_none() {
+        return Ok(());
+    }
+    for pair in mapping(value, "fairlead")?.items()?.iter() {
+        let (name, value) = pair.extract::<(String, Bound<'_, PyAny>)>()?;
+        member(&name, &value, options)?;
+    }
+    Ok(())
+}
+
+fn member(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> PyResult<()> {
+    if value.is_none() {
+        return Ok(());
+    }
+    match name {
+        "user" => options.user = Some(value.str()?.to_string()),
+        "tenant" => options.tenant = Some(value.str()?.to_string()),
+        "key" => options.key = Some(value.str()?.to_string()),
+        "priority" => options.priority = Some(priority(value)?),
+        "metadata" => metadata(value, &mut options.metadata)?,
+        "deadline" => options.deadline = Some(seconds(value, "fairlead.deadline")?),
+        "max_retries" => options.max_retries = Some(max_retries(value)?),
+        other => {
+            return Err(errors::misuse(
+                value.py(),
+                &format!(
+                    "`fairlead.{other}`: unknown; known are user, tenant, key, priority, metadata, deadline \
+                     and max_retries"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn priority(value: &Bound<'_, PyAny>) -> PyResult<u8> {
+    value
+        .extract::<u8>()
+        .ok()
+        .filter(|priority| *priority <= 9)
+        .ok_or_else(|| errors::misuse(value.py(), &format!("`fairlead.priority`: expected 0 to 9: {value}")))
+}
+
+/// Attempts after the first.
+pub(super) fn max_retries(value: &Bound<'_, PyAny>) -> PyResult<u32> {
+    value
+        .extract()
+        .map_err(|_| errors::misuse(value.py(), &format!("`max_retries`: expected 0 or more: {value}")))
+}
+
+fn metadata(value: &Bound<'_, PyAny>, into: &mut Vec<(String, String)>) -> PyResult<()> {
+    for pair in mapping(value, "fairlead.metadata")?.items()?.iter() {
+        let (name, value) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+        put(into, name.str()?.to_string(), value.str()?.to_string());
+    }
+    Ok(())
+}
+
+/// Headers by name; `None` and the "omit" sentinels remove one.
+pub(super) fn headers(value: &Bound<'_, PyAny>, into: &mut Vec<(String, Option<String>)>) -> PyResult<()> {
+    if value.is_none() {
+        return Ok(());
+    }
+    for pair in mapping(value, "extra_headers")?.items()?.iter() {
+        let (name, value) = pair.extract::<(String, Bound<'_, PyAny>)>()?;
+        let removed = value.is_none() || convert::is_absent(&value);
+        let value = if removed { None } else { Some(value.str()?.to_string()) };
+        into.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+        into.push((name, value));
+    }
+    Ok(())
+}
+
+/// Query parameters; a list repeats its name, truth values are lower case, `None` is empty.
+pub(super) fn query(value: &Bound<'_, PyAny>, into: &mut Vec<(String, String)>) -> PyResult<()> {
+    if value.is_none() {
+        return Ok(());
+    }
+    for pair in mapping(value, "extra_query")?.items()?.iter() {
+        let (name, value) = pair.extract::<(String, Bound<'_, PyAny>)>()?;
+        if convert::is_absent(&value) {
+            continue;
+        }
+        into.retain(|(known, _)| *known != name);
+        if let Ok(several) = value.cast::<pyo3::types::PyList>() {
+            for one in several.iter() {
+                into.push((name.clone(), parameter(&one)?));
+            }
+        } else {
+            into.push((name, parameter(&value)?));
+        }
+    }
+    Ok(())
+}
+
+fn parameter(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if value.is_none() {
+        return Ok(String::new());
+    }
+    if let Ok(truth) = value.extract::<bool>() {
+        return Ok(truth.to_string());
+    }
+    Ok(value.str()?.to_string())
+}
+
+/// A number for every limit, `None` for none, or an object with `connect`, `read`, `write` and `pool`.
+pub(super) fn timeout(value: &Bound<'_, PyAny>) -> PyResult<TimeoutOptions> {
+    if value.is_none() || value.extract::<f64>().is_ok() {
+        let all = Some(limit(value)?);
+        return Ok(TimeoutOptions { connect: all, read: all, write: all, pool: all });
+    }
+    if !value.hasattr("connect")? {
+        let found = value.get_type().name()?;
+        return Err(errors::misuse(
+            value.py(),
+            &format!("`timeout`: expected seconds, None or a Timeout, not {found}"),
+        ));
+    }
+    let part = |name: &str| limit(&value.getattr(name)?).map(Some);
+    Ok(TimeoutOptions {
+        connect: part("connect")?,
+        read: part("read")?,
+        write: part("write")?,
+        pool: part("pool")?,
+    })
+}
+
+fn limit(value: &Bound<'_, PyAny>) -> PyResult<Limit> {
+    if value.is_none() {
+        return Ok(Limit::Never);
+    }
+    seconds(value, "timeout").map(Limit::After)
+}
+
+fn seconds(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
+    value
+        .extract::<f64>()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(LONGEST)).ok())
+        .ok_or_else(|| errors::misuse(value.py(), &format!("`{name}`: expected seconds, 0 or more: {value}")))
+}
+
+fn mapping<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyMapping>> {
+    value.cast::<PyMapping>().cloned().map_err(|_| {
+        let found = value.get_type().name().map_or_else(|_| "?".to_owned(), |found| found.to_string());
+        errors::misuse(value.py(), &format!("`{name}`: expected a mapping, not {found}"))
+    })
+}
+
+fn put(into: &mut Vec<(String, String)>, name: String, value: String) {
+    into.retain(|(known, _)| *known != name);
+    into.push((name, value));
+}

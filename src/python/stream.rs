@@ -1,0 +1,342 @@
+//! Streams: a bounded queue between the I/O threads and the reader.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use tokio::sync::Notify;
+
+use super::errors;
+use super::model::{self, Text};
+use super::port::{Inbox, Port};
+use super::reply::{self, Meta};
+use super::runtime;
+use super::task::Done;
+use crate::error::{Error, Kind};
+use crate::settle::Receipt;
+
+/// Bytes of events that are read ahead of the reader before reading pauses.
+const MOST_BYTES: usize = 1 << 20;
+/// Events likewise.
+const MOST_EVENTS: usize = 1024;
+/// Chunks handed out in a row before the loop gets a turn.
+const TURN: u32 = 64;
+/// How long a blocked thread waits before it looks at signals.
+pub(super) const SLICE: Duration = Duration::from_millis(50);
+
+/// The queue. The I/O side pauses at the bounds above and goes on when half has been taken.
+#[derive(Debug, Default)]
+pub(super) struct Channel {
+    state: Mutex<State>,
+    /// Wakes the I/O side: there is room, or the reader is gone.
+    room: Notify,
+    /// Wakes a blocked thread.
+    arrived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: VecDeque<Bytes>,
+    bytes: usize,
+    paused: bool,
+    closed: bool,
+    end: Option<Result<(), Error>>,
+    receipt: Option<Arc<Receipt>>,
+    waiter: Option<(Arc<Inbox>, u64)>,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.bytes >= MOST_BYTES || self.ready.len() >= MOST_EVENTS
+    }
+
+    fn is_half_empty(&self) -> bool {
+        self.bytes <= MOST_BYTES / 2 && self.ready.len() <= MOST_EVENTS / 2
+    }
+
+    fn has_news(&self) -> bool {
+        !self.ready.is_empty() || self.end.is_some() || self.closed
+    }
+}
+
+impl Channel {
+    /// Waits until there is room; false when the reader is gone.
+    pub(super) async fn room(&self) -> bool {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if state.closed {
+                    return false;
+                }
+                if !state.paused && !state.is_full() {
+                    return true;
+                }
+                if state.is_half_empty() {
+                    state.paused = false;
+                    return true;
+                }
+                state.paused = true;
+            }
+            self.room.notified().await;
+        }
+    }
+
+    /// Completes when the reader is gone.
+    pub(super) async fn closed(&self) {
+        while !self.state.lock().closed {
+            self.room.notified().await;
+        }
+    }
+
+    /// Events of one network read.
+    pub(super) fn push(&self, events: Vec<Bytes>) {
+        self.tell(|state| {
+            state.bytes += events.iter().map(Bytes::len).sum::<usize>();
+            state.ready.extend(events);
+        });
+    }
+
+    /// Nothing more will come.
+    pub(super) fn finish(&self, end: Result<(), Error>, receipt: Option<Arc<Receipt>>) {
+        self.tell(|state| {
+            if !state.closed {
+                state.end = Some(end);
+            }
+            state.receipt = receipt;
+        });
+    }
+
+    /// The reader is gone, for it the stream came to `end`: the I/O side stops and closes its connection.
+    fn close(&self, end: Result<(), Error>) {
+        self.tell(|state| {
+            state.closed = true;
+            state.end = Some(end);
+            state.ready.clear();
+            state.bytes = 0;
+        });
+        self.room.notify_one();
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut State)) {
+        let waiter = {
+            let mut state = self.state.lock();
+            change(&mut state);
+            if state.has_news() { state.waiter.take() } else { None }
+        };
+        self.arrived.notify_all();
+        if let Some((inbox, id)) = waiter {
+            inbox.put(id, Done::Ready);
+        }
+    }
+
+    fn take(&self) -> Taken {
+        let mut state = self.state.lock();
+        let Some(event) = state.ready.pop_front() else {
+            return Taken::from(&mut state.end);
+        };
+        state.bytes -= event.len();
+        if state.paused && state.is_half_empty() {
+            self.room.notify_one();
+        }
+        Taken::Event(event)
+    }
+
+    /// Blocks for a slice of time, or less if something arrives; true when there is something to take.
+    fn wait_slice(&self) -> bool {
+        let mut state = self.state.lock();
+        if !state.has_news() {
+            self.arrived.wait_for(&mut state, SLICE);
+        }
+        state.has_news()
+    }
+}
+
+enum Taken {
+    Event(Bytes),
+    Nothing,
+    End,
+    Failed(Error),
+}
+
+impl From<&mut Option<Result<(), Error>>> for Taken {
+    /// A failure is told once; after it the stream is over.
+    fn from(end: &mut Option<Result<(), Error>>) -> Self {
+        match end.replace(Ok(())) {
+            Some(Err(error)) => Self::Failed(error),
+            Some(Ok(())) => Self::End,
+            None => {
+                *end = None;
+                Self::Nothing
+            }
+        }
+    }
+}
+
+/// The reader's end. Dropping it closes the stream.
+#[derive(Debug)]
+pub(super) struct Reader {
+    channel: Arc<Channel>,
+    meta: Meta,
+    generation: u64,
+}
+
+impl Reader {
+    /// The reader's end of `channel`.
+    pub(super) fn new(channel: Arc<Channel>, meta: Meta) -> Self {
+        Self { channel, meta, generation: runtime::generation() }
+    }
+}
+
+impl Reader {
+    /// Was it opened by this process, not before a fork? Then its locks are in a known state.
+    fn is_ours(&self) -> bool {
+        self.generation == runtime::generation()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            self.channel.close(Ok(()));
+        }
+    }
+}
+
+/// A stream as Python reads it.
+#[pyclass(frozen, weakref, module = "fairlead._core")]
+pub(super) struct StreamCore {
+    reader: Reader,
+    chunk: Py<PyType>,
+    in_a_row: Mutex<u32>,
+}
+
+impl StreamCore {
+    /// `chunk` is the class of the objects handed out.
+    pub(super) fn new(reader: Reader, chunk: &Bound<'_, PyType>) -> Self {
+        Self { reader, chunk: chunk.clone().unbind(), in_a_row: Mutex::new(0) }
+    }
+
+    fn chunk<'py>(&self, py: Python<'py>, event: &Bytes) -> PyResult<Bound<'py, PyAny>> {
+        model::build(self.chunk.bind(py), Text::checked(event), None)
+    }
+
+    fn channel(&self) -> PyResult<&Channel> {
+        if self.reader.is_ours() {
+            return Ok(&self.reader.channel);
+        }
+        Err(PyRuntimeError::new_err("this stream belongs to the process before the fork"))
+    }
+
+    fn turn_is_over(&self) -> bool {
+        let mut in_a_row = self.in_a_row.lock();
+        *in_a_row = (*in_a_row + 1) % TURN;
+        *in_a_row == 0
+    }
+}
+
+#[pymethods]
+impl StreamCore {
+    /// The next chunk if one is ready and the loop need not have a turn first, else `None`.
+    ///
+    /// Raises what broke the stream, once; raises `StopAsyncIteration` at its end.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.turn_is_over() {
+            return Ok(None);
+        }
+        match self.channel()?.take() {
+            Taken::Event(event) => self.chunk(py, &event).map(Some),
+            Taken::Nothing => Ok(None),
+            Taken::Failed(error) => Err(errors::exception(py, &error)),
+            Taken::End => Err(PyStopAsyncIteration::new_err(())),
+        }
+    }
+
+    /// A future for the moment when something can be taken, and its number; `None` when that is now.
+    fn wait<'py>(
+        &self,
+        event_loop: &Bound<'py, PyAny>,
+        port: &Bound<'py, Port>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, u64)>> {
+        let py = event_loop.py();
+        let (inbox, id) = port.get().ticket()?;
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let mut state = self.channel()?.state.lock();
+        if state.has_news() {
+            return Ok(None);
+        }
+        state.waiter = Some((inbox, id));
+        drop(state);
+        port.get().wait(id, future.clone().unbind(), None, None);
+        Ok(Some((future, id)))
+    }
+
+    /// The next chunk, however long it takes; looks at signals meanwhile. `None` at the end.
+    fn block<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        loop {
+            match self.channel()?.take() {
+                Taken::Event(event) => return self.chunk(py, &event).map(Some),
+                Taken::Failed(error) => return Err(errors::exception(py, &error)),
+                Taken::End => return Ok(None),
+                Taken::Nothing => {}
+            }
+            if !py.detach(|| self.reader.channel.wait_slice()) {
+                py.check_signals()?;
+            }
+        }
+    }
+
+    /// Stops reading; the connection to the upstream is closed unless the stream was complete.
+    fn close(&self) {
+        if self.reader.is_ours() {
+            self.reader.channel.close(Ok(()));
+        }
+    }
+
+    /// As `close`, but whoever reads on is told that the stream is not complete.
+    fn interrupt(&self) {
+        let error = Error::new(Kind::StreamInterrupted, "the stream was closed: its reader was cancelled");
+        if self.reader.is_ours() && !self.is_over() {
+            self.reader.channel.close(Err(error));
+        }
+    }
+
+    /// Has everything been received, or the stream been closed?
+    #[getter]
+    fn is_over(&self) -> bool {
+        self.channel().map_or(true, |channel| {
+            let state = channel.state.lock();
+            state.end.is_some() || state.closed
+        })
+    }
+
+    #[getter]
+    fn status(&self) -> u16 {
+        self.reader.meta.status
+    }
+
+    #[getter]
+    fn headers(&self) -> Vec<(String, String)> {
+        reply::pairs(&self.reader.meta.headers)
+    }
+
+    #[getter]
+    fn request_id(&self) -> Option<&str> {
+        self.reader.meta.request_id()
+    }
+
+    /// The receipt; complete once the stream has ended.
+    #[getter]
+    fn fairlead<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let ended = self.channel()?.state.lock().receipt.clone();
+        match ended {
+            Some(told) => reply::receipt(py, &told),
+            None => self.reader.meta.receipt(py),
+        }
+    }
+}

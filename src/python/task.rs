@@ -1,0 +1,129 @@
+//! A call on the I/O threads: through the engine, to whoever waits for it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use futures_util::FutureExt as _;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use super::client::Endpoint;
+use super::errors;
+use super::model::{self, Text};
+use super::port::Inbox;
+use super::reply::{Meta, RawReply};
+use super::runtime::Alive;
+use super::stream::{Channel, Reader, StreamCore};
+use crate::call::Call;
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+use crate::reply::{Answer, Reply, ReplyStream};
+
+/// What a wait came to. Rust data only.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A whole reply.
+    Reply(Reply),
+    /// A stream that has committed. Dropping the reader closes it.
+    Stream(Reader),
+    /// The call failed.
+    Failed(Error),
+    /// A stream has something to take.
+    Ready,
+}
+
+impl Done {
+    /// The value a future resolves with, or the exception.
+    pub(super) fn into_python<'py>(
+        self,
+        py: Python<'py>,
+        endpoint: Option<&Bound<'py, Endpoint>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match (self, endpoint) {
+            (Self::Ready, _) => Ok(py.None().into_bound(py)),
+            (Self::Failed(error), Some(endpoint)) => {
+                Err(errors::exception_of(py, &error, endpoint.get().method()))
+            }
+            (Self::Reply(reply), Some(endpoint)) => whole(reply, endpoint),
+            (Self::Stream(reader), Some(endpoint)) => {
+                let endpoint = endpoint.get();
+                let core = StreamCore::new(reader, endpoint.chunk(py));
+                endpoint.wrap_stream(Bound::new(py, core)?)
+            }
+            (_, None) => Err(PyRuntimeError::new_err("an answer nobody asked for")),
+        }
+    }
+}
+
+fn whole<'py>(reply: Reply, endpoint: &Bound<'py, Endpoint>) -> PyResult<Bound<'py, PyAny>> {
+    let py = endpoint.py();
+    let meta = Arc::new(Meta::new(reply.status, reply.headers, reply.receipt));
+    let endpoint = endpoint.get();
+    if let Some(wrap) = endpoint.raw(py) {
+        return wrap.call1((RawReply::new(meta, reply.body, endpoint.reply(py).clone().unbind()),));
+    }
+    model::build(endpoint.reply(py), Text::checked(&reply.body), Some(meta))
+}
+
+/// Who is told.
+#[derive(Debug)]
+pub(super) enum Recipient {
+    /// An event loop, by number.
+    Loop(Arc<Inbox>, u64),
+    /// A thread that blocks.
+    Thread(SyncSender<Done>),
+}
+
+impl Recipient {
+    fn tell(&self, done: Done) {
+        match self {
+            Self::Loop(inbox, id) => inbox.put(*id, done),
+            // A thread that was interrupted has stopped listening.
+            Self::Thread(sender) => drop(sender.send(done)),
+        }
+    }
+}
+
+/// Leads `call` through the engine; a stream is then read ahead of its reader until either ends it.
+pub(super) async fn run(engine: Arc<Engine>, call: Call, recipient: Recipient, alive: Alive) {
+    let _alive = alive;
+    let answer = AssertUnwindSafe(engine.call(call)).catch_unwind().await;
+    match answer {
+        Ok(Ok(Answer::Reply(reply))) => recipient.tell(Done::Reply(reply)),
+        Ok(Ok(Answer::Stream(stream))) => read_ahead(*stream, &recipient).await,
+        Ok(Err(error)) => recipient.tell(Done::Failed(error)),
+        Err(_) => recipient.tell(Done::Failed(defect())),
+    }
+}
+
+async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {
+    let meta = Meta::new(stream.status(), Arc::clone(stream.headers()), stream.receipt());
+    let channel = Arc::new(Channel::default());
+    recipient.tell(Done::Stream(Reader::new(Arc::clone(&channel), meta)));
+    if AssertUnwindSafe(pump(stream, &channel)).catch_unwind().await.is_err() {
+        channel.finish(Err(defect()), None);
+    }
+}
+
+async fn pump(mut stream: ReplyStream, channel: &Channel) {
+    while channel.room().await {
+        let next = tokio::select! {
+            biased;
+            () = channel.closed() => return,
+            next = stream.next() => next,
+        };
+        match next {
+            Some(Ok(events)) => channel.push(events),
+            Some(Err(error)) => return channel.finish(Err(error), Some(stream.receipt())),
+            None => {
+                channel.finish(Ok(()), Some(stream.receipt()));
+                return stream.finish().await;
+            }
+        }
+    }
+}
+
+fn defect() -> Error {
+    Error::new(Kind::Internal, "a defect in fairlead ended this call; other calls are not affected")
+}
