@@ -1,7 +1,7 @@
 """What can go wrong, as one tree.
 
-Below `FairleadError` it has the names of the OpenAI SDK. When that SDK is loaded, every exception also derives
-from its class of the same meaning, so that `except openai.RateLimitError` catches ours; it is never imported.
+Below `FairleadError` it has the names of the OpenAI SDK. When that SDK is loaded, every exception derives
+from its class of that meaning too, so that `except openai.RateLimitError` catches ours; it is never imported.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ class _Stream(Generic[Chunk]):
 class AsyncStream(_Stream[Chunk], AsyncIterator[Chunk]):
     """A streamed reply, chunk by chunk.
 
-    Iterating raises what broke the stream (`StreamInterrupted`, `StreamTruncated`, ...), with what had been
-    received in its `partial`. Being cancelled while waiting for a chunk closes the stream. Closing it, leaving
+    Iterating raises what broke the stream (`StreamInterrupted`, `StreamTruncated`, ...), with what was
+    received in its `partial`. Being cancelled while waiting for a chunk closes it. Closing it, leaving
     its `async with` block or dropping it closes the connection to the upstream; the provider may still bill.
     """
 
