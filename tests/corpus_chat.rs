@@ -28,8 +28,12 @@ use serde_json::Value;
 const FINISH_OPTIONAL: [&str; 1] = ["snowflake"];
 
 /// Streams that end in an error, and the error's code.
-const FAILING: [(&str, &str); 2] =
-    [("openai-23cf6818bb023b92", "tool_use_failed"), ("openai-86bf7c5e9a09db2c", "tool_use_failed")];
+const FAILING: [(&str, &str); 3] = [
+    ("openai-23cf6818bb023b92", "tool_use_failed"),
+    ("openai-86bf7c5e9a09db2c", "tool_use_failed"),
+    // Cut off (`length`), then told why.
+    ("openai-5f7503a0311247cd", "Token limit reached"),
+];
 
 /// The interactions of one file of the corpus; none where it is missing, and the test says so.
 fn corpus(api: &str) -> Vec<Value> {
@@ -200,7 +204,7 @@ fn every_stream_reaches_the_end_that_it_tells() {
             (None, None) => assert!(state.finished(), "{id} is not finished"),
             (Some(EventFault::InBand(text)), Some((_, code))) => {
                 assert!(text.contains(code), "{id}: {text}");
-                assert!(!state.finished());
+                assert!(!state.finished() || state.finish() == Some("length"), "{id}");
             }
             other => panic!("{id}: {other:?}"),
         }
@@ -214,7 +218,7 @@ fn every_stream_reaches_the_end_that_it_tells() {
         assert_eq!(read_counts(state.usage()), expected.usage, "{id}");
         assert!(is_near(state.usage().and_then(|usage| usage.cost_usd), expected.cost), "{id}");
         let tagged = |tag: &str| item["tags"].as_array().unwrap().iter().any(|known| known == tag);
-        assert_eq!(state.done(), tagged("done_sentinel"), "{id}");
+        assert_eq!(state.done(), tagged("done_sentinel") && fault.is_none(), "{id}");
         if let Some(finish) = state.finish() {
             assert!(tagged(&format!("finish:{finish}")), "{id}");
         }
@@ -299,13 +303,16 @@ fn warnings_of_recorded_streams_are_those_that_are_known() {
     for item in items.iter().filter(|item| is_ok(item) && is_stream(item)) {
         let provider = text(item, "/provider");
         let (state, ..) = run(item, &events([text(item, "/response/body_text").as_bytes()]));
+        if FAILING.iter().any(|(failing, _)| *failing == text(item, "/id")) {
+            continue;
+        }
         let warnings = state.warnings();
         let known = |warning, providers: &[&str]| {
             assert!(!warnings.has(warning) || providers.contains(&provider), "{}: {warning:?}", item["id"]);
         };
         known(Warning::MissingDone, &["perplexity", "writer", "gpustack"]);
         known(Warning::FinishTwice, &["openrouter"]);
-        known(Warning::ErrorAfterFinish, &["openrouter"]);
+        known(Warning::ErrorAfterFinish, &[]);
         known(Warning::DataAfterDone, &[]);
         known(Warning::ModelChanged, &[]);
         known(Warning::UsageInvalid, &[]);

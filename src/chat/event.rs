@@ -94,7 +94,8 @@ impl StreamState {
 
     /// Takes the data of one event.
     ///
-    /// Errors and broken events after an answer that is complete are warnings, not faults.
+    /// Broken events after an answer that has ended are warnings, not faults; so are errors, unless the answer
+    /// was cut off (`length`): then the error says why.
     pub fn event(&mut self, data: &[u8]) -> Result<Step, EventFault> {
         let data = data.trim_ascii();
         if self.done {
@@ -108,9 +109,11 @@ impl StreamState {
         if data.is_empty() {
             return Ok(self.step(false));
         }
-        let complete = self.committed && self.is_complete();
+        let ended = self.committed && self.is_complete();
+        let cut_off = self.finish() == Some("length");
         match self.chunk(data) {
-            Err(fault) if complete => {
+            Err(EventFault::InBand(error)) if ended && cut_off => Err(EventFault::InBand(error)),
+            Err(fault) if ended => {
                 self.warnings.add(match fault {
                     EventFault::Malformed(_) => Warning::MalformedAfterFinish,
                     EventFault::InBand(_) => Warning::ErrorAfterFinish,

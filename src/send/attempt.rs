@@ -159,8 +159,7 @@ fn is(headers: &HeaderMap, content_type: &str) -> bool {
 }
 
 fn not_an_answer(what: &str, body: &[u8]) -> Failure {
-    let start = body.get(..200.min(body.len())).unwrap_or_default();
-    let shown = crate::retry::hint::scrub(&String::from_utf8_lossy(start));
+    let shown = crate::retry::hint::scrub(&reply::snippet(body));
     let message = if shown.trim().is_empty() {
         format!("HTTP 200 that is not an answer: {what}")
     } else {

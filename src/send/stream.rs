@@ -182,8 +182,6 @@ impl Opening {
                 self.held.push(event.data);
                 Ok(())
             }
-            // An error after every choice has finished takes nothing back.
-            Err(_) if self.state.finished() => self.at_end(),
             Err(EventFault::Malformed(what)) => Err(Failure::new(Kind::MalformedStream, what)),
             Err(EventFault::InBand(error)) => Err(self.in_band(&error)),
         }

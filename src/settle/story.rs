@@ -118,7 +118,6 @@ impl Story {
     pub fn stream_ended(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
         self.stream_settled(state, permit);
         if !state.done() {
-            self.receipt.warnings.push("missing_done");
             Totals::count(&self.engine.totals().missing_done);
         }
         Totals::count(&self.engine.totals().succeeded);
@@ -159,7 +158,6 @@ impl Story {
     /// The provider's count, or an estimate that says so.
     fn usage(&mut self, counted: Option<Usage>, invalid: bool, output_bytes: usize) -> Usage {
         if invalid {
-            self.receipt.warnings.push("usage_invalid");
             Totals::count(&self.engine.totals().usage_invalid);
         }
         let usage = counted.filter(|_| !invalid).unwrap_or_else(|| {

@@ -195,7 +195,7 @@ fn an_error_that_is_empty_is_none() {
 
 #[test]
 fn f83_an_error_after_the_answer_is_a_warning() {
-    let mut state = after(&[&say("x"), &finish("length")]);
+    let mut state = after(&[&say("x"), &finish("stop")]);
     let event = r#"{"error":{"code":400},"choices":[{"index":0,"delta":{"content":""}}],"usage":{"prompt_tokens":43}}"#;
     assert_eq!(take(&mut state, event), Step::AfterEnd);
     assert_eq!(take(&mut state, "{broken"), Step::AfterEnd);
@@ -203,6 +203,11 @@ fn f83_an_error_after_the_answer_is_a_warning() {
     assert_eq!(state.usage().unwrap().input, 43);
     assert!(state.warnings().has(Warning::ErrorAfterFinish));
     assert!(state.warnings().has(Warning::MalformedAfterFinish));
+}
+
+#[test]
+fn an_error_after_an_answer_that_was_cut_off_says_why_and_is_an_error() {
+    assert!(matches!(fault(&[&say("x"), &finish("length")], r#"{"error":{"code":400}}"#), EventFault::InBand(_)));
 }
 
 #[test]
