@@ -40,6 +40,7 @@ class _Teller:
     def __init__(self) -> None:
         self.feed = Feed()
         self.hooks: list[Hook] = []
+        self.logs = False
         self.logger = logging.getLogger(LOGGER)
         self._ending = False
         self._begin()
@@ -73,6 +74,8 @@ class _Teller:
                 hook(receipt)
             except Exception:
                 self.logger.exception("an on_event hook failed")
+        if not self.logs:
+            return
         failed = receipt.outcome not in ("ok", "cancelled")
         self.logger.log(
             logging.WARNING if failed else logging.INFO,
@@ -89,10 +92,11 @@ class _Teller:
 def feed_for(hooks: Hook | Iterable[Hook] | None) -> Feed | None:
     """The queue that a new client's engine fills, if anybody listens."""
     listeners = [] if hooks is None else [hooks] if callable(hooks) else list(hooks)
-    if not listeners and not _logging():
+    logs = _logging()
+    if not listeners and not logs:
         return None
     teller = _Teller()
-    teller.hooks = listeners
+    teller.hooks, teller.logs = listeners, logs
     if not _started:
         atexit.register(_end)
         _ports.after_fork.append(_forked)
