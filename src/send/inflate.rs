@@ -16,11 +16,19 @@ const PIECE: usize = 1 << 10;
 /// Output is produced in steps of this size.
 const BLOCK: usize = 32 << 10;
 
+/// No text a model writes packs better than this; a bomb does, and is refused long before it reaches the bound.
+const RATIO: usize = 100;
+/// Below this much output the ratio is not looked at.
+const RATIO_FLOOR: usize = 8 << 20;
+
 /// One body's decoder.
 pub(super) struct Inflate {
     coder: Coder,
     name: String,
     bound: usize,
+    /// Bytes in and out so far.
+    taken: usize,
+    produced: usize,
 }
 
 enum Coder {
@@ -55,7 +63,7 @@ impl Inflate {
                 return Err(Broken::new(Kind::Malformed, format!("unknown content-encoding: {other}")));
             }
         };
-        Ok(Self { coder, name, bound })
+        Ok(Self { coder, name, bound, taken: 0, produced: 0 })
     }
 
     /// The decoded form of `chunk`, as far as it goes.
@@ -65,13 +73,26 @@ impl Inflate {
         }
         for piece in chunk.chunks(PIECE) {
             self.write(piece).map_err(|cause| self.corrupt(&cause))?;
-            let produced = self.out().map_or(0, |out| out.len());
-            if produced > self.bound {
-                let message = format!("the decoded body is over its bound of {} bytes", self.bound);
-                return Err(Broken::new(Kind::TooLarge, message));
-            }
+            self.taken += piece.len();
+            let waiting = self.out().map_or(0, |out| out.len());
+            self.check(waiting)?;
         }
-        Ok(self.out().map(|out| Bytes::from(std::mem::take(out))).unwrap_or_default())
+        let decoded = self.out().map(|out| Bytes::from(std::mem::take(out))).unwrap_or_default();
+        self.produced += decoded.len();
+        Ok(decoded)
+    }
+
+    /// Is the output so far, `waiting` bytes of it not handed on yet, still within bounds?
+    fn check(&self, waiting: usize) -> Result<(), Broken> {
+        let produced = self.produced + waiting;
+        let message = if waiting > self.bound {
+            format!("the decoded body is over its bound of {} bytes", self.bound)
+        } else if produced > RATIO_FLOOR && produced / RATIO > self.taken {
+            format!("the {} body unpacks to more than {RATIO} times its size", self.name)
+        } else {
+            return Ok(());
+        };
+        Err(Broken::new(Kind::TooLarge, message))
     }
 
     /// The last of the output; fails where the encoded form is not complete.
