@@ -1,0 +1,329 @@
+"""The clients: arguments, options, resources; both twins."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import fairlead
+import pytest
+from fairlead.testing import Upstream, fail, ok, stream
+from fairlead.types import ChatCompletion, Receipt
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+class Twin:
+    """One of the two clients behind one face that blocks."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def client(self, up: Upstream, **options: Any) -> Any:
+        made = fairlead.Client if self.kind == "sync" else fairlead.AsyncClient
+        return made(api_key="test", base_url=up.base_url, **options)
+
+    def do(self, call: Callable[[], Any]) -> Any:
+        if self.kind == "sync":
+            return call()
+
+        async def main() -> Any:
+            return await call()
+
+        return asyncio.run(main())
+
+    def collect(self, call: Callable[[], Any]) -> list[Any]:
+        if self.kind == "sync":
+            return list(call())
+
+        async def main() -> list[Any]:
+            found = call()
+            return [item async for item in (await found if asyncio.iscoroutine(found) else found)]
+
+        return asyncio.run(main())
+
+
+@pytest.fixture(params=["sync", "async"])
+def twin(request: pytest.FixtureRequest) -> Twin:
+    return Twin(request.param)
+
+
+def test_a_completion(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    reply = twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES, temperature=0.2))
+    assert isinstance(reply, ChatCompletion)
+    assert reply.choices[0].message.content == "hi"
+    assert isinstance(reply.fairlead, Receipt)
+    assert reply.fairlead.deployment == "openai/m"
+    assert up.requests[0].json() == {"model": "m", "messages": MESSAGES, "temperature": 0.2}
+
+
+def test_a_stream(up: Upstream, twin: Twin) -> None:
+    up.script = [stream("a b c", headers={"x-request-id": "r7"})]
+    client = twin.client(up)
+    chunks = twin.collect(lambda: client.chat.completions.create(model="m", messages=MESSAGES, stream=True))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "a b c"
+
+
+def test_a_streams_head_and_receipt(up: Upstream) -> None:
+    up.script = [stream("a b c", headers={"x-request-id": "r7"})]
+    client = fairlead.Client(api_key="test", base_url=up.base_url)
+    with client.chat.completions.create(model="m", messages=MESSAGES, stream=True) as chunks:
+        assert chunks.response.headers["X-Request-ID"] == "r7"
+        assert chunks.request_id == "r7"
+        list(chunks)
+        assert chunks.fairlead.outcome == "ok"
+        assert chunks.fairlead.usage is not None
+
+
+def test_messages_may_be_reply_objects(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    reply = twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES))
+    history = [*MESSAGES, reply.choices[0].message, {"role": "user", "content": "and?"}]
+    twin.do(lambda: client.chat.completions.create(model="m", messages=iter(history)))
+    sent = up.requests[1].json()["messages"]
+    assert sent[1] == reply.choices[0].message.model_dump()
+
+
+def test_arguments_that_are_ours_are_not_sent(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    twin.do(
+        lambda: client.chat.completions.create(
+            model="m",
+            messages=MESSAGES,
+            top_k=5,
+            seed=fairlead.NOT_GIVEN,
+            user="u",
+            extra_headers={"x-mine": "1"},
+            extra_query={"q": "a b"},
+            extra_body={"top_k": 7, "provider": {"order": ["x"]}, "fairlead": {"user": "u2"}},
+            timeout=fairlead.Timeout(20, connect=5),
+            fairlead={"tenant": "acme", "metadata": {"a": 1}, "deadline": 20, "priority": 3},
+        )
+    )
+    request = up.requests[0]
+    assert request.json() == {
+        "model": "m",
+        "messages": MESSAGES,
+        "top_k": 7,
+        "user": "u",
+        "provider": {"order": ["x"]},
+    }
+    assert request.headers["x-mine"] == "1"
+    assert "q=a" in request.target
+
+
+def test_unknown_options_of_ours_are_named(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    with pytest.raises(fairlead.ConfigError, match="tennant"):
+        twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES, fairlead={"tennant": 1}))
+    with pytest.raises(fairlead.ConfigError, match="timeout"):
+        twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES, timeout="soon"))
+    with pytest.raises(TypeError, match=r"parse\(response_format=dict\)"):
+        twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES, response_format=dict))
+
+
+def test_a_timeout_ends_the_attempt(up: Upstream, twin: Twin) -> None:
+    up.reply = ok(delay=30)
+    client = twin.client(up, max_retries=0)
+    with pytest.raises(fairlead.APITimeoutError):
+        twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES, timeout=0.1))
+    with pytest.raises(fairlead.APITimeoutError):
+        twin.do(
+            lambda: client.with_options(timeout=0.1).chat.completions.create(model="m", messages=MESSAGES)
+        )
+    with pytest.raises(fairlead.DeadlineExceeded):
+        twin.do(
+            lambda: client.chat.completions.create(model="m", messages=MESSAGES, fairlead={"deadline": 0.1})
+        )
+
+
+def test_max_retries_two_means_three_attempts(up: Upstream, twin: Twin) -> None:
+    up.reply = fail(500)
+    client = twin.client(up)
+    with pytest.raises(fairlead.InternalServerError) as caught:
+        twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES))
+    assert len(caught.value.attempts) == 3
+    up.requests.clear()
+    with pytest.raises(fairlead.InternalServerError):
+        twin.do(
+            lambda: client.with_options(max_retries=0).chat.completions.create(model="m", messages=MESSAGES)
+        )
+    assert len(up.requests) == 1
+
+
+def test_with_options_shares_connections_unless_it_cannot(up: Upstream) -> None:
+    client = fairlead.Client(api_key="test", base_url=up.base_url, default_headers={"x-a": "1", "x-b": "1"})
+    client.with_options(default_headers={"x-b": "2"}, default_query={"v": 1}).generate("m", "hi")
+    assert up.requests[0].headers["x-a"] == "1"
+    assert up.requests[0].headers["x-b"] == "2"
+    assert "v=1" in up.requests[0].target
+    client.copy(set_default_headers={"x-c": "3"}).generate("m", "hi")
+    assert "x-a" not in up.requests[1].headers
+    assert client.stats()["calls"] == 2
+    other = client.with_options(api_key="other")
+    other.generate("m", "hi")
+    assert up.requests[2].headers["authorization"] == "Bearer other"
+    assert up.requests[2].headers["x-a"] == "1"
+    assert client.stats()["calls"] == 2
+    with pytest.raises(TypeError, match="nonsense"):
+        client.with_options(nonsense=1)
+
+
+def test_embeddings_travel_as_base64_and_read_as_floats(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    reply = twin.do(lambda: client.embeddings.create(model="e", input=["a", "b"]))
+    assert up.requests[0].json()["encoding_format"] == "base64"
+    plain = twin.do(lambda: client.embeddings.create(model="e", input=["a", "b"], encoding_format="float"))
+    assert [e.embedding for e in reply.data] == [pytest.approx(e.embedding) for e in plain.data]
+    assert reply.model_dump()["data"][0]["embedding"] == reply.data[0].embedding
+    coded = twin.do(lambda: client.embeddings.create(model="e", input="a", encoding_format="base64"))
+    assert isinstance(coded.data[0].embedding, str | list)
+
+
+def test_models_list(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+
+    async def listed() -> Any:
+        return await client.models.list()
+
+    page = twin.do(client.models.list if twin.kind == "sync" else listed)
+    assert [model.id for model in page] == [model.id for model in page.data]
+    assert twin.collect(client.models.list)[0].id == page.data[0].id
+
+
+def test_raw_responses(up: Upstream, twin: Twin) -> None:
+    up.script = [fail(500), ok("hi", headers={"x-request-id": "r1"})]
+    client = twin.client(up)
+    response = twin.do(lambda: client.chat.completions.with_raw_response.create(model="m", messages=MESSAGES))
+    assert response.status_code == 200
+    assert response.request_id == response.headers["x-request-id"] == "r1"
+    assert response.retries_taken == 1
+    assert response.json() == json.loads(response.text) == response.parse().model_dump()
+    assert isinstance(response.parse(), ChatCompletion)
+    assert response.parse()._request_id == "r1"
+    assert response.elapsed > 0
+
+
+def test_raw_verbs(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    assert twin.do(lambda: client.get("/models")).data[0]["object"] == "model"
+    body = {"model": "m", "messages": MESSAGES}
+    reply = twin.do(lambda: client.post("/chat/completions", body=body, cast_to=ChatCompletion))
+    assert reply.choices[0].message.content == "hi"
+    assert up.requests[1].json() == body
+
+
+def test_generate_and_stream_take_plain_text(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    assert twin.do(lambda: client.generate("m", "one two", max_tokens=5)) == "one two"
+    assert twin.do(lambda: client.generate("m", MESSAGES)) == "hi"
+    assert "".join(twin.collect(lambda: client.stream("m", "one two three"))) == "one two three"
+
+
+def test_resources_are_stable_and_settable(up: Upstream) -> None:
+    client = fairlead.Client(api_key="test", base_url=up.base_url)
+    assert client.chat is client.chat
+    assert client.chat.completions is client.chat.completions
+    client.chat.completions.create = lambda **params: "wrapped"  # type: ignore[method-assign, assignment]
+    assert client.chat.completions.create(model="m", messages=[]) == "wrapped"  # type: ignore[comparison-overlap]
+    with pytest.raises(AttributeError, match="post"):
+        _ = client.images
+
+
+def test_scope_reaches_calls_and_their_tasks(up: Upstream) -> None:
+    up.reply = ok(delay=30)
+    client = fairlead.AsyncClient(api_key="test", base_url=up.base_url)
+
+    async def main() -> None:
+        with fairlead.scope(user="u", deadline=0.1), pytest.raises(fairlead.DeadlineExceeded):
+            await asyncio.create_task(client.generate("m", "hi"))
+
+    asyncio.run(main())
+
+
+def test_hooks_get_every_receipt_on_their_own_thread(up: Upstream, twin: Twin) -> None:
+    seen: list[tuple[str, str]] = []
+    told = threading.Event()
+
+    def broken(receipt: Receipt) -> None:
+        raise RuntimeError("a hook that fails harms nobody")
+
+    def hook(receipt: Receipt) -> None:
+        seen.append((receipt.outcome, threading.current_thread().name))
+        if len(seen) == 2:
+            told.set()
+
+    up.script = [ok("hi"), fail(400)]
+    client = twin.client(up, on_event=[broken, hook])
+    twin.do(lambda: client.generate("m", "hi"))
+    with pytest.raises(fairlead.BadRequestError):
+        twin.do(lambda: client.generate("m", "hi"))
+    assert told.wait(10)
+    assert seen == [("ok", "fairlead-hooks"), ("BadRequest", "fairlead-hooks")]
+
+
+def test_logging_is_off_until_asked_for_and_never_holds_content(
+    up: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    fairlead.Client(api_key="test", base_url=up.base_url).generate("m", "a prompt")
+    logger = logging.getLogger("fairlead")
+    logger.setLevel(logging.INFO)
+    logged = threading.Event()
+    logger.addFilter(watch := lambda record: bool(logged.set() or True))
+    try:
+        fairlead.Client(api_key="sk-key-1234567890", base_url=up.base_url).generate("m", "a prompt")
+        assert logged.wait(10)
+    finally:
+        logger.removeFilter(watch)
+        logger.setLevel(logging.NOTSET)
+    lines = [record.getMessage() for record in caplog.records if record.name == "fairlead"]
+    assert len(lines) <= 1
+    assert all("a prompt" not in line and "sk-key" not in line for line in lines)
+
+
+def test_a_config_dict_fails_over(up: Upstream, twin: Twin) -> None:
+    up.at("a").reply = fail(503)
+    deployments = [
+        {"provider": "openai", "model": "m1", "base_url": up.url("a"), "api_key": "k1"},
+        {"provider": "openai", "model": "m2", "base_url": up.url("b"), "api_key": fairlead.Secret("k2")},
+    ]
+    config = {"default_model": "smart", "models": {"smart": {"deployments": deployments}}}
+    made = fairlead.Client if twin.kind == "sync" else fairlead.AsyncClient
+    client = made(config)
+    reply = twin.do(lambda: client.chat.completions.create(messages=MESSAGES))
+    assert reply.fairlead.upstream_model == "m2"
+    assert [attempt.status for attempt in reply.fairlead.attempts] == [503, 200]
+    assert up.at("b").requests[0].headers["authorization"] == "Bearer k2"
+
+
+def test_a_config_file_is_read(up: Upstream, tmp_path: Any) -> None:
+    path = tmp_path / "fairlead.toml"
+    path.write_text(f'[client]\nbase_url = "{up.base_url}"\napi_key = "k"\n')
+    assert fairlead.Client(path).generate("m", "hi") == "hi"
+    assert fairlead.Client(str(path)).generate("m", "hi") == "hi"
+    with pytest.raises(fairlead.ConfigError, match=r"nothing\.toml"):
+        fairlead.Client(tmp_path / "nothing.toml")
+    with pytest.raises(fairlead.ConfigError, match="retires"):
+        fairlead.Client({"retires": {}})
+
+
+def test_module_functions_use_a_default_client(up: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fairlead import defaults
+
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    monkeypatch.setenv("OPENAI_BASE_URL", up.base_url)
+    monkeypatch.setattr(defaults, "_clients", {})
+    assert fairlead.completion(model="openai/m", messages=MESSAGES).choices[0].message.content == "hi"
+    assert len(fairlead.embedding(model="openai/e", input="a").data) == 1
+
+    async def main() -> None:
+        reply = await fairlead.acompletion(model="openai/m", messages=MESSAGES)
+        assert reply.choices[0].message.content == "hi"
+        assert len((await fairlead.aembedding(model="openai/e", input="a")).data) == 1
+
+    asyncio.run(main())
