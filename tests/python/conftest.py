@@ -13,6 +13,10 @@ import pytest
 from fairlead import _core
 from fairlead.client import _BaseClient
 from fairlead.testing import Upstream
+from hypothesis import settings
+
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 SETTLING = 20.0
 """Seconds that calls, streams and threads get to end after a test."""

@@ -118,6 +118,8 @@ def test_a_half_read_stream_that_is_dropped_warns_and_closes(up: Upstream) -> No
         await anext(chunks)
         held = [chunks]
         del chunks
+        # asyncio itself holds the result of an await until the task is next suspended.
+        await asyncio.sleep(0)
         with pytest.warns(ResourceWarning, match="half-read AsyncStream"):
             held.clear()
         assert await asyncio.to_thread(up.wait_idle)
@@ -202,7 +204,7 @@ def test_ctrl_c_interrupts_a_blocking_call(up: Upstream) -> None:
 
 
 def test_ctrl_c_interrupts_a_blocking_stream(up: Upstream) -> None:
-    up.script = [stream("a b c", interval=30)]
+    up.script = [stream("a b c d e f g h i j k l m n o p q", interval=0.3)]
     client = fairlead.Client(api_key="test", base_url=up.base_url)
     chunks = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
     next(chunks)

@@ -27,14 +27,14 @@ KEYS = TEXT | st.integers() | st.booleans() | st.none() | st.floats(allow_nan=Fa
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(KEYS, inner),
-    max_leaves=40,
+    max_leaves=15,
 )
 DOCUMENTS = st.dictionaries(
     st.text(),
     st.recursive(
         SCALARS | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-        max_leaves=40,
+        max_leaves=15,
     ),
 )
 
