@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import errors, types
     from ._core import Secret, __version__
+    from .accumulate import ChatCompletionStreamState
     from .client import AsyncClient, Client
     from .defaults import acompletion, aembedding, completion, embedding
     from .errors import (
@@ -81,6 +82,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BudgetExceeded",
+    "ChatCompletionStreamState",
     "Client",
     "ClientClosed",
     "ConfigError",
@@ -140,6 +142,7 @@ _HOMES = {
         "Secret",
         "__version__",
     ),
+    "accumulate": ("ChatCompletionStreamState",),
     "client": (
         "AsyncClient",
         "Client",

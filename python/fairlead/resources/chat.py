@@ -7,6 +7,7 @@ from typing import Any, Literal, Unpack, overload
 
 from .._call import call
 from .._core import Endpoint, Engine
+from ..accumulate import AsyncChatCompletionStreamManager, ChatCompletionStreamManager
 from ..options import current_scope
 from ..response import APIResponse, StreamAPIResponse
 from ..stream import AsyncStream, Stream
@@ -63,6 +64,19 @@ class AsyncCompletions:
         """
         return await call(self._engine, _ASYNC, params)
 
+    def stream(self, **params: Unpack[ChatParams]) -> AsyncChatCompletionStreamManager:
+        """A streamed completion as events, put together on the way.
+
+        ```python
+        async with client.chat.completions.stream(model="m", messages=[...]) as stream:
+            async for event in stream:
+                if event.type == "content.delta":
+                    print(event.delta, end="")
+            completion = await stream.get_final_completion()
+        ```
+        """
+        return AsyncChatCompletionStreamManager(lambda: self.create(**params, stream=True))
+
     @cached_property
     def with_raw_response(self) -> AsyncCompletionsWithRawResponse:
         """The same methods, returning replies with their HTTP side."""
@@ -114,6 +128,10 @@ class Completions:
     def create(self, **params: Any) -> Any:
         """As `AsyncCompletions.create`; blocks, and can be interrupted by Ctrl-C."""
         return self._engine.block(_SYNC, params, current_scope())
+
+    def stream(self, **params: Unpack[ChatParams]) -> ChatCompletionStreamManager:
+        """As `AsyncCompletions.stream`: `with client.chat.completions.stream(...) as stream`."""
+        return ChatCompletionStreamManager(lambda: self.create(**params, stream=True))
 
     @cached_property
     def with_raw_response(self) -> CompletionsWithRawResponse:
