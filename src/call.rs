@@ -166,10 +166,14 @@ impl Engine {
             let expected = facts.expected_usage();
             let Admission::Granted(mut attempt_permit) =
                 admit::attempt(self.gauges(), self.totals(), &candidate.deployment.live, expected);
-            let job = snapshot.job(call, &facts, candidate, deadline, course.is_last_attempt())?;
+            let mut job = snapshot.job(call, &facts, candidate, deadline, course.is_last_attempt())?;
+            job.outgoing.repeat &= course.may_repeat();
             let mut trace = Trace::default();
             let outcome = attempt::run(&job, &mut trace).await;
             story.attempted(candidate, &job.limits, trace);
+            if trace.repeated {
+                course.repeated();
+            }
             candidate.learn(&outcome, job.limits.started);
             let failure = match outcome {
                 Ok(landed) => {

@@ -53,6 +53,8 @@ pub struct Course<'a> {
     max_retries: u32,
     tried: Vec<Tried>,
     counted: u32,
+    /// Repeats on fresh connections: requests, if no attempts.
+    repeats: usize,
     history: Vec<Attempt>,
     /// The failure to raise if nothing helps, and the candidate it came from.
     worst: Option<(Failure, usize)>,
@@ -69,6 +71,7 @@ impl<'a> Course<'a> {
             deadline,
             tried: vec![Tried::default(); plan.candidates.len()],
             counted: 0,
+            repeats: 0,
             history: Vec::new(),
             worst: None,
         }
@@ -103,7 +106,21 @@ impl<'a> Course<'a> {
 
     /// Would a failure of the next attempt be the last word? Then it may take all the time that is left.
     pub fn is_last_attempt(&self) -> bool {
-        self.max_retries == 0 || self.counted >= self.max_retries || self.history.len() + 1 >= MOST_REQUESTS
+        self.max_retries == 0 || self.counted >= self.max_retries || self.requests() + 1 >= MOST_REQUESTS
+    }
+
+    /// May the next attempt's request be repeated, should its connection turn out to be dead?
+    pub fn may_repeat(&self) -> bool {
+        self.requests() + 1 < MOST_REQUESTS
+    }
+
+    /// An attempt's request was repeated.
+    pub fn repeated(&mut self) {
+        self.repeats += 1;
+    }
+
+    fn requests(&self) -> usize {
+        self.history.len() + self.repeats
     }
 
     /// What follows from `failure` of the candidate at `position`.
@@ -117,7 +134,7 @@ impl<'a> Course<'a> {
         if failure.kind == Kind::Deadline {
             return Verdict::Fail(self.error(Some((failure, position)), "deadline"));
         }
-        if self.max_retries == 0 || self.counted > self.max_retries || self.history.len() >= MOST_REQUESTS {
+        if self.max_retries == 0 || self.counted > self.max_retries || self.requests() >= MOST_REQUESTS {
             return Verdict::Fail(self.error(None, "attempts"));
         }
         if let Some(next) = self.elsewhere(position, &failure) {
@@ -208,7 +225,10 @@ impl<'a> Course<'a> {
     fn keep_worst(&mut self, position: usize, failure: &Failure) {
         let better = match &self.worst {
             None => true,
-            Some((kept, _)) => kept.kind.rule().refused_before_work || kept.kind == failure.kind,
+            Some((kept, _)) if kept.kind == failure.kind => true,
+            Some((kept, _)) => {
+                kept.kind.rule().refused_before_work && !failure.kind.rule().refused_before_work
+            }
         };
         if better {
             self.worst = Some((failure.clone(), position));

@@ -86,7 +86,8 @@ impl Landed {
 ///
 /// The failure, classified, with status, request id and headers where a response had begun.
 pub async fn run(job: &Job<'_>, trace: &mut Trace) -> Result<Landed, Failure> {
-    let exchange = job.candidate.deployment.transport.send(&job.outgoing, &job.limits).await?;
+    let sent = job.candidate.deployment.transport.send(&job.outgoing, &job.limits).await;
+    let exchange = sent.inspect_err(|broken| trace.repeated = broken.repeated)?;
     trace.connected_in = Some(exchange.connected_in);
     trace.first_byte = Some(clock::now().saturating_duration_since(job.limits.started));
     trace.repeated = exchange.repeated;

@@ -82,7 +82,8 @@ impl Host {
             {
                 let slot = self.slot(limits).await?;
                 let fresh = self.opened(slot, limits).await?;
-                self.send_over(fresh, request, limits).await.map(|sent| (sent, true))
+                let again = self.send_over(fresh, request, limits).await;
+                again.map(|sent| (sent, true)).map_err(Lost::after_repeat)
             }
             other => other.map(|sent| (sent, false)),
         };
@@ -264,6 +265,13 @@ impl Transport for Host {
 struct Lost {
     broken: Broken,
     answered: bool,
+}
+
+impl Lost {
+    fn after_repeat(mut self) -> Self {
+        self.broken.repeated = true;
+        self
+    }
 }
 
 type Driver = Pin<Box<http1::Connection<TokioIo<Wire>, Full<Bytes>>>>;

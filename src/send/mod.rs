@@ -122,12 +122,14 @@ pub struct Broken {
     pub message: String,
     /// Did the peer close the connection in order, where a reset or bad framing would have broken it?
     pub closed: bool,
+    /// Had the request been repeated once, because a reused connection had died?
+    pub repeated: bool,
 }
 
 impl Broken {
     /// A failure of `kind`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), closed: false }
+        Self { kind, message: message.into(), closed: false, repeated: false }
     }
 
     /// The limit that ended.
