@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import fairlead
 import pytest
@@ -18,13 +17,6 @@ CASES = [
 ]
 FAILURES = [case for case in CASES if case.values[0].raises]
 WELL = "well"
-
-
-@pytest.fixture
-def up() -> Iterator[Upstream]:
-    with Upstream() as upstream:
-        yield upstream
-        assert upstream.errors == []
 
 
 def check_failure(row: Row, outcome: Outcome) -> None:

@@ -7,7 +7,6 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,6 @@ SLACK = 2.0
 """Seconds that a busy machine may take longer than the limit says."""
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
-
-
-@pytest.fixture
-def up() -> Iterator[Upstream]:
-    with Upstream() as upstream:
-        yield upstream
-        assert upstream.errors == []
 
 
 def raised(outcome: Outcome, name: str, *, retryable: bool | None = None) -> Any:
