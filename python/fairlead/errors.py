@@ -154,6 +154,20 @@ class InternalError(FairleadError):
     """A defect in fairlead."""
 
 
+class LengthFinishReasonError(FairleadError):
+    """An answer that was to be parsed was cut off by its length limit; `completion` is what there is."""
+
+    completion: Any = None
+    """The reply."""
+
+
+class ContentFilterFinishReasonError(FairleadError):
+    """An answer that was to be parsed was cut off by a content filter; `completion` is what there is."""
+
+    completion: Any = None
+    """The reply."""
+
+
 class APIError(FairleadError):
     """A call that was made failed."""
 
@@ -374,7 +388,7 @@ _combined: dict[tuple[type[FairleadError], type[BaseException]], type[FairleadEr
 def _class_for(leaf: type[FairleadError]) -> type[FairleadError]:
     """The leaf, or the class that is also openai's when openai is loaded."""
     openai = sys.modules.get("openai")
-    for ours in leaf.__mro__ if openai is not None and issubclass(leaf, APIError) else ():
+    for ours in leaf.__mro__ if openai is not None else ():
         theirs = getattr(openai, ours.__name__, None)
         if isinstance(theirs, type) and issubclass(theirs, Exception) and ours.__module__ == __name__:
             return _combine(leaf, theirs)

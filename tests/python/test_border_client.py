@@ -327,3 +327,34 @@ def test_module_functions_use_a_default_client(up: Upstream, monkeypatch: pytest
         assert len((await fairlead.aembedding(model="openai/e", input="a")).data) == 1
 
     asyncio.run(main())
+
+
+def test_parse_validates_the_answer(up: Upstream, twin: Twin) -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Step(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        text: str
+
+    class Answer(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        value: int
+        steps: tuple[Step, ...] = ()
+        note: str | None = None
+
+    up.script = [ok('{"value": 7, "steps": [{"text": "a"}]}'), ok("{", finish_reason="length"), ok("no json")]
+    client = twin.client(up)
+
+    def parse() -> Any:
+        return client.chat.completions.parse(model="m", messages=MESSAGES, response_format=Answer)
+
+    reply = twin.do(parse)
+    assert reply.choices[0].message.parsed == Answer(value=7, steps=(Step(text="a"),))
+    assert isinstance(reply, ChatCompletion)
+    schema = up.requests[0].json()["response_format"]["json_schema"]["schema"]
+    assert schema["required"] == ["value", "steps", "note"]
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["Step"]["additionalProperties"] is False
+    with pytest.raises(fairlead.LengthFinishReasonError) as caught:
+        twin.do(parse)
+    assert caught.value.completion.choices[0].message.content == "{"
+    with pytest.raises(pydantic.ValidationError):
+        twin.do(parse)

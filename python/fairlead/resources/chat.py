@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from .._call import call
 from .._core import Endpoint, Engine
@@ -11,8 +11,9 @@ from ..accumulate import AsyncChatCompletionStreamManager, ChatCompletionStreamM
 from ..options import current_scope
 from ..response import APIResponse, StreamAPIResponse
 from ..stream import AsyncStream, Stream
-from ..types import ChatCompletion, ChatCompletionChunk
-from ..types.params import ChatParams
+from ..structured import parse_into, response_format_of
+from ..types import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
+from ..types.params import ChatParams, ParseParams
 
 _ASYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=AsyncStream)
 _SYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=Stream)
@@ -30,6 +31,11 @@ _SYNC_RAW = Endpoint(
     stream=partial(StreamAPIResponse, stream=Stream),
     raw=APIResponse,
 )
+
+
+_PARSED = Endpoint("chat", ParsedChatCompletion)
+
+Content = TypeVar("Content")
 
 
 class AsyncCompletions:
@@ -63,6 +69,23 @@ class AsyncCompletions:
             FairleadError: one of `fairlead.errors`; `attempts` tells the whole story.
         """
         return await call(self._engine, _ASYNC, params)
+
+    async def parse(
+        self, *, response_format: type[Content], **params: Unpack[ParseParams]
+    ) -> ParsedChatCompletion[Content]:
+        """Ask for a completion that is an object of a pydantic class: `reply.choices[0].message.parsed`.
+
+        Raises:
+            LengthFinishReasonError: when the answer was cut off.
+            ContentFilterFinishReasonError: when a filter cut it off.
+            pydantic.ValidationError: when the answer is not what was asked for.
+            FairleadError: as `create`.
+        """
+        given: Any = {**params, "response_format": response_format_of(response_format)}
+        reply: ParsedChatCompletion[Content] = parse_into(
+            await call(self._engine, _PARSED, given), response_format
+        )
+        return reply
 
     def stream(self, **params: Unpack[ChatParams]) -> AsyncChatCompletionStreamManager:
         """A streamed completion as events, put together on the way.
@@ -128,6 +151,15 @@ class Completions:
     def create(self, **params: Any) -> Any:
         """As `AsyncCompletions.create`; blocks, and can be interrupted by Ctrl-C."""
         return self._engine.block(_SYNC, params, current_scope())
+
+    def parse(
+        self, *, response_format: type[Content], **params: Unpack[ParseParams]
+    ) -> ParsedChatCompletion[Content]:
+        """As `AsyncCompletions.parse`."""
+        given: Any = {**params, "response_format": response_format_of(response_format)}
+        answer = self._engine.block(_PARSED, given, current_scope())
+        reply: ParsedChatCompletion[Content] = parse_into(answer, response_format)
+        return reply
 
     def stream(self, **params: Unpack[ChatParams]) -> ChatCompletionStreamManager:
         """As `AsyncCompletions.stream`: `with client.chat.completions.stream(...) as stream`."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 
 from .._core import Field, Model, _encode, _load_model
 
@@ -80,10 +80,16 @@ def _dump(model: Any) -> Any:
 
 def _model_in(annotation: Any) -> type[Model] | None:
     """The reply class inside `list[X]`, `X | None` and the like."""
-    if isinstance(annotation, type) and issubclass(annotation, Model):
-        return annotation
+    annotation = get_origin(annotation) if _is_model(get_origin(annotation)) else annotation
+    if _is_model(annotation):
+        found: type[Model] = annotation
+        return found
     for part in get_args(annotation):
-        found = _model_in(part)
-        if found is not None:
-            return found
+        inner = _model_in(part)
+        if inner is not None:
+            return inner
     return None
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Model)

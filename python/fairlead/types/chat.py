@@ -1,8 +1,10 @@
 """Chat completions, whole and in chunks."""
 
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from ._base import BaseModel
+
+Content = TypeVar("Content")
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -150,6 +152,24 @@ class ChatCompletion(BaseModel):
     service_tier: str | None
     system_fingerprint: str | None
     usage: CompletionUsage | None
+
+
+class ParsedChatCompletionMessage(ChatCompletionMessage, Generic[Content]):
+    """What the model answered, validated."""
+
+    parsed: Content | None
+
+
+class ParsedChoice(Choice, Generic[Content]):
+    """One of the answers, validated."""
+
+    message: ParsedChatCompletionMessage[Content]
+
+
+class ParsedChatCompletion(ChatCompletion, Generic[Content]):
+    """A whole answer, validated."""
+
+    choices: list[ParsedChoice[Content]]  # type: ignore[assignment]
 
 
 class ChoiceDeltaToolCallFunction(BaseModel):

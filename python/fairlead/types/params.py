@@ -27,8 +27,8 @@ class RequestOptions(TypedDict, total=False):
     """Options that are ours."""
 
 
-class ChatParams(RequestOptions, total=False):
-    """The arguments of `chat.completions.create`, but `stream`."""
+class ParseParams(RequestOptions, total=False):
+    """The arguments of `chat.completions.parse`, but `response_format`."""
 
     messages: Required[Iterable[Message]]
     model: str
@@ -52,7 +52,6 @@ class ChatParams(RequestOptions, total=False):
     prompt_cache_options: Mapping[str, Any]
     prompt_cache_retention: str | None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
-    response_format: Mapping[str, Any]
     safety_identifier: str
     seed: int | None
     service_tier: str | None
@@ -68,6 +67,12 @@ class ChatParams(RequestOptions, total=False):
     user: str
     verbosity: Literal["low", "medium", "high"] | None
     web_search_options: Mapping[str, Any]
+
+
+class ChatParams(ParseParams, total=False):
+    """The arguments of `chat.completions.create`, but `stream`."""
+
+    response_format: Mapping[str, Any]
 
 
 class TextParams(RequestOptions, total=False):
