@@ -6,9 +6,13 @@ The names below are imported when they are first used: `import fairlead` itself 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+"""As in `typing`, which would take longer to import than all of this."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import errors, types
     from ._core import Secret, __version__
     from .accumulate import ChatCompletionStreamState

@@ -21,16 +21,17 @@ use super::task::Done;
 use crate::error::{Error, Kind};
 use crate::settle::Receipt;
 
-/// Bytes of events that are read ahead of the reader before reading pauses.
-const MOST_BYTES: usize = 1 << 20;
+/// Bytes of events that the queue holds before reading pauses. The reader holds as many again, so 1 MiB in all is
+/// read ahead, and reading goes on when half of that has been handed out.
+const MOST_BYTES: usize = 512 << 10;
 /// Events likewise.
-const MOST_EVENTS: usize = 1024;
+const MOST_EVENTS: usize = 512;
 /// Chunks handed out in a row before the loop gets a turn.
 const TURN: u32 = 64;
 /// How long a blocked thread waits before it looks at signals.
 pub(super) const SLICE: Duration = Duration::from_millis(50);
 
-/// The queue. The I/O side pauses at the bounds above and goes on when half has been taken.
+/// The queue. The I/O side pauses at the bounds above and goes on when the reader takes all of it.
 #[derive(Debug, Default)]
 pub(super) struct Channel {
     state: Mutex<State>,
@@ -44,7 +45,6 @@ pub(super) struct Channel {
 struct State {
     ready: VecDeque<Bytes>,
     bytes: usize,
-    paused: bool,
     closed: bool,
     end: Option<Result<(), Error>>,
     receipt: Option<Arc<Receipt>>,
@@ -54,10 +54,6 @@ struct State {
 impl State {
     fn is_full(&self) -> bool {
         self.bytes >= MOST_BYTES || self.ready.len() >= MOST_EVENTS
-    }
-
-    fn is_half_empty(&self) -> bool {
-        self.bytes <= MOST_BYTES / 2 && self.ready.len() <= MOST_EVENTS / 2
     }
 
     fn has_news(&self) -> bool {
@@ -70,18 +66,13 @@ impl Channel {
     pub(super) async fn room(&self) -> bool {
         loop {
             {
-                let mut state = self.state.lock();
+                let state = self.state.lock();
                 if state.closed {
                     return false;
                 }
-                if !state.paused && !state.is_full() {
+                if !state.is_full() {
                     return true;
                 }
-                if state.is_half_empty() {
-                    state.paused = false;
-                    return true;
-                }
-                state.paused = true;
             }
             self.room.notified().await;
         }
@@ -135,16 +126,18 @@ impl Channel {
         }
     }
 
-    fn take(&self) -> Taken {
+    /// The next event, from the reader's own `batch` or else from the queue, which becomes the next batch.
+    fn take(&self, batch: &mut VecDeque<Bytes>) -> Taken {
+        if let Some(event) = batch.pop_front() {
+            return Taken::Event(event);
+        }
         let mut state = self.state.lock();
-        let Some(event) = state.ready.pop_front() else {
-            return Taken::from(&mut state.end);
-        };
-        state.bytes -= event.len();
-        if state.paused && state.is_half_empty() {
+        if state.is_full() {
             self.room.notify_one();
         }
-        Taken::Event(event)
+        state.bytes = 0;
+        std::mem::swap(&mut state.ready, batch);
+        batch.pop_front().map_or_else(|| Taken::from(&mut state.end), Taken::Event)
     }
 
     /// Blocks for a slice of time, or less if something arrives; true when there is something to take.
@@ -213,13 +206,27 @@ impl Drop for Reader {
 pub(super) struct StreamCore {
     reader: Reader,
     chunk: Py<PyType>,
-    in_a_row: Mutex<u32>,
+    batch: Mutex<Batch>,
+}
+
+/// What the reader has taken from the queue but not handed out; one lock a network read, not one a chunk.
+#[derive(Debug, Default)]
+struct Batch {
+    events: VecDeque<Bytes>,
+    in_a_row: u32,
+}
+
+impl Batch {
+    fn turn_is_over(&mut self) -> bool {
+        self.in_a_row = (self.in_a_row + 1) % TURN;
+        self.in_a_row == 0
+    }
 }
 
 impl StreamCore {
     /// `chunk` is the class of the objects handed out.
     pub(super) fn new(reader: Reader, chunk: &Bound<'_, PyType>) -> Self {
-        Self { reader, chunk: chunk.clone().unbind(), in_a_row: Mutex::new(0) }
+        Self { reader, chunk: chunk.clone().unbind(), batch: Mutex::default() }
     }
 
     fn chunk<'py>(&self, py: Python<'py>, event: &Bytes) -> PyResult<Bound<'py, PyAny>> {
@@ -233,10 +240,11 @@ impl StreamCore {
         Err(PyRuntimeError::new_err("this stream belongs to the process before the fork"))
     }
 
-    fn turn_is_over(&self) -> bool {
-        let mut in_a_row = self.in_a_row.lock();
-        *in_a_row = (*in_a_row + 1) % TURN;
-        *in_a_row == 0
+    fn end(&self, end: Result<(), Error>) {
+        if self.reader.is_ours() {
+            self.batch.lock().events.clear();
+            self.reader.channel.close(end);
+        }
     }
 }
 
@@ -246,10 +254,15 @@ impl StreamCore {
     ///
     /// Raises what broke the stream, once; raises `StopAsyncIteration` at its end.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if self.turn_is_over() {
-            return Ok(None);
-        }
-        match self.channel()?.take() {
+        let channel = self.channel()?;
+        let taken = {
+            let mut batch = self.batch.lock();
+            if batch.turn_is_over() {
+                return Ok(None);
+            }
+            channel.take(&mut batch.events)
+        };
+        match taken {
             Taken::Event(event) => self.chunk(py, &event).map(Some),
             Taken::Nothing => Ok(None),
             Taken::Failed(error) => Err(errors::exception(py, &error)),
@@ -266,8 +279,9 @@ impl StreamCore {
         let py = event_loop.py();
         let (inbox, id) = port.get().ticket()?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let has_more = !self.batch.lock().events.is_empty();
         let mut state = self.channel()?.state.lock();
-        if state.has_news() {
+        if has_more || state.has_news() {
             return Ok(None);
         }
         state.waiter = Some((inbox, id));
@@ -279,7 +293,8 @@ impl StreamCore {
     /// The next chunk, however long it takes; looks at signals meanwhile. `None` at the end.
     fn block<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         loop {
-            match self.channel()?.take() {
+            let taken = self.channel()?.take(&mut self.batch.lock().events);
+            match taken {
                 Taken::Event(event) => return self.chunk(py, &event).map(Some),
                 Taken::Failed(error) => return Err(errors::exception(py, &error)),
                 Taken::End => return Ok(None),
@@ -293,16 +308,14 @@ impl StreamCore {
 
     /// Stops reading; the connection to the upstream is closed unless the stream was complete.
     fn close(&self) {
-        if self.reader.is_ours() {
-            self.reader.channel.close(Ok(()));
-        }
+        self.end(Ok(()));
     }
 
     /// As `close`, but whoever reads on is told that the stream is not complete.
     fn interrupt(&self) {
         let error = Error::new(Kind::StreamInterrupted, "the stream was closed: its reader was cancelled");
-        if self.reader.is_ours() && !self.is_over() {
-            self.reader.channel.close(Err(error));
+        if !self.is_over() {
+            self.end(Err(error));
         }
     }
 

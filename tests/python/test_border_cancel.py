@@ -159,7 +159,7 @@ def test_a_stream_whose_reader_was_cancelled_does_not_pretend_to_be_complete(up:
 
 
 def test_ready_chunks_leave_other_tasks_their_turn(up: Upstream) -> None:
-    words = " ".join("w" for _ in range(900))
+    words = " ".join("w" for _ in range(400))
     up.script = [stream(words)]
     client = client_of(up)
     ticks = 0
@@ -180,7 +180,7 @@ def test_ready_chunks_leave_other_tasks_their_turn(up: Upstream) -> None:
         count = 0
         async for _ in chunks:
             count += 1
-        assert count >= 900
+        assert count >= 400
         assert ticks >= count // 64 - 1
         ticker.cancel()
 
