@@ -39,7 +39,7 @@ impl Answer {
         let Landing { landed, history, call_permit, mut attempt_permit } = landing;
         match landed {
             Landed::Whole { status, headers, body, facts } => {
-                let receipt = story.answered(&history, &headers, &facts, &mut attempt_permit);
+                let receipt = story.answered(&history, &facts, &mut attempt_permit);
                 Self::Reply(Reply { status, headers, body, receipt })
             }
             Landed::Stream(opening) => {

@@ -1,4 +1,4 @@
-//! One event of a chat stream, checked and read in a single pass over its bytes.
+//! One event of a chat stream, and the choices of a whole reply, checked and read in a single pass.
 
 use super::in_band;
 use super::json::{Fault, FaultKind, Raw, Str, ValueKind, Walk};
@@ -33,6 +33,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) index: Option<Raw<'a>>,
     /// What the delta says; where there is none, what the message says.
     pub(crate) said: Said<'a>,
+    /// What the message says; some hosts send both, in a stream all of the answer so far.
+    pub(crate) message: Said<'a>,
     /// The text of a completions chunk, which has no delta.
     pub(crate) text: Option<Str<'a>>,
     /// The reason, where there is one.
@@ -72,7 +74,8 @@ impl<'a> Chunk<'a> {
 }
 
 impl<'a> Choices<'a> {
-    fn walk(walk: &mut Walk<'a>) -> Result<Self, FaultKind> {
+    /// Reads what stands where the choices should.
+    pub(crate) fn walk(walk: &mut Walk<'a>) -> Result<Self, FaultKind> {
         let before = walk.clone();
         if walk.enter(b'[')?
             && walk.next_item()?
@@ -97,12 +100,12 @@ impl<'a> Choice<'a> {
             return Ok(None);
         }
         let mut choice = Self::default();
-        let (mut delta, mut message) = (None, Said::default());
+        let mut delta = None;
         while let Some(name) = walk.next_key()? {
             match name.decode().as_ref() {
                 "index" => choice.index = Some(walk.value()?),
                 "delta" => delta = said::walk(walk)?,
-                "message" => message = said::walk(walk)?.unwrap_or_default(),
+                "message" => choice.message = said::walk(walk)?.unwrap_or_default(),
                 "finish_reason" => choice.finish = reason(walk.value()?),
                 "text" => choice.text = walk.value()?.string(),
                 "usage" => choice.usage = Some(walk.value()?),
@@ -110,7 +113,7 @@ impl<'a> Choice<'a> {
                 _ => drop(walk.value()?),
             }
         }
-        choice.said = delta.unwrap_or(message);
+        choice.said = delta.unwrap_or(choice.message);
         Ok(Some(choice))
     }
 }

@@ -1,6 +1,6 @@
 //! What one bounded scan of a request yields: all that rules, limits and estimates may read.
 
-use super::json::{self, Raw, Str};
+use super::json::{self, FaultKind, Raw, Str, Walk};
 
 /// The most bytes of the last user message that are kept.
 const MAX_TEXT: usize = 4096;
@@ -35,7 +35,19 @@ pub struct Facts {
     pub body_bytes: usize,
     /// How many choices are asked for (`n`), at least 1.
     pub choices: u64,
+    /// How often `model` is named; more than once, an upstream may read another than we do.
+    pub models: usize,
+    /// Do our own options ride in the body?
+    pub own_options: bool,
+    /// Which of [`OUTPUT_LIMITS`] are there, a bit for each.
+    pub output_limits: u8,
 }
+
+/// Our own options, as a member of the request; never sent upstream.
+pub const OWN_OPTIONS: &str = "fairlead";
+
+/// One knob under three names.
+pub const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 
 impl Default for Facts {
     fn default() -> Self {
@@ -53,6 +65,9 @@ impl Default for Facts {
             metadata: Vec::new(),
             body_bytes: 0,
             choices: 1,
+            models: 0,
+            own_options: false,
+            output_limits: 0,
         }
     }
 }
@@ -62,18 +77,10 @@ pub fn scan(body: &[u8]) -> Result<Facts, json::Fault> {
     if body.is_empty() {
         return Ok(Facts::default());
     }
-    let root = json::document(body)?;
+    let mut walk = Walk::start(body)?;
     let mut facts = Facts { body_bytes: body.len(), ..Facts::default() };
-    let mut limits = Limits::default();
-    for (name, value) in root.fields() {
-        match name.decode().as_ref() {
-            "max_completion_tokens" => limits.completion = value.as_u64(),
-            "max_output_tokens" => limits.output = value.as_u64(),
-            "max_tokens" => limits.plain = value.as_u64(),
-            name => facts.member(name, value),
-        }
-    }
-    facts.max_output = limits.completion.or(limits.output).or(limits.plain);
+    facts.walk(&mut walk).map_err(|kind| walk.fault(kind))?;
+    walk.end()?;
     Ok(facts)
 }
 
@@ -86,9 +93,40 @@ struct Limits {
 }
 
 impl Facts {
+    fn walk(&mut self, walk: &mut Walk<'_>) -> Result<(), FaultKind> {
+        if !walk.enter(b'{')? {
+            return walk.value().map(drop);
+        }
+        let mut limits = Limits::default();
+        while let Some(name) = walk.next_key()? {
+            let (name, value) = (name.decode(), walk.value()?);
+            if let Some(position) = OUTPUT_LIMITS.iter().position(|limit| *limit == name) {
+                self.output_limits |= 1 << position;
+            }
+            match name.as_ref() {
+                "max_completion_tokens" => limits.completion = value.as_u64(),
+                "max_output_tokens" => limits.output = value.as_u64(),
+                "max_tokens" => limits.plain = value.as_u64(),
+                name => self.member(name, value),
+            }
+        }
+        self.max_output = limits.completion.or(limits.output).or(limits.plain);
+        Ok(())
+    }
+
+    /// Must a bound on the output be renamed for an upstream that takes it under `name`?
+    pub fn bounds_output_other_than(&self, name: &str) -> bool {
+        let others = (OUTPUT_LIMITS.iter().enumerate()).filter(|(_, limit)| **limit != name);
+        others.fold(0, |bits, (position, _)| bits | 1 << position) & self.output_limits != 0
+    }
+
     fn member(&mut self, name: &str, value: Raw<'_>) {
         match name {
-            "model" => self.model = text(value).unwrap_or_default(),
+            OWN_OPTIONS => self.own_options = true,
+            "model" => {
+                self.model = text(value).unwrap_or_default();
+                self.models += 1;
+            }
             "stream" => self.stream = value.as_bool() == Some(true),
             "stream_options" => self.include_usage = is_true(value.get("include_usage")),
             "messages" => self.messages(value),

@@ -1,8 +1,8 @@
 //! Is this body of an HTTP 200 an answer, and what does it say about itself?
 
+use super::chunk::{Choice, Choices};
 use super::in_band;
-use super::json::{self, FaultKind, Raw, ValueKind};
-use super::said;
+use super::json::{self, Fault, FaultKind, Raw, ValueKind, Walk};
 use super::usage::{self, Reading, Usage};
 use super::warning::{Warning, Warnings};
 
@@ -54,25 +54,29 @@ pub enum ReplyFault {
 
 /// Checks the body of an HTTP 200.
 pub fn scan(shape: Shape, body: &[u8]) -> Result<ReplyFacts, ReplyFault> {
-    let root = json::document(body).map_err(|fault| match fault.kind {
+    let members = Members::read(body).map_err(|fault| match fault.kind {
         FaultKind::Depth => ReplyFault::TooDeep,
         _ => ReplyFault::Malformed(fault.to_string()),
     })?;
-    let members = Members::read(root);
     if shape == Shape::Any {
         return members.facts();
     }
-    if let Some(error) = members.error {
-        return Err(ReplyFault::InBand(in_band::text(root, Some(error))));
+    if members.error.is_some() {
+        return Err(ReplyFault::InBand(in_band::text(root(body), members.error)));
     }
-    if let Err(sentence) = members.check(shape, root) {
-        return Err(if in_band::is_flat_error(root) {
-            ReplyFault::InBand(in_band::text(root, None))
+    if let Err(sentence) = members.check(shape, body) {
+        return Err(if in_band::is_flat_error(root(body)) {
+            ReplyFault::InBand(in_band::text(root(body), None))
         } else {
             ReplyFault::Malformed(sentence.to_owned())
         });
     }
     members.facts()
+}
+
+/// The whole of a document that has been checked.
+fn root(body: &[u8]) -> Raw<'_> {
+    json::document(body).unwrap_or(Raw::assume("null"))
 }
 
 /// The beginning of a broken body, at most 200 bytes, for a message. It may hold secrets: scrub it.
@@ -87,36 +91,47 @@ struct Members<'a> {
     id: Option<Raw<'a>>,
     model: Option<Raw<'a>>,
     usage: Option<Raw<'a>>,
-    choices: Option<Raw<'a>>,
+    choices: Choices<'a>,
     data: Option<Raw<'a>>,
     error: Option<Raw<'a>>,
 }
 
 impl<'a> Members<'a> {
-    fn read(root: Raw<'a>) -> Self {
+    /// Checks and reads `body` in one pass.
+    fn read(body: &'a [u8]) -> Result<Self, Fault> {
+        let mut walk = Walk::start(body)?;
         let mut members = Self::default();
-        for (name, value) in root.fields() {
-            match name.decode().as_ref() {
-                "id" => members.id = Some(value),
-                "model" => members.model = Some(value),
-                "usage" => members.usage = Some(value),
-                "choices" => members.choices = Some(value),
-                "data" => members.data = Some(value),
-                "error" => members.error = Some(value).filter(|error| in_band::is_error(*error)),
-                _ => {}
-            }
-        }
-        members
+        members.walk(&mut walk).map_err(|kind| walk.fault(kind))?;
+        walk.end()?;
+        Ok(members)
     }
 
-    fn check(&self, shape: Shape, root: Raw<'_>) -> Result<(), &'static str> {
-        match shape {
-            Shape::Any => Ok(()),
-            Shape::Chat => check_items(self.choices, 1).map_err(|()| "the reply has no usable `choices`"),
-            Shape::Embeddings => check_items(self.data, 1).map_err(|()| "the reply has no usable `data`"),
-            Shape::Models => check_items(self.data, 0)
-                .or_else(|()| check_items(Some(root), 0))
-                .map_err(|()| "the reply has no usable `data`"),
+    fn walk(&mut self, walk: &mut Walk<'a>) -> Result<(), FaultKind> {
+        if !walk.enter(b'{')? {
+            return walk.value().map(drop);
+        }
+        while let Some(name) = walk.next_key()? {
+            match name.decode().as_ref() {
+                "id" => self.id = Some(walk.value()?),
+                "model" => self.model = Some(walk.value()?),
+                "usage" => self.usage = Some(walk.value()?),
+                "choices" => self.choices = Choices::walk(walk)?,
+                "data" => self.data = Some(walk.value()?),
+                "error" => self.error = Some(walk.value()?).filter(|error| in_band::is_error(*error)),
+                _ => drop(walk.value()?),
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, shape: Shape, body: &[u8]) -> Result<(), &'static str> {
+        match (shape, &self.choices) {
+            (Shape::Any, _) | (Shape::Chat, Choices::One(_)) => Ok(()),
+            (Shape::Chat, Choices::Other(choices)) if are_objects(Some(*choices), 1) => Ok(()),
+            (Shape::Chat, _) => Err("the reply has no usable `choices`"),
+            (Shape::Embeddings, _) if are_objects(self.data, 1) => Ok(()),
+            (Shape::Models, _) if are_objects(self.data, 0) || are_objects(Some(root(body)), 0) => Ok(()),
+            (Shape::Embeddings | Shape::Models, _) => Err("the reply has no usable `data`"),
         }
     }
 
@@ -130,50 +145,41 @@ impl<'a> Members<'a> {
                 facts.warnings.add(Warning::UsageInvalid);
             }
         }
-        for choice in self.choices.into_iter().flat_map(Raw::items) {
-            facts.choice(choice)?;
+        match &self.choices {
+            Choices::Absent => {}
+            Choices::One(choice) => facts.choice(choice)?,
+            Choices::Other(choices) => {
+                for choice in choices.items().filter_map(Choice::read) {
+                    facts.choice(&choice)?;
+                }
+            }
         }
         Ok(facts)
     }
 }
 
 impl ReplyFacts {
-    fn choice(&mut self, choice: Raw<'_>) -> Result<(), ReplyFault> {
-        let mut finish = None;
-        let mut error = None;
-        for (name, value) in choice.fields() {
-            match name.decode().as_ref() {
-                "finish_reason" => finish = Some(value),
-                "error" => error = Some(value).filter(|error| in_band::is_error(*error)),
-                "message" => self.output_bytes += said::read(value).bytes,
-                "text" => self.output_bytes += value.string().map_or(0, json::Str::decoded_len),
-                _ => {}
-            }
+    fn choice(&mut self, choice: &Choice<'_>) -> Result<(), ReplyFault> {
+        self.output_bytes += choice.said.bytes.max(choice.message.bytes) + choice.text.map_or(0, json::Str::decoded_len);
+        if let Some(error) = choice.error {
+            return Err(ReplyFault::InBand(in_band::alone(error)));
         }
-        let finish = text(finish);
-        match error {
-            Some(error) => return Err(ReplyFault::InBand(in_band::alone(error))),
-            None if finish.as_deref() == Some("error") => {
-                return Err(ReplyFault::InBand(in_band::unexplained()));
-            }
-            None => {}
+        if choice.finish.is_some_and(|reason| reason.is("error")) {
+            return Err(ReplyFault::InBand(in_band::unexplained()));
         }
-        self.finish = self.finish.take().or(finish);
+        if self.finish.is_none() {
+            self.finish = choice.finish.map(|reason| reason.decode().into_owned());
+        }
         Ok(())
     }
 }
 
-/// An array of at least `least` items, all of them objects.
-fn check_items(array: Option<Raw<'_>>, least: usize) -> Result<(), ()> {
-    let array = array.filter(|array| array.kind() == ValueKind::Array).ok_or(())?;
-    let mut count = 0;
-    for item in array.items() {
-        count += 1;
-        if item.kind() != ValueKind::Object {
-            return Err(());
-        }
-    }
-    if count < least { Err(()) } else { Ok(()) }
+/// An array of at least `least` items, all of them objects?
+fn are_objects(array: Option<Raw<'_>>, least: usize) -> bool {
+    array.filter(|array| array.kind() == ValueKind::Array).is_some_and(|array| {
+        array.items().all(|item| item.kind() == ValueKind::Object)
+            && (least == 0 || array.items().count() >= least)
+    })
 }
 
 fn text(value: Option<Raw<'_>>) -> Option<String> {

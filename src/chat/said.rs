@@ -15,11 +15,6 @@ pub(crate) struct Said<'a> {
     pub(crate) tool_calls: Option<Raw<'a>>,
 }
 
-/// Reads a message; anything but an object says nothing.
-pub(crate) fn read(message: Raw<'_>) -> Said<'_> {
-    walk(&mut Walk::over(message.text())).ok().flatten().unwrap_or_default()
-}
-
 /// Reads the message or delta that starts here; `None` if it is not an object.
 pub(crate) fn walk<'a>(walk: &mut Walk<'a>) -> Result<Option<Said<'a>>, FaultKind> {
     if !walk.enter(b'{')? {

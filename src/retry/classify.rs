@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::evidence::{Evidence, shorten};
 use super::hint;
@@ -130,18 +130,19 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Where providers put the request id.
-const REQUEST_IDS: &[&str] = &[
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-ms-request-id",
-    "x-amzn-requestid",
-    "x-debug-trace-id",
+static REQUEST_IDS: [HeaderName; 6] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("apim-request-id"),
+    HeaderName::from_static("x-ms-request-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("x-debug-trace-id"),
 ];
 
 /// The provider's request id.
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
-    REQUEST_IDS.iter().find_map(|name| text(headers, name)).map(|id| shorten(id, LONGEST_HEADER).to_owned())
+    let id = REQUEST_IDS.iter().find_map(|name| headers.get(name)?.to_str().ok())?;
+    Some(shorten(id, LONGEST_HEADER).to_owned())
 }
 
 /// Headers that are shown on an error.
@@ -155,7 +156,7 @@ const SHOWN_FAMILIES: &[&str] = &["retry-after", "x-ratelimit-", "anthropic-rate
 pub fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let shown = |name: &str| {
         SHOWN.contains(&name)
-            || REQUEST_IDS.contains(&name)
+            || REQUEST_IDS.iter().any(|id| id == name)
             || SHOWN_FAMILIES.iter().any(|family| name.starts_with(family))
     };
     let pairs = headers.iter().filter(|(name, _)| shown(name.as_str()));

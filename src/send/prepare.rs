@@ -10,7 +10,7 @@ use super::alarm::Due;
 use super::attempt::Job;
 use super::{Limits, Outgoing};
 use crate::call::{Call, Limit, Operation};
-use crate::chat::facts::Facts;
+use crate::chat::facts::{Facts, OUTPUT_LIMITS, OWN_OPTIONS};
 use crate::chat::patch::{self, Edit};
 use crate::clock::{self, Instant};
 use crate::config::{self, Timeouts};
@@ -24,10 +24,6 @@ const SAMPLES: u64 = 50;
 const LEAST: Duration = Duration::from_secs(30);
 /// The most an attempt may take of a call's time while there are too few samples.
 const MOST: Duration = Duration::from_secs(300);
-/// Our own options may ride in the body; they never go upstream.
-const OWN: &str = "fairlead";
-/// One knob under three names.
-const OUTPUT_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 
 impl Snapshot {
     /// When the call must have ended.
@@ -164,17 +160,22 @@ fn body(call: &Call, facts: &Facts, candidate: &Candidate) -> Result<Bytes, Erro
         return Ok(call.body.clone());
     }
     let deployment = &candidate.deployment;
-    let model = quoted(&deployment.model);
-    let mut edits = vec![Edit::Remove(OWN)];
-    if deployment.model != facts.model {
+    let mut edits = Vec::new();
+    if facts.own_options {
+        edits.push(Edit::Remove(OWN_OPTIONS));
+    }
+    let model;
+    // Where the model is named twice, rules and upstream must still read the same one.
+    if deployment.model != facts.model || facts.models > 1 {
+        model = serde_json::Value::from(deployment.model.as_str()).to_string();
         edits.push(Edit::Set("model", &model));
     }
     let options;
     if call.operation == Operation::Chat {
         let takes = presets::max_tokens_name(deployment.preset, &deployment.model);
-        edits.extend(
-            OUTPUT_LIMITS.iter().filter(|name| **name != takes).map(|name| Edit::Rename(name, takes)),
-        );
+        if facts.bounds_output_other_than(takes) {
+            edits.extend(OUTPUT_LIMITS.iter().map(|name| Edit::Rename(name, takes)));
+        }
         if facts.stream && !facts.include_usage && deployment.preset.include_usage {
             options = patch::stream_options(&call.body, true).map_err(|fault| not_json(&fault))?;
             edits.extend(options.as_deref().map(|options| Edit::Set("stream_options", options)));
@@ -185,11 +186,6 @@ fn body(call: &Call, facts: &Facts, candidate: &Candidate) -> Result<Bytes, Erro
 
 fn not_json(fault: &dyn std::fmt::Display) -> Error {
     Error::new(Kind::BadRequest, format!("the request is not JSON: {fault}"))
-}
-
-/// `text` as JSON.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::AttemptPermit;
 use crate::chat::estimate;
@@ -15,7 +13,6 @@ use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::{Attempt, Error};
-use crate::retry::classify;
 use crate::route::{Candidate, Plan};
 use crate::send::Limits;
 use crate::send::attempt::Trace;
@@ -82,12 +79,11 @@ impl Story {
     pub fn answered(
         mut self,
         history: &[Attempt],
-        headers: &HeaderMap,
         found: &ReplyFacts,
         permit: &mut AttemptPermit,
     ) -> Arc<Receipt> {
         self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
-        self.receipt.request_id = classify::request_id(headers);
+        self.receipt.request_id = history.last().and_then(|attempt| attempt.request_id.clone());
         self.receipt.warnings.extend(found.warnings.names());
         let usage = self.usage(found.usage, found.usage_invalid, found.output_bytes);
         permit.settle(&usage);
@@ -98,7 +94,7 @@ impl Story {
     /// A stream has committed: the story goes on with it.
     pub fn streaming(&mut self, history: &[Attempt], opening: &Opening) {
         self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
-        self.receipt.request_id = classify::request_id(&opening.headers);
+        self.receipt.request_id = history.last().and_then(|attempt| attempt.request_id.clone());
         let queue = self.receipt.timings.queue.unwrap_or_default();
         self.receipt.timings.first_token =
             opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());

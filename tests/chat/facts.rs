@@ -39,6 +39,9 @@ fn a_full_request_is_read() {
         metadata: vec![("lang".into(), "py".into()), ("tries".into(), "2".into())],
         body_bytes: body.to_string().len(),
         choices: 3,
+        models: 1,
+        own_options: false,
+        output_limits: 0b011,
     };
     assert_eq!(found, expected);
 }
@@ -54,7 +57,12 @@ fn no_body_has_no_facts() {
 fn members_of_the_wrong_kind_are_as_good_as_absent() {
     let body = json!({"model": 1, "stream": "yes", "n": -1, "messages": {}, "tools": {}, "user": [], "metadata": [],
         "max_tokens": "many", "stream_options": null, "response_format": "text"});
-    assert_eq!(facts(&body), Facts { body_bytes: body.to_string().len(), ..Facts::default() });
+    let found = facts(&body);
+    let expected =
+        Facts { body_bytes: body.to_string().len(), models: 1, output_limits: 0b001, ..Facts::default() };
+    assert_eq!(found, expected);
+    assert!(found.bounds_output_other_than("max_completion_tokens"));
+    assert!(!found.bounds_output_other_than("max_tokens"));
     assert_eq!(scan(b"[1]").unwrap(), Facts { body_bytes: 3, ..Facts::default() });
 }
 
