@@ -95,7 +95,8 @@ class _BaseClient:
         """
         if http_client is not None:
             raise ConfigError(_HTTP_CLIENT)
-        api_key = _hidden(api_key)
+        # From here on neither is in sight of a traceback that shows locals.
+        api_key, sealed, config = _hidden(api_key), _Sealed(config), None
         headers = {"OpenAI-Organization": organization, "OpenAI-Project": project}
         options: dict[str, Any] = {
             "headers": {
@@ -110,10 +111,10 @@ class _BaseClient:
             options["max_retries"] = max_retries
         given = (api_key, provider, base_url, proxy, ca, http2)
         self._arguments: dict[str, Any] = dict(zip(_TRANSPORT, given, strict=True))
-        self._config = _Sealed(config)
+        self._config = sealed
         self._on_event = on_event
         self._options = options
-        self._engine = _core.Engine(config, self._arguments, options, feed_for(on_event), io_threads)
+        self._engine = _core.Engine(sealed.value, self._arguments, options, feed_for(on_event), io_threads)
 
     @property
     def base_url(self) -> str | None:
@@ -131,6 +132,8 @@ class _BaseClient:
         Raises:
             ConfigError: as the constructor.
         """
+        if "api_key" in options:
+            options["api_key"] = _hidden(options["api_key"])
         names = {
             "timeout": "timeout",
             "max_retries": "max_retries",
@@ -142,8 +145,6 @@ class _BaseClient:
         shared = {names[name]: value for name, value in options.items() if name in names}
         shared = {name: value for name, value in shared.items() if type(value).__name__ != "NotGiven"}
         others = {name: value for name, value in options.items() if name not in names and value is not None}
-        if "api_key" in others:
-            others["api_key"] = _hidden(others["api_key"])
         changed = self._fresh(others) if others else self
         clone = type(self).__new__(type(self))
         vars(clone).update({name: value for name, value in vars(changed).items() if name.startswith("_")})

@@ -9,6 +9,7 @@ use super::errors;
 use super::secret::Secret;
 use crate::config::{self, Config, Keys, load};
 use crate::error::{Error, Kind};
+use crate::retry::hint;
 
 /// The configuration in `source` (a path, a mapping or nothing) with the constructor's own `arguments` on top.
 pub(super) fn read(source: &Bound<'_, PyAny>, arguments: &Bound<'_, PyDict>) -> PyResult<Config> {
@@ -39,8 +40,9 @@ fn written(source: &Bound<'_, PyAny>) -> PyResult<Config> {
     load::file(Path::new(&path)).map_err(|error| errors::exception(py, &error))
 }
 
+/// What is wrong, without the value itself where that could be a key.
 fn cause(fault: &pythonize::PythonizeError) -> String {
-    fault.to_string().trim_end().to_owned()
+    hint::scrub(fault.to_string().trim_end())
 }
 
 fn argument(name: &str, value: &Bound<'_, PyAny>, config: &mut Config) -> PyResult<()> {

@@ -112,12 +112,23 @@ def test_no_key_is_ever_shown(up: Upstream) -> None:
 
 
 def test_a_refused_constructor_shows_no_key() -> None:
+    holds_key = {"client": {"api_key": KEY, "provider": "nowhere"}}
     with pytest.raises(fairlead.ConfigError) as caught:
-        fairlead.Client(api_key=KEY, provider="nowhere")
-    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        fairlead.Client(holds_key, api_key=KEY)
+    assert refused(caught.value)
+    with pytest.raises(fairlead.ConfigError) as caught:
+        fairlead.Client(api_key="other").with_options(api_key=KEY, provider="nowhere")
+    assert refused(caught.value)
+    with pytest.raises(fairlead.ConfigError) as caught:
+        fairlead.Client({"client": KEY})
+    assert KEY not in str(caught.value)
+
+
+def refused(error: BaseException) -> bool:
+    """Were frames of ours in the traceback, and no key in them?"""
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     frames = [line for line in shown.format() if "fairlead/client.py" in line]
-    assert frames
-    assert all(KEY not in line for line in frames)
+    return bool(frames) and all(KEY not in line for line in frames)
 
 
 def test_a_foreign_http_client_is_refused_with_a_way_out() -> None:
