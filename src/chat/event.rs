@@ -57,6 +57,8 @@ pub struct StreamState {
     /// Tool calls seen, a bit for each index, for each choice.
     tools: Vec<u128>,
     usage: Option<Usage>,
+    /// Did the last event bring usage and no choice?
+    only_usage: bool,
     usage_invalid: bool,
     output_bytes: usize,
     /// The text of the first choice as it came, with its escapes.
@@ -81,6 +83,7 @@ impl StreamState {
             ended: 0,
             tools: Vec::new(),
             usage: None,
+            only_usage: false,
             usage_invalid: false,
             output_bytes: 0,
             partial: String::new(),
@@ -98,6 +101,7 @@ impl StreamState {
     /// was cut off (`length`): then the error says why.
     pub fn event(&mut self, data: &[u8]) -> Result<Step, EventFault> {
         let data = data.trim_ascii();
+        self.only_usage = false;
         if self.done {
             self.warnings.add(Warning::DataAfterDone);
             return Ok(Step::AfterEnd);
@@ -149,6 +153,11 @@ impl StreamState {
     /// The last usage told, if it is plausible.
     pub fn usage(&self) -> Option<Usage> {
         self.usage
+    }
+
+    /// Did the last event bring usage and no choice? Those who did not ask for usage do not expect such an event.
+    pub fn only_usage(&self) -> bool {
+        self.only_usage
     }
 
     /// Was the last usage told implausible?
@@ -216,7 +225,11 @@ impl StreamState {
         match (chunk.error, chunk.choices) {
             (Some(_), _) => Err(EventFault::InBand(in_band::text(root(data), chunk.error))),
             (None, Choices::One(choice)) => self.choice(0, &choice),
-            (None, Choices::Other(choices)) => self.choices(choices),
+            (None, Choices::Other(choices)) => {
+                let told = chunk.usage.is_some_and(|usage| !usage.is_null());
+                self.only_usage = told && choices.items().next().is_none();
+                self.choices(choices)
+            }
             (None, Choices::Absent) if in_band::is_flat_error(root(data)) => {
                 Err(EventFault::InBand(in_band::text(root(data), None)))
             }

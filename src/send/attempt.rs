@@ -35,6 +35,8 @@ pub struct Job<'a> {
     pub stream: bool,
     /// Choices asked for.
     pub choices: u64,
+    /// Does the caller want the event that holds nothing but usage?
+    pub wants_usage: bool,
     /// How long everything may take.
     pub limits: Limits,
     /// How much of everything there may be.

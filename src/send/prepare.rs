@@ -57,6 +57,7 @@ impl Snapshot {
             shape: call.operation.shape(),
             stream: facts.stream,
             choices: facts.choices,
+            wants_usage: facts.include_usage,
             limits: limits(&self.timeouts, call, facts, candidate, deadline, is_last),
             bounds: &self.bounds,
         })

@@ -34,6 +34,8 @@ pub struct Opening {
     state: StreamState,
     limits: Limits,
     provider: &'static str,
+    /// Did the caller ask for usage, or only we?
+    wants_usage: bool,
     /// Payloads ready to be handed out.
     held: Vec<Bytes>,
     events: Vec<Event>,
@@ -68,6 +70,7 @@ impl Opening {
             state: StreamState::new(job.choices, deployment.finish_optional),
             limits: job.limits,
             provider: deployment.preset.id,
+            wants_usage: job.wants_usage,
             held: Vec::new(),
             events: Vec::new(),
             handed_out: 0,
@@ -173,6 +176,7 @@ impl Opening {
         match self.state.event(&event.data) {
             Ok(Step::Done) => self.at_end(),
             Ok(Step::AfterEnd) => Ok(()),
+            Ok(_) if self.state.only_usage() && !self.wants_usage => Ok(()),
             Ok(Step::Preamble) => {
                 self.held.push(event.data);
                 Ok(())

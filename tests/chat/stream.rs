@@ -127,6 +127,19 @@ fn f70_usage_alone_is_legal_but_broken_choices_are_not() {
 }
 
 #[test]
+fn an_event_with_usage_alone_is_told_apart() {
+    let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":1}"#;
+    for (event, alone) in [
+        (format!(r#"{{"choices":[],{usage}}}"#), true),
+        (format!(r#"{{"choices":[{{"index":0,"delta":{{}}}}],{usage}}}"#), false),
+        (r#"{"choices":[],"usage":null}"#.to_owned(), false),
+        (r#"{"choices":[]}"#.to_owned(), false),
+    ] {
+        assert_eq!(after(&[&say("x"), &event]).only_usage(), alone, "{event}");
+    }
+}
+
+#[test]
 fn f72_without_a_finish_it_is_not_finished() {
     assert!(!after(&[&say("x")]).finished());
     assert!(!after(&[]).finished());
@@ -207,7 +220,10 @@ fn f83_an_error_after_the_answer_is_a_warning() {
 
 #[test]
 fn an_error_after_an_answer_that_was_cut_off_says_why_and_is_an_error() {
-    assert!(matches!(fault(&[&say("x"), &finish("length")], r#"{"error":{"code":400}}"#), EventFault::InBand(_)));
+    assert!(matches!(
+        fault(&[&say("x"), &finish("length")], r#"{"error":{"code":400}}"#),
+        EventFault::InBand(_)
+    ));
 }
 
 #[test]
