@@ -1,6 +1,7 @@
 //! A call on the I/O threads: through the engine, to whoever waits for it.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -117,8 +118,15 @@ async fn pump(mut stream: ReplyStream, channel: &Channel) {
             Some(Ok(events)) => channel.push(events),
             Some(Err(error)) => return channel.finish(Err(error), Some(stream.receipt())),
             None => {
-                channel.finish(Ok(()), Some(stream.receipt()));
-                return stream.finish().await;
+                let receipt = stream.receipt();
+                let mut tail = pin!(stream.finish());
+                // A tail that is here already is read first: the reader's next call finds the connection idle.
+                let is_read = tail.as_mut().now_or_never().is_some();
+                channel.finish(Ok(()), Some(receipt));
+                if !is_read {
+                    tail.await;
+                }
+                return;
             }
         }
     }
