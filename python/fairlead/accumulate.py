@@ -135,8 +135,9 @@ class ChatCompletionStreamState:
         yield from _texts(choice["message"], delta)
         yield from self._calls(index, choice["message"], delta)
         yield from _logprobs(choice, received.get("logprobs") or {})
-        extra = {"index", "delta", "logprobs", "finish_reason"}
-        choice.update({name: value for name, value in received.items() if name not in extra})
+        # Some hosts send a `message` beside the delta; it would replace what was put together.
+        known = {"index", "delta", "message", "logprobs", "finish_reason"}
+        choice.update({name: value for name, value in received.items() if name not in known})
         if received.get("finish_reason") and choice["finish_reason"] is None:
             choice["finish_reason"] = received["finish_reason"]
             yield from self._done(index, choice)

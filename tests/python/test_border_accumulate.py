@@ -73,6 +73,17 @@ def test_the_whole_equals_what_the_openai_sdk_puts_together() -> None:
         assert calls == [(c.id, c.function.name, c.function.arguments) for c in sdk.message.tool_calls or ()]
 
 
+def test_a_message_beside_the_deltas_does_not_replace_what_was_put_together() -> None:
+    state = ChatCompletionStreamState()
+    for text in ("Hel", "lo"):
+        written = chunk({"content": text})
+        written["choices"][0] |= {"message": {"role": "assistant", "content": text}, "seen": text}
+        state.handle_chunk(ChatCompletionChunk.model_validate(written))
+    choice = state.get_final_completion().choices[0]
+    assert choice.message.content == "Hello"
+    assert choice.seen == "lo"
+
+
 def test_events_tell_what_a_chunk_means() -> None:
     state = ChatCompletionStreamState()
     events = [
