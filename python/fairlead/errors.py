@@ -443,4 +443,6 @@ def _inner(content: bytes) -> object:
         body = json.loads(content)
     except ValueError:
         return content.decode("utf-8", "replace")
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
     return body.get("error", body) if isinstance(body, dict) else body

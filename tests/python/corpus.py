@@ -161,11 +161,20 @@ def at_random(body: bytes, seed: str) -> Iterator[bytes]:
         place += size
 
 
+def unfinished(body: bytes, seed: str) -> Iterator[bytes]:
+    """The events before the one that says why the answer ended; the rest is lost."""
+    for piece in by_event(body, seed):
+        if b"[DONE]" in piece or re.search(rb'"finish_reason": ?"[a-z]', piece):
+            return
+        yield piece
+
+
 SPLITS: Mapping[str, Callable[[bytes, str], Iterator[bytes]]] = {
     "whole": whole,
     "event": by_event,
     "random": at_random,
     "byte": by_byte,
+    "unfinished": unfinished,
 }
 """The ways to cut a body into chunks of the transfer coding, each of which reaches a reader by itself."""
 

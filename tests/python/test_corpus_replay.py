@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import fairlead
 import openai
 import pytest
 import sdk_reading
-from corpus import ITEM, SPLIT, Item, Service, items, needs_corpus
+from corpus import ITEM, SPLIT, Item, Service, items, needs_corpus, unfinished
 from fairlead import accumulate
 from fairlead.testing import Upstream
 from faulty import async_client, client
@@ -317,6 +318,19 @@ def test_the_blocking_client_reads_the_same_from_bodies_cut_at_random(up: Upstre
 @pytest.mark.parametrize("split", ["event", "random", "byte"])
 def test_every_cut_of_a_stream_reads_the_same(up: Upstream, split: str) -> None:
     assert_equal(STREAMS, replay(STREAMS, split, up))
+
+
+def test_a_stream_that_lost_its_end_raises_where_the_official_sdk_sees_nothing(up: Upstream) -> None:
+    served = tuple(item for item in STREAMS if item.id not in FAIL_IN_BAND)
+    for item, ours in zip(served, replay(served, "unfinished", up), strict=True):
+        cut = dataclasses.replace(item, body=b"".join(unfinished(item.body, item.id)))
+        theirs = official(cut)
+        assert theirs.error is None
+        assert type(ours.error).__name__ == "StreamTruncated", (item.id, ours.error)
+        read = sdk_reading.fold(ours.chunks)
+        assert ours.error.partial == (read["choices"].get(0, {}).get("text") or ""), item.id
+        if ours.chunks:
+            assert read == sdk_reading.fold(theirs.chunks), item.id
 
 
 def test_vectors_that_were_asked_for_in_base64_read_as_lists_of_floats(up: Upstream) -> None:
