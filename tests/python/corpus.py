@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from fairlead.testing import Reply, Step, raw
 from fairlead.testing.request import Request
+from fairlead.testing.steps import Modified
 
 FOLDER = Path(os.environ.get("FAIRLEAD_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")
 
@@ -187,8 +188,14 @@ def _head(item: Item, length: str) -> bytes:
     return f"HTTP/1.1 {item.status} Recorded\r\n{lines}{length}\r\n\r\n".encode("latin-1")
 
 
+BY_WRITE = "write"
+"""Not the body but the reply, head and framing included, in a write to the socket for each byte."""
+
+
 def reply(item: Item, split: str) -> Step:
     """The recorded reply: byte for byte its body, cut as `split` says."""
+    if split == BY_WRITE:
+        return Modified(reply(item, "event" if item.streaming else "whole"), size=1)
     if split == "whole" and not item.streaming:
         fields = {name: value for name, value in item.headers.items() if name not in _FRAMING}
         return Reply(status=item.status, headers=fields, body=item.body)

@@ -14,7 +14,7 @@ import fairlead
 import openai
 import pytest
 import sdk_reading
-from corpus import ITEM, SPLIT, Item, Service, items, needs_corpus, unfinished
+from corpus import BY_WRITE, ITEM, SPLIT, Item, Service, items, needs_corpus, unfinished
 from fairlead import accumulate
 from fairlead.testing import Upstream
 from faulty import async_client, client
@@ -29,6 +29,9 @@ ALL = CHATS + EMBEDDINGS
 
 AT_ONCE = 32
 """Calls in flight."""
+
+SHORT = 700
+"""Bytes of a body that is written byte by byte in every run; the others have their turn in the long ones."""
 
 ACCUMULATOR_FAILS = {
     "openai-bd7541c6942c32ad": "annotations without an index: it raises",
@@ -342,7 +345,13 @@ def test_vectors_that_were_asked_for_in_base64_read_as_lists_of_floats(up: Upstr
         assert as_text([entry["embedding"] for entry in ours.reply.model_dump()["data"]]) == as_text(expected)
 
 
+def test_short_replies_read_the_same_when_every_byte_is_written_by_itself(up: Upstream) -> None:
+    served = tuple(item for item in ALL if len(item.body) < SHORT)
+    assert len(served) > 100
+    assert_equal(served, replay(served, BY_WRITE, up))
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("split", ["event", "byte"])
+@pytest.mark.parametrize("split", ["event", "byte", BY_WRITE])
 def test_every_cut_of_any_body_reads_the_same(up: Upstream, split: str) -> None:
     assert_equal(ALL, replay(ALL, split, up))
