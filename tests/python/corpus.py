@@ -104,10 +104,12 @@ class Item:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The recorded request, ready for a client."""
-        if self.is_chat:
-            return {"messages": MESSAGES, **self.request}
-        return {"input": "hi", **self.request}
+        """The recorded request, ready for a client; where there is none, one that such a reply answers."""
+        if not self.is_chat:
+            return {"input": "hi", **self.request}
+        if self.streaming and "messages" not in self.request:
+            return {"messages": MESSAGES, "stream_options": {"include_usage": True}, **self.request}
+        return {"messages": MESSAGES, **self.request}
 
     def deployment(self, base_url: str) -> dict[str, Any]:
         """A deployment that serves it, as configuration."""

@@ -40,6 +40,9 @@ ACCUMULATOR_FAILS = {
 }
 """Streams that the SDK parses but cannot accumulate; a plain fold over its chunks stands in."""
 
+SEND_USAGE_UNASKED = {"openai-96463d68a0d42eec"}
+"""Streams with a chunk of usage alone that nobody asked for: shown there, kept for the receipt here."""
+
 FAIL_IN_BAND = {
     "openai-23cf6818bb023b92": (fairlead.InternalServerError, "tool_use_failed"),
     "openai-86bf7c5e9a09db2c": (fairlead.InternalServerError, "tool_use_failed"),
@@ -215,24 +218,29 @@ def stream_differences(item: Item, ours: Ours) -> list[str]:
         return in_band_differences(item, ours)
     theirs = official(item)
     read = sdk_reading.fold(ours.chunks)
+    sent = [event for event in payloads(item.body) if is_shown(item, event)]
     put_together = sdk_reading.accumulated(accumulate.ChatCompletionStreamState(), ours.chunks)
     return [
         *differing("error", ours.error, theirs.error),
-        *differing(
-            "chunks", as_text([chunk.model_dump() for chunk in ours.chunks]), as_text(payloads(item.body))
-        ),
+        *differing("chunks", as_text([chunk.model_dump() for chunk in ours.chunks]), as_text(sent)),
         *differing("chunks that add up", read, official_sum(item)),
         *differing("our accumulator", put_together, read),
-        *receipt_differences(ours.receipt, last_usage(ours.chunks)),
+        *receipt_differences(ours.receipt, last_usage(theirs.chunks)),
     ]
 
 
 def official_sum(item: Item) -> sdk_reading.Read:
     """What the SDK's accumulator makes of a stream."""
-    chunks = official(item).chunks
+    chunks = [chunk for chunk in official(item).chunks if is_shown(item, chunk)]
     if item.id in ACCUMULATOR_FAILS:
         return sdk_reading.fold(chunks)
     return sdk_reading.accumulated(ChatCompletionStreamState(), chunks)
+
+
+def is_shown(item: Item, chunk: Any) -> bool:
+    """Does the caller see it?"""
+    alone = sdk_reading.of(chunk, "choices") == [] and sdk_reading.of(chunk, "usage")
+    return not (alone and item.id in SEND_USAGE_UNASKED)
 
 
 def last_usage(chunks: Iterable[Any]) -> Any:
