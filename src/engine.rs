@@ -21,6 +21,8 @@ pub struct Engine {
     rng: Rng,
     gauges: Arc<Gauges>,
     totals: Arc<Totals>,
+    /// Are totals and receipts shown to anybody?
+    settles: bool,
     listener: ArcSwapOption<Listener>,
 }
 
@@ -48,12 +50,14 @@ impl Engine {
     pub fn assembled(config: Config, connect: Connect, rng: Rng) -> Result<Arc<Self>, Error> {
         check::check(&config)?;
         let gauges = Arc::<Gauges>::default();
+        let settles = config.stages.settle;
         let snapshot = Snapshot::compile(config, &Arc::new(Live::default()), &gauges, connect)?;
         Ok(Arc::new(Self {
             snapshot: ArcSwapOption::from_pointee(snapshot),
             rng,
             gauges,
             totals: Arc::default(),
+            settles,
             listener: ArcSwapOption::empty(),
         }))
     }
@@ -68,9 +72,9 @@ impl Engine {
         &self.gauges
     }
 
-    /// What has happened so far.
+    /// What has happened so far; nothing where the stage `settle` is off.
     pub fn stats(&self) -> Stats {
-        self.totals.read()
+        if self.settles { self.totals.read() } else { Totals::default().read() }
     }
 
     /// Refuses new calls and closes idle connections; calls that run finish on what they hold.
@@ -96,7 +100,9 @@ impl Engine {
     }
 
     pub(crate) fn tell(&self, receipt: &Arc<Receipt>) {
-        if let Some(listener) = self.listener.load().as_ref() {
+        if self.settles
+            && let Some(listener) = self.listener.load().as_ref()
+        {
             listener(receipt);
         }
     }

@@ -204,6 +204,10 @@ async fn stages_switch_off_alone() {
     let world = World::new([status(500), ok()]);
     assert!(run(&world, &format!("[stages]\nretry = false\n{TWO}"), CallOptions::default()).await.is_err());
     assert_eq!(world.hosts().len(), 1);
+    let world = World::new([ok()]);
+    let engine = world.engine(&format!("[stages]\nsettle = false\n{TWO}"));
+    engine.call(chat(false)).await.unwrap();
+    assert_eq!(engine.stats().calls, 0);
     let world = World::new([status(401), ok(), ok()]);
     let engine = world.engine(&format!("[stages]\nhealth = false\n{TWO}"));
     engine.call(chat(false)).await.unwrap();

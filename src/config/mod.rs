@@ -275,7 +275,8 @@ impl Default for Bounds {
     }
 }
 
-/// Stages that can be switched off alone; the order is fixed in `call.rs`.
+/// Stages that can be switched off alone; the order is fixed in `call.rs`. Admission grants everything so far, and
+/// so has no switch yet.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "one switch a stage, as written in the file")]
@@ -286,7 +287,7 @@ pub struct Stages {
     pub retry: bool,
     /// The one transparent repeat on a reused connection that had died.
     pub transparent_retry: bool,
-    /// Totals, prices and receipts handed to hooks.
+    /// Totals, and receipts handed to hooks. Off: `stats()` stays at zero.
     pub settle: bool,
 }
 
