@@ -52,6 +52,16 @@ def test_an_error_tells_the_whole_story(up: Upstream) -> None:
     assert "429" in str(error)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_the_body_is_the_error_object_whether_or_not_an_array_is_around_it(
+    up: Upstream, wrapped: bool
+) -> None:
+    told = {"error": {"code": 429, "message": "Resource exhausted", "status": "RESOURCE_EXHAUSTED"}}
+    error = failed(up, fail(429, body=[told] if wrapped else told))
+    assert error.body == told["error"]
+    assert isinstance(error, fairlead.RateLimitError)
+
+
 def test_a_connection_that_fails_is_a_connection_error() -> None:
     client = fairlead.Client(api_key=KEY, base_url="http://127.0.0.1:9", max_retries=0)
     with pytest.raises(fairlead.APIConnectionError) as caught:
