@@ -21,6 +21,9 @@ PYO3 = PYO3_PYTHON=$(abspath $(BIN)/python) PYO3_BUILD_EXTENSION_MODULE=1 \
 	*sys.version_info[:2], sys.maxsize.bit_length() + 1))') \
 	PYO3_CONFIG_FILE=$$(echo $(TARGET)/maturin/pyo3-config-*-abi3.txt)
 
+# The features that the Rust tests have: so the wheel is made of the same dependencies, built once.
+FEATURES := python,tokio/full,tokio/test-util
+
 # Prints the requirements of some extras of pyproject.toml: pip alone would build the package to read them.
 REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; \
 	project = tomllib.load(open("pyproject.toml", "rb")); \
@@ -72,7 +75,7 @@ wheel: $(VENV)/.tools  ## the release wheel, in dist/
 
 dev: $(VENV)/.tools $(VENV)/.extras  ## an editable install, for work on the code
 	@rm -f $(VENV)/.wheel
-	$(BIN)/maturin develop --profile dev --locked
+	$(BIN)/maturin develop --profile dev --locked --features $(FEATURES)
 
 clean:  ## remove what was built and installed
 	rm -rf $(TARGET) $(VENV) .venv-bench dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -97,6 +100,6 @@ $(VENV)/.extras: $(VENV)/.python pyproject.toml
 # The development profile: dependencies optimised, our own code quick to build.
 $(VENV)/.wheel: $(VENV)/.tools $(SOURCES)
 	rm -f $(WHEELS)/fairlead-*.whl
-	$(BIN)/maturin build --profile dev --locked --interpreter $(BIN)/python --out $(WHEELS)
+	$(BIN)/maturin build --profile dev --locked --features $(FEATURES) --interpreter $(BIN)/python --out $(WHEELS)
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps $(WHEELS)/fairlead-*.whl
 	@touch $@

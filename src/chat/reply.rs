@@ -160,7 +160,8 @@ impl<'a> Members<'a> {
 
 impl ReplyFacts {
     fn choice(&mut self, choice: &Choice<'_>) -> Result<(), ReplyFault> {
-        self.output_bytes += choice.said.bytes.max(choice.message.bytes) + choice.text.map_or(0, json::Str::decoded_len);
+        self.output_bytes +=
+            choice.said.bytes.max(choice.message.bytes) + choice.text.map_or(0, json::Str::decoded_len);
         if let Some(error) = choice.error {
             return Err(ReplyFault::InBand(in_band::alone(error)));
         }
