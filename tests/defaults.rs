@@ -8,9 +8,9 @@ use fairlead::config::{Bounds, Pool, Retry, Stages, Timeouts};
 fn every_phase_has_its_default_limit() {
     let Timeouts { connect, headers, first_token, idle, content_idle, write, pool, attempt, total, tail } =
         Timeouts::default();
-    let seconds = [connect, headers, first_token, idle, content_idle, write, pool, total, tail]
-        .map(|limit| limit.as_secs_f64());
-    assert_eq!(seconds, [5.0, 10.0, 120.0, 60.0, 300.0, 60.0, 10.0, 600.0, 1.0]);
+    let limits = [connect, headers, first_token, idle, content_idle, write, pool, total, tail]
+        .map(|limit| limit.as_millis());
+    assert_eq!(limits, [5_000, 10_000, 120_000, 60_000, 300_000, 60_000, 10_000, 600_000, 1_000]);
     assert_eq!(attempt, None);
 }
 

@@ -226,7 +226,6 @@ fn any_failure() -> impl Strategy<Value = Meets> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
     /// R1: whatever the upstreams do, counted attempts stay within `max_retries + 1` and requests within 8.
     #[test]
     fn r1_both_bounds_hold_under_every_script(
