@@ -313,12 +313,13 @@ struct Watch<'a> {
     gauge: Arc<Gauge>,
     read_before: u64,
     first_byte: Option<Instant>,
-    blocked_since: Option<Instant>,
+    /// Since when, and at how many bytes, nothing more could be written.
+    blocked: Option<(Instant, u64)>,
 }
 
 impl<'a> Watch<'a> {
     fn new(limits: &'a Limits, gauge: &Arc<Gauge>, read_before: u64) -> Self {
-        Self { limits, gauge: Arc::clone(gauge), read_before, first_byte: None, blocked_since: None }
+        Self { limits, gauge: Arc::clone(gauge), read_before, first_byte: None, blocked: None }
     }
 
     fn due(&mut self) -> Due {
@@ -328,10 +329,14 @@ impl<'a> Watch<'a> {
             return limits.due(first, limits.headers, Kind::HeadersTimeout);
         }
         if self.gauge.write_blocked() {
-            let since = *self.blocked_since.get_or_insert_with(clock::now);
+            let written = self.gauge.written();
+            let (since, _) = *match &mut self.blocked {
+                Some(blocked) if blocked.1 == written => blocked,
+                blocked => blocked.insert((clock::now(), written)),
+            };
             return limits.due(since, limits.write, Kind::WriteTimeout);
         }
-        self.blocked_since = None;
+        self.blocked = None;
         limits.answer.or_sooner(Some(limits.deadline))
     }
 }

@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
     read: AtomicU64,
+    written: AtomicU64,
     write_blocked: AtomicBool,
     informational: AtomicU32,
 }
@@ -22,6 +23,11 @@ impl Gauge {
     /// Bytes received so far.
     pub(super) fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
+    }
+
+    /// Bytes the socket has taken so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Is the peer refusing to take what we write?
@@ -89,7 +95,11 @@ impl Wire {
                 self.broken = true;
                 Poll::Ready(Ok(offered))
             }
-            other => other,
+            Poll::Ready(Ok(taken)) => {
+                self.gauge.written.fetch_add(taken as u64, Ordering::Relaxed);
+                Poll::Ready(Ok(taken))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import ssl
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -243,6 +246,37 @@ def test_f19_an_upstream_that_does_not_read_ends_at_the_write_limit() -> None:
         with client(config(up.url("sick"), up.url("well"), timeouts=limits)) as made:
             assert call(made, messages=LARGE).text == WELL
         assert up.at("well").requests[0].json()["messages"] == LARGE
+
+
+@contextlib.contextmanager
+def slow_reader(pause: float) -> Iterator[str]:
+    """A base URL where a request of 16 MiB is read 256 KiB at a time with pauses, and then answered."""
+
+    def serve() -> None:
+        accepted, _ = listener.accept()
+        with accepted:
+            read = 0
+            while read < 16 << 20 and (part := accepted.recv(256 << 10)):
+                read += len(part)
+                time.sleep(pause)
+            with contextlib.suppress(OSError):
+                accepted.sendall(answer.reply(answer.body(WELL)))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 << 10)
+        reader = threading.Thread(target=serve)
+        reader.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        reader.join()
+
+
+def test_f19_an_upload_that_moves_is_not_blocked_however_long_it_takes() -> None:
+    limits = {"write": 1.0}
+    messages = [{"role": "user", "content": "x" * (16 << 20)}]
+    with slow_reader(0.05) as base_url, client(config(base_url, timeouts=limits)) as made:
+        outcome = call(made, messages=messages)
+    assert outcome.text == WELL, repr(outcome.error)
+    assert outcome.receipt.timings.first_byte > 1.5
 
 
 @pytest.mark.parametrize(
