@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead.testing import Step, faults, sse
+from fairlead.testing import Reply, Step, fail, faults, hang, raw, sse
 from fairlead.testing.faults import answer
+from fairlead.testing.steps import STALL
 
 MAX_RETRIES = 2
 
@@ -48,6 +49,8 @@ class Row:
     """Limits scaled down for the test."""
     step: Callable[[], Step] | None = None
     """Instead of the catalogue's."""
+    over_tls: bool = True
+    """Is it the same over TLS? A reset discards what the TLS of the upstream has not written yet."""
 
     def make(self) -> Step:
         """The step that reproduces the fault."""
@@ -131,22 +134,34 @@ _SHORT = {"idle": 0.3}
 _BEGUN = "Hello from"
 """What a stream has said that breaks after three events."""
 
+
+def _preamble(*then: Any, **ending: Any) -> Callable[[], Step]:
+    """A stream of which only the role has come when it breaks."""
+    return lambda: sse([answer.piece({"role": "assistant", "content": ""}), *then], **ending)
+
+
 TRANSPORT = [
     refused("F06", "ConnectionReset"),
+    refused("F06/closed", "ConnectionReset", step=lambda: raw(b"")),
     refused("F08", "ConnectionReset"),
-    broken("F09", "ResponseTruncated"),
-    late("F10", "StreamInterrupted", _BEGUN),
+    refused("F08/closed", "ConnectionReset", step=lambda: raw(b"HTTP/1.1 200 OK\r\ncontent-ty")),
+    broken("F09", "ResponseTruncated", over_tls=False),
+    late("F10", "StreamInterrupted", _BEGUN, over_tls=False),
     fine("F11"),
     broken("F12", "ResponseTruncated"),
     refused("F13", "HeadersTimeout", says="timeouts.headers", timeouts={"headers": 0.3}),
     broken("F15", "StreamIdleTimeout", says="timeouts.idle", timeouts=_SHORT),
     late("F15/stream", "StreamIdleTimeout", _BEGUN, says="timeouts.idle", timeouts=_SHORT),
+    broken("F02/answer", "AttemptTimeout", says="timeouts.attempt", timeouts={"attempt": 0.3}, step=hang),
+    early("F02/token", "FirstTokenTimeout", says="first_token", timeouts={"first_token": 0.3}, step=hang),
+    early("F02/later", "FirstTokenTimeout", step=_preamble(end="stall"), timeouts={"first_token": 0.3}),
     Row("F16", streamed=False, step=lambda: faults.late_bytes(0.2)),
     Row("F17", streamed=True, step=lambda: faults.narrow_band(4000.0), timeouts=_SHORT),
     Row("F18", streamed=True),
 ]
 
 FRAMING = [
+    fine("F33/1.0", step=lambda: raw(b"HTTP/1.0 200 OK\r\n\r\n" + answer.body())),
     broken("F33", "ResponseTruncated"),
     refused("F34", "ProtocolError"),
     broken("F36", "ProtocolError"),
@@ -194,19 +209,13 @@ BODIES = [
 ]
 
 
-def _preamble(*then: Any, **ending: Any) -> Callable[[], Step]:
-    """A stream of which only the role has come when it breaks."""
-    return lambda: sse([answer.piece({"role": "assistant", "content": ""}), *then], **ending)
-
-
 STREAMS = [
     late("F72", "StreamTruncated", faults.TEXT),
     early("F72/preamble", "StreamTruncated", step=_preamble()),
-    early("F10/preamble", "ResponseTruncated", step=_preamble(end="reset")),
+    early("F10/preamble", "ResponseTruncated", step=_preamble(end="reset"), over_tls=False),
     early("F15/preamble", "StreamIdleTimeout", step=_preamble(end="stall"), timeouts=_SHORT),
     early("F36/preamble", "ProtocolError", step=lambda: faults.bad_chunk_size_in_stream(1)),
     early("F38/preamble", "StreamTruncated", step=_preamble(end="cut")),
-    early("F02/first", "FirstTokenTimeout", step=_preamble(end="stall"), timeouts={"first_token": 0.3}),
     flowing("F73", warns="missing_done"),
     late("F74", "StreamTruncated", faults.TEXT, says="DONE"),
     early("F74/preamble", "StreamTruncated", step=_preamble("[DONE]")),
@@ -243,6 +252,13 @@ STREAMS = [
     early("F92/order", "StreamTruncated"),
 ]
 
+
+def _spoiled(status: int, *, reset: bool = False) -> Step:
+    """An error whose own body breaks or stalls: its status is word enough."""
+    start = answer.reply(b'{"error":', status=status, length=99)
+    return raw(start, reset=True) if reset else raw([start, STALL])
+
+
 STATUSES = [
     refused("F93", "RateLimitError"),
     *(elsewhere(name, "RateLimitError", retryable=True) for name in ("F94", "F94/inf", "F94/duration")),
@@ -256,6 +272,15 @@ STATUSES = [
     refused("F98", "OverloadedError"),
     refused("F98/503", "OverloadedError"),
     refused("F99", "InternalServerError"),
+    refused("F99/reset", "InternalServerError", step=lambda: _spoiled(500, reset=True), over_tls=False),
+    refused("F99/stall", "InternalServerError", step=lambda: _spoiled(500), timeouts=_SHORT),
+    refused(
+        "F99/page",
+        "InternalServerError",
+        step=lambda: Reply(502, body="<html>" * 99, content_type="text/html"),
+    ),
+    elsewhere("F101/stall", "AuthenticationError", step=lambda: _spoiled(401), timeouts=_SHORT),
+    elsewhere("F94/503", "InternalServerError", retryable=True, step=lambda: fail(503, retry_after=100_000)),
     elsewhere("F101", "AuthenticationError"),
     elsewhere("F102", "NotFoundError"),
     elsewhere("F102/region", "PermissionDeniedError"),

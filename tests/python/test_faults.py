@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
 
 import fairlead
 import pytest
+import trustme
 from fairlead.testing import Upstream, faults, ok
 from fault_table import APART, ROWS, Row
 from faulty import Outcome, acall, async_client, once
@@ -63,6 +67,32 @@ def test_the_asynchronous_client_ends_alike(up: Upstream, row: Row, stream: bool
 
     up.reply = row.make()
     check_alone(row, asyncio.run(run()), up)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[Upstream]:
+    """An upstream behind TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with Upstream(tls=context) as up:
+        yield up
+
+
+@pytest.mark.parametrize(("row", "stream"), [case for case in CASES if case.values[0].over_tls])
+def test_tls_changes_nothing(
+    secure: Upstream, authority: trustme.CA, tmp_path: Path, row: Row, stream: bool
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    secure.reply = row.make()
+    trusting = row.config(secure.base_url)
+    trusting["models"]["m"]["deployments"][0]["ca"] = str(bundle)
+    check_alone(row, once(trusting, stream=stream), secure)
 
 
 @pytest.mark.parametrize(("row", "stream"), FAILURES)
