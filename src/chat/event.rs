@@ -7,6 +7,7 @@ use super::chunk::{Choice, Choices, Chunk};
 use super::in_band;
 use super::json::{self, Raw, Str, ValueKind};
 use super::said::{self, Said};
+use super::template::Template;
 use super::usage::{self, Reading, Usage};
 use super::warning::{Warning, Warnings};
 
@@ -67,6 +68,7 @@ pub struct StreamState {
     id: Option<String>,
     model: Option<String>,
     finish: Option<String>,
+    template: Template,
     warnings: Warnings,
 }
 
@@ -91,6 +93,7 @@ impl StreamState {
             id: None,
             model: None,
             finish: None,
+            template: Template::default(),
             warnings: Warnings::default(),
         }
     }
@@ -114,6 +117,14 @@ impl StreamState {
             return Ok(self.step(false));
         }
         let ended = self.committed && self.is_complete();
+        if self.committed
+            && !ended
+            && let Some((choice, text)) = self.template.text(data)
+        {
+            self.output_bytes += text.raw().len();
+            self.keep(choice, text);
+            return Ok(Step::Content);
+        }
         let cut_off = self.finish() == Some("length");
         match self.chunk(data) {
             Err(EventFault::InBand(error)) if ended && cut_off => Err(EventFault::InBand(error)),
@@ -222,10 +233,15 @@ impl StreamState {
         if let Some(own) = chunk.x_groq {
             self.read_groq(own)?;
         }
-        match (chunk.error, chunk.choices) {
+        match (chunk.error, &chunk.choices) {
             (Some(_), _) => Err(EventFault::InBand(in_band::text(root(data), chunk.error))),
-            (None, Choices::One(choice)) => self.choice(0, &choice),
+            (None, Choices::One(choice)) => {
+                let spoke = self.choice(0, choice)?;
+                self.template.learn(data, &chunk, place(choice.index, 0).unwrap_or(0));
+                Ok(spoke)
+            }
             (None, Choices::Other(choices)) => {
+                let choices = *choices;
                 let told = chunk.usage.is_some_and(|usage| !usage.is_null());
                 self.only_usage = told && choices.items().next().is_none();
                 self.choices(choices)

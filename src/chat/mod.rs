@@ -12,5 +12,6 @@ pub mod json;
 pub mod patch;
 pub mod reply;
 mod said;
+mod template;
 pub mod usage;
 pub mod warning;

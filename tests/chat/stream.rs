@@ -406,3 +406,55 @@ proptest! {
         let _ = state().event(event.as_bytes());
     }
 }
+
+/// The event with `count` spaces that mean nothing, so that it never looks like another.
+fn spaced(event: &str, count: usize) -> String {
+    match event.strip_prefix('{') {
+        Some(rest) => format!("{{{}{rest}", " ".repeat(count)),
+        None => event.to_owned(),
+    }
+}
+
+fn any_event() -> impl Strategy<Value = String> {
+    let text = prop_oneof!["[a-c ]{0,3}", "\\PC{0,4}", Just("\"".to_owned()), Just("\\".to_owned())];
+    prop_oneof![
+        8 => (text.clone(), 0..3).prop_map(|(text, index)| {
+            json!({"id": "c1", "model": "m", "choices": [{"index": index, "delta": {"content": text}}]}).to_string()
+        }),
+        4 => text.clone().prop_map(|text| say(&text)),
+        1 => text.clone().prop_map(|text| delta(json!({"content": text, "reasoning": "r"}))),
+        1 => text.clone().prop_map(|text| delta(json!({"content": text, "tool_calls": [{"index": 0}]}))),
+        1 => text.clone().prop_map(|text| {
+            json!({"choices": [{"index": 0, "delta": {"content": text}}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}).to_string()
+        }),
+        1 => text.prop_map(|text| {
+            json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": "stop"}]}).to_string()
+        }),
+        1 => Just(finish("stop")),
+        1 => Just(r#"{"error":{"code":500}}"#.to_owned()),
+        1 => Just("{\"choices\":[{\"delta\":{\"content\":\"a\u{1}b\"}}]}".to_owned()),
+        1 => Just("[DONE]".to_owned()),
+    ]
+}
+
+proptest! {
+    /// Events that look alike are read by comparison; that must never show.
+    #[test]
+    fn an_event_means_the_same_whatever_came_before_it(events in proptest::collection::vec(any_event(), 0..24)) {
+        let (mut compared, mut read) = (state(), state());
+        for (position, event) in events.iter().enumerate() {
+            let outcome = compared.event(event.as_bytes());
+            let alone = read.event(spaced(event, position + 1).as_bytes());
+            match (&outcome, &alone) {
+                (Ok(step), Ok(other)) => prop_assert_eq!(step, other),
+                (Err(_), Err(_)) => return Ok(()),
+                _ => prop_assert!(false, "{:?} / {:?}", outcome, alone),
+            }
+        }
+        prop_assert_eq!(compared.partial_text(), read.partial_text());
+        prop_assert_eq!(compared.output_bytes(), read.output_bytes());
+        prop_assert_eq!(compared.usage(), read.usage());
+        prop_assert_eq!(compared.finished(), read.finished());
+        prop_assert_eq!(compared.warnings().names().collect::<Vec<_>>(), read.warnings().names().collect::<Vec<_>>());
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::skip::slice;
+use super::skip::{plain, slice};
 
 /// The text between the quotes of a JSON string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,14 @@ impl<'a> Str<'a> {
     /// The text between quotes that were taken from a checked document.
     pub(crate) fn assume(raw: &'a str) -> Self {
         Self { raw, escaped: memchr::memchr(b'\\', raw.as_bytes()).is_some() }
+    }
+
+    /// `bytes` as the text of a string, if it can stand there just as it is.
+    pub(crate) fn plain(bytes: &'a [u8]) -> Option<Self> {
+        if plain(bytes, 0) < bytes.len() {
+            return None;
+        }
+        Some(Self { raw: std::str::from_utf8(bytes).ok()?, escaped: false })
     }
 
     /// The text with its escapes.
