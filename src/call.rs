@@ -142,7 +142,7 @@ impl Engine {
     ///
     /// One [`Error`] with the history of all attempts.
     pub async fn call(self: &Arc<Self>, call: Call) -> Result<Answer, Error> {
-        let mut story = Story::begin(self);
+        let mut story = Story::begin(self, &call.operation);
         match self.lead(&call, &mut story).await {
             Ok(landing) => Ok(Answer::new(landing, story)),
             Err(error) => {

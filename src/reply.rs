@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use crate::admit::{AttemptPermit, CallPermit};
 use crate::call::Landing;
-use crate::error::{Attempt, Error, Subject};
+use crate::error::{Attempt, Error};
 use crate::send::attempt::Landed;
 use crate::send::stream::Opening;
 use crate::settle::{Open, Receipt, Story};
@@ -94,18 +94,12 @@ impl ReplyStream {
         match self.opening.next().await {
             Some(Ok(payloads)) => Some(Ok(payloads)),
             Some(Err(failure)) => {
-                let receipt = self.story.receipt();
                 if let Some(last) = self.history.last_mut() {
                     last.kind = Some(failure.kind);
                 }
                 let error = Error::from_failure(failure)
                     .with_attempts(std::mem::take(&mut self.history))
-                    .about(Subject {
-                        model: receipt.model.clone(),
-                        deployment: receipt.deployment.clone(),
-                        provider: receipt.provider.clone(),
-                        url: self.story.url().to_owned(),
-                    })
+                    .about(self.story.subject())
                     .denied("commit");
                 self.story.stream_failed(&error, self.opening.state(), &mut self.permits.1);
                 Some(Err(error))

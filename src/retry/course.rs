@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
 use crate::config;
-use crate::error::{Attempt, Error, Failure, Kind, Other, Same, Subject};
+use crate::error::{Attempt, Error, Failure, Kind, Other, Same};
 use crate::retry::{backoff, classify};
-use crate::route::{Candidate, Plan};
+use crate::route::Plan;
 use crate::send::alarm::later;
 use crate::send::attempt::Landed;
 
@@ -239,10 +239,12 @@ impl<'a> Course<'a> {
         let (failure, position) = failure
             .or_else(|| self.worst.clone())
             .unwrap_or_else(|| (Failure::new(Kind::NoHealthyDeployment, "no deployment could be asked"), 0));
-        let subject = self.plan.candidates.get(position).map(Candidate::subject).unwrap_or_default();
+        let plan = self.plan;
+        let asked = plan.candidates.get(position).map(|candidate| &candidate.deployment);
+        let subject = asked.map(|asked| asked.subject(&plan.model, &plan.operation)).unwrap_or_default();
         Error::from_failure(failure)
             .with_attempts(self.history.clone())
-            .about(Subject { model: self.plan.model.clone(), ..subject })
+            .about(subject)
             .denied(denied)
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use crate::call::Operation;
 use crate::clock::{self, Instant};
 use crate::error::{Blow, Failure, Subject};
 use crate::live;
-use crate::provider::endpoint::Target;
+use crate::provider::endpoint::{self, Target};
 use crate::provider::presets::Preset;
 use crate::send::Transport;
 use crate::send::attempt::Landed;
@@ -26,8 +27,6 @@ pub struct Deployment {
     pub preset: &'static Preset,
     /// Does this host end streams without a finish reason?
     pub finish_optional: bool,
-    /// As configured, without its query; shown in errors.
-    pub base_url: String,
     /// Where it listens.
     pub target: Target,
     /// Added to every URL.
@@ -38,6 +37,24 @@ pub struct Deployment {
     pub credentials: Vec<Arc<Credential>>,
     /// What it has been doing.
     pub live: Arc<live::Deployment>,
+}
+
+impl Deployment {
+    /// Where a request for `operation` goes, without its query.
+    pub fn url(&self, operation: &Operation) -> String {
+        let path = endpoint::path(operation, &self.target, &self.model);
+        format!("{}{}", self.target.origin(), path.split('?').next().unwrap_or_default())
+    }
+
+    /// What an error of a call for `model` says about it.
+    pub fn subject(&self, model: &str, operation: &Operation) -> Subject {
+        Subject {
+            model: model.to_owned(),
+            deployment: self.name.clone(),
+            provider: self.provider.clone(),
+            url: self.url(operation),
+        }
+    }
 }
 
 /// A key of a deployment, as the headers it becomes.
@@ -107,13 +124,4 @@ impl Candidate {
         }
     }
 
-    /// What an error says about it.
-    pub fn subject(&self) -> Subject {
-        Subject {
-            model: String::new(),
-            deployment: self.deployment.name.clone(),
-            provider: self.deployment.provider.clone(),
-            url: self.deployment.base_url.clone(),
-        }
-    }
 }

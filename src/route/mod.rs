@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use deployment::{Candidate, Credential, Deployment};
 pub use snapshot::Snapshot;
 
-use crate::call::Call;
+use crate::call::{Call, Operation};
 use crate::chat::facts::Facts;
 use crate::clock;
 use crate::error::{Error, Kind};
@@ -22,6 +22,8 @@ use crate::error::{Error, Kind};
 pub struct Plan {
     /// The name the caller used.
     pub model: String,
+    /// What is asked.
+    pub operation: Operation,
     /// The rule that picked the model.
     pub rule: Option<String>,
     /// In the order in which they are asked; never empty.
@@ -61,7 +63,7 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts) -> Result<Plan, Err
         // Stable: within the healthy and the others the written order holds.
         candidates.sort_by_key(|candidate| candidate.is_resting(now));
     }
-    Ok(Plan { model, rule: None, candidates })
+    Ok(Plan { model, operation: call.operation.clone(), rule: None, candidates })
 }
 
 fn candidates(deployments: &[Arc<Deployment>]) -> Vec<Candidate> {

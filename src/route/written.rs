@@ -171,7 +171,6 @@ impl Written {
             credentials: credentials.collect::<Result<_, _>>()?,
             transport: self.host(&target, &draft)?,
             live: self.live.deployment(&format!("{identity}|{}", draft.model)),
-            base_url: base_url.split('?').next().unwrap_or_default().to_owned(),
             query: draft.query,
             target,
         })

@@ -228,7 +228,7 @@ impl Opening {
         };
         if kind == Kind::StreamInterrupted {
             failure.message =
-                format!("the stream broke after {} events: {}", self.handed_out, failure.message);
+                format!("the stream broke after event {}: {}", self.handed_out, failure.message);
         }
         failure.kind = kind;
         failure.partial = self.state.partial_text();

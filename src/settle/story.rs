@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::AttemptPermit;
+use crate::call::Operation;
 use crate::chat::estimate;
 use crate::chat::event::StreamState;
 use crate::chat::facts::Facts;
@@ -12,8 +13,8 @@ use crate::chat::reply::ReplyFacts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
-use crate::error::{Attempt, Error};
-use crate::route::{Candidate, Plan};
+use crate::error::{Attempt, Error, Subject};
+use crate::route::{Candidate, Deployment, Plan};
 use crate::send::Limits;
 use crate::send::attempt::Trace;
 use crate::send::stream::Opening;
@@ -26,20 +27,22 @@ pub struct Story {
     receipt: Receipt,
     /// The prompt's estimated tokens, for replies that count nothing.
     input: u64,
-    url: String,
+    asked: Option<Arc<Deployment>>,
+    operation: Operation,
     told: Option<Arc<Receipt>>,
 }
 
 impl Story {
     /// A call begins.
-    pub fn begin(engine: &Arc<Engine>) -> Self {
+    pub fn begin(engine: &Arc<Engine>, operation: &Operation) -> Self {
         Totals::count(&engine.totals().calls);
         Self {
             engine: Arc::clone(engine),
             began: clock::now(),
             receipt: Receipt::default(),
             input: 0,
-            url: String::new(),
+            asked: None,
+            operation: operation.clone(),
             told: None,
         }
     }
@@ -62,7 +65,7 @@ impl Story {
         let deployment = &candidate.deployment;
         self.receipt.deployment.clone_from(&deployment.name);
         self.receipt.provider.clone_from(&deployment.provider);
-        self.url.clone_from(&deployment.base_url);
+        self.asked = Some(Arc::clone(deployment));
         self.receipt.upstream_model.clone_from(&deployment.model);
         let queue = limits.started.saturating_duration_since(self.began);
         let timings = &mut self.receipt.timings;
@@ -105,9 +108,10 @@ impl Story {
         self.engine.gauges().streams.enter()
     }
 
-    /// Where the last attempt went.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// What an error of the last attempt is about.
+    pub fn subject(&self) -> Subject {
+        let asked = self.asked.as_ref();
+        asked.map(|asked| asked.subject(&self.receipt.model, &self.operation)).unwrap_or_default()
     }
 
     /// A stream ended properly.
