@@ -300,6 +300,20 @@ def test_delays_and_intervals_pass_before_the_bytes(up: Upstream, client: Client
         assert time.monotonic() - before >= 0.05
 
 
+def test_small_writes_are_sent_at_once(up: Upstream) -> None:
+    up.reply = stream("one two three four five")
+    body = json.dumps({"model": "m", "messages": [], "stream": True})
+    connection = http.client.HTTPConnection(up.host, up.port, timeout=10)
+    before = time.monotonic()
+    for _ in range(50):
+        connection.request("POST", "/v1/chat/completions", body)
+        assert b"[DONE]" in connection.getresponse().read()
+    connection.close()
+    assert up.connections_total == 1
+    # Held back until they are acknowledged, they take 40 ms each.
+    assert time.monotonic() - before < 1.0
+
+
 def test_sliced_bytes_are_the_same_bytes(up: Upstream) -> None:
     plain = Reply(body="x" * 200, headers={"connection": "close"})
     closing = {**CHAT}

@@ -321,6 +321,9 @@ class Upstream(Endpoint):
                 self._loop.call_later(_ACCEPT_PAUSE, self._accept_again, listener)
                 return
             accepted.setblocking(False)
+            if self._unix is None:
+                # Else the system holds back each small write until the one before is acknowledged: 40 ms.
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             handshake = self._loop.create_task(self._welcome(accepted))
             self._handshakes[handshake] = accepted
             handshake.add_done_callback(self._handshakes.pop)
