@@ -242,9 +242,6 @@ impl<'a> Course<'a> {
         let plan = self.plan;
         let asked = plan.candidates.get(position).map(|candidate| &candidate.deployment);
         let subject = asked.map(|asked| asked.subject(&plan.model, &plan.operation)).unwrap_or_default();
-        Error::from_failure(failure)
-            .with_attempts(self.history.clone())
-            .about(subject)
-            .denied(denied)
+        Error::from_failure(failure).with_attempts(self.history.clone()).about(subject).denied(denied)
     }
 }
