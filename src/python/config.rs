@@ -9,7 +9,6 @@ use super::errors;
 use super::secret::Secret;
 use crate::config::{self, Config, Keys, load};
 use crate::error::{Error, Kind};
-use crate::retry::hint;
 
 /// The configuration in `source` (a path, a mapping or nothing) with the constructor's own `arguments` on top.
 pub(super) fn read(source: &Bound<'_, PyAny>, arguments: &Bound<'_, PyDict>) -> PyResult<Config> {
@@ -42,7 +41,7 @@ fn written(source: &Bound<'_, PyAny>) -> PyResult<Config> {
 
 /// What is wrong, without the value itself where that could be a key.
 fn cause(fault: &pythonize::PythonizeError) -> String {
-    hint::scrub(fault.to_string().trim_end())
+    load::told(fault.to_string().trim_end())
 }
 
 fn argument(name: &str, value: &Bound<'_, PyAny>, config: &mut Config) -> PyResult<()> {
