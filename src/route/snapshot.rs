@@ -47,6 +47,7 @@ impl Snapshot {
         connect: Connect,
     ) -> Result<Self, Error> {
         let written = Written::new(&config, live, gauges, connect);
+        written.check()?;
         let mut own = HashMap::new();
         for (name, model) in &config.models {
             let mut deployments = Vec::new();

@@ -82,10 +82,26 @@ impl Written {
         self.client.base_url.is_some() || !self.client.api_key.0.is_empty()
     }
 
-    /// The model for calls that name none, from the provider's variable or preset.
+    /// Finds now what a call would find later: a provider whose dialect is missing, a key that is not set.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        for (id, own) in &self.providers {
+            preset(Some(own), id, &format!("providers.{id}"))?;
+        }
+        if self.has_client() || self.client.provider.is_some() {
+            self.client("")?;
+        }
+        Ok(())
+    }
+
+    /// The model for calls that name none: from the variable of the client's provider or its preset, else from
+    /// the first variable of any provider that is set.
     pub(super) fn default_model(&self) -> Option<String> {
         let preset = presets::find(self.client_provider())?;
-        preset.model_env.iter().find_map(|name| environment(name)).or(preset.default_model.map(str::to_owned))
+        let own = model_of(preset).or(preset.default_model.map(str::to_owned));
+        if own.is_some() || self.has_client() {
+            return own;
+        }
+        presets::all().iter().find_map(|preset| Some(format!("{}/{}", preset.id, model_of(preset)?)))
     }
 
     fn client_provider(&self) -> &str {
@@ -226,6 +242,11 @@ fn target(base_url: &str, preset: &Preset, draft: &mut Draft<'_>) -> Result<endp
     let version = written.map(|position| draft.query.remove(position).1);
     let version = version.or_else(|| preset.version_env.iter().find_map(|name| environment(name)));
     Ok(version.map_or(target.clone(), |version| target.with_version(&version)))
+}
+
+/// The model that a variable of the environment names for a provider.
+fn model_of(preset: &Preset) -> Option<String> {
+    preset.model_env.iter().find_map(|name| environment(name))
 }
 
 fn base_url(preset: &Preset, draft: &Draft<'_>) -> Result<String, Error> {
