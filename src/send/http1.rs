@@ -394,7 +394,7 @@ impl Incomplete {
 }
 
 /// What hyper's error means before the head was complete.
-fn explain(cause: &hyper::Error, answered: bool) -> Broken {
+pub(super) fn explain(cause: &hyper::Error, answered: bool) -> Broken {
     let text = Chain(cause).to_string();
     // hyper keeps the predicate for this one to its server half.
     if cause.is_parse() && text.contains("too large") {
@@ -408,7 +408,7 @@ fn explain(cause: &hyper::Error, answered: bool) -> Broken {
 }
 
 /// What hyper's error means inside the body.
-fn explain_body(cause: &hyper::Error) -> Broken {
+pub(super) fn explain_body(cause: &hyper::Error) -> Broken {
     let text = Chain(cause).to_string();
     let inner = std::error::Error::source(cause).and_then(|source| source.downcast_ref::<std::io::Error>());
     let framing = inner.is_some_and(|io| {

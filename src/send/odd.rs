@@ -1,5 +1,7 @@
 //! HTTP/2 and proxies, over reqwest: the hosts that need more than one plain connection per request.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +12,7 @@ use futures_util::stream::{BoxStream, StreamExt};
 use parking_lot::Mutex;
 
 use super::alarm::Alarm;
-use super::{Broken, Exchange, HostOptions, Limits, Outgoing, Transport, tls};
+use super::{Broken, Exchange, HostOptions, Limits, Outgoing, Transport, http1, tls};
 use crate::clock;
 use crate::error::Kind;
 use crate::provider::endpoint::Scheme;
@@ -100,7 +102,7 @@ impl Host {
             .body(outgoing.body.clone());
         let due = limits.answer.or_sooner(Some(limits.deadline));
         let sent = Alarm::new(due).guard(request.send(), || due).await.map_err(Broken::timeout)?;
-        let response = sent.map_err(|cause| explain(&cause))?;
+        let response = sent.map_err(|cause| explain(&cause, &self.options))?;
         Ok(Exchange {
             status: response.status().as_u16(),
             headers: Arc::new(response.headers().clone()),
@@ -140,31 +142,59 @@ impl std::fmt::Debug for Incomplete {
 
 impl super::Body for Incomplete {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
-        self.chunks.as_mut().poll_next(cx).map(|chunk| {
-            chunk.map(|chunk| {
-                chunk.map_err(|cause| {
-                    Broken::new(Kind::Truncated, format!("the body ended early: {}", chain(&cause)))
-                })
-            })
-        })
+        self.chunks
+            .as_mut()
+            .poll_next(cx)
+            .map(|chunk| chunk.map(|chunk| chunk.map_err(|cause| explain_body(&cause))))
     }
 }
 
-fn explain(cause: &reqwest::Error) -> Broken {
+fn explain(cause: &reqwest::Error, options: &HostOptions) -> Broken {
+    if let Some(broken) = find::<hyper::Error>(cause).filter(|inner| inner.is_parse()) {
+        return http1::explain(broken, true);
+    }
+    if let Some(refused) = find::<rustls::Error>(cause) {
+        return tls::refused(refused, &options.target.host, options.ca.as_deref());
+    }
+    let text = chain(cause);
     let kind = if cause.is_builder() {
         Kind::Config
     } else if cause.is_connect() && cause.is_timeout() {
         Kind::ConnectTimeout
+    } else if text.contains("dns error") {
+        Kind::Dns
     } else if cause.is_connect() {
         Kind::Connect
     } else {
         Kind::ConnectionReset
     };
-    Broken::new(kind, format!("the request failed: {}", chain(cause)))
+    Broken::new(kind, format!("the request failed: {text}"))
+}
+
+fn explain_body(cause: &reqwest::Error) -> Broken {
+    match find::<hyper::Error>(cause) {
+        Some(inner) => http1::explain_body(inner),
+        None => Broken::new(Kind::Truncated, format!("the body ended early: {}", chain(cause))),
+    }
+}
+
+/// The first `E` among the causes; an I/O error hides its own from `source`.
+fn find<E: Error + 'static>(cause: &reqwest::Error) -> Option<&E> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(cause);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// The causes of an error without its URL, which may carry a key in its query.
-fn chain(cause: &dyn std::error::Error) -> String {
+fn chain(cause: &dyn Error) -> String {
     let mut texts = Vec::new();
     let mut source = cause.source();
     while let Some(inner) = source {

@@ -41,28 +41,33 @@ impl Trust {
         let Some(tls) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
             return Broken::new(Kind::Connect, format!("the TLS handshake with {host} broke off: {cause}"));
         };
-        let against = match &self.bundle {
-            Some(bundle) => format!("the bundle `{bundle}`"),
-            None => "the system's authorities".to_owned(),
-        };
-        let reason = match tls {
-            rustls::Error::InvalidCertificate(fault) => match fault {
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                    "its certificate has expired".to_owned()
-                }
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    "its certificate is for another hostname".to_owned()
-                }
-                CertificateError::UnknownIssuer => {
-                    format!("its certificate has an unknown_issuer (checked against {against})")
-                }
-                other => format!("its certificate was refused ({other}; checked against {against})"),
-            },
-            rustls::Error::PeerIncompatible(what) => format!("no TLS version or cipher in common: {what:?}"),
-            other => other.to_string(),
-        };
-        Broken::new(Kind::Tls, format!("the TLS handshake with {host} failed: {reason}"))
+        refused(tls, host, self.bundle.as_deref())
     }
+}
+
+/// What a handshake with `host` that rustls refused means for people.
+pub(super) fn refused(tls: &rustls::Error, host: &str, bundle: Option<&str>) -> Broken {
+    let against = match bundle {
+        Some(bundle) => format!("the bundle `{bundle}`"),
+        None => "the system's authorities".to_owned(),
+    };
+    let reason = match tls {
+        rustls::Error::InvalidCertificate(fault) => match fault {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired".to_owned()
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another hostname".to_owned()
+            }
+            CertificateError::UnknownIssuer => {
+                format!("its certificate has an unknown_issuer (checked against {against})")
+            }
+            other => format!("its certificate was refused ({other}; checked against {against})"),
+        },
+        rustls::Error::PeerIncompatible(what) => format!("no TLS version or cipher in common: {what:?}"),
+        other => other.to_string(),
+    };
+    Broken::new(Kind::Tls, format!("the TLS handshake with {host} failed: {reason}"))
 }
 
 /// The configuration of rustls for the authorities in `bundle`, or the system's.

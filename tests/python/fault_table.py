@@ -51,6 +51,8 @@ class Row:
     """Instead of the catalogue's."""
     over_tls: bool = True
     """Is it the same over TLS? A reset discards what the TLS of the upstream has not written yet."""
+    over_proxy: bool = True
+    """Is it the same through a proxy? There a head has no limit and no bounds of its own."""
 
     def make(self) -> Step:
         """The step that reproduces the fault."""
@@ -149,7 +151,7 @@ TRANSPORT = [
     late("F10", "StreamInterrupted", _BEGUN, over_tls=False),
     fine("F11"),
     broken("F12", "ResponseTruncated"),
-    refused("F13", "HeadersTimeout", says="timeouts.headers", timeouts={"headers": 0.3}),
+    refused("F13", "HeadersTimeout", says="timeouts.headers", timeouts={"headers": 0.3}, over_proxy=False),
     broken("F15", "StreamIdleTimeout", says="timeouts.idle", timeouts=_SHORT),
     late("F15/stream", "StreamIdleTimeout", _BEGUN, says="timeouts.idle", timeouts=_SHORT),
     broken("F02/answer", "AttemptTimeout", says="timeouts.attempt", timeouts={"attempt": 0.3}, step=hang),
@@ -175,7 +177,7 @@ FRAMING = [
     refused("F40", "ProtocolError"),
     refused("F40/cr", "ProtocolError"),
     refused("F40/fold", "ProtocolError"),
-    refused("F41", "ProtocolError", says="32"),
+    refused("F41", "ProtocolError", says="32", over_proxy=False),
     refused("F42", "ProtocolError"),
     refused("F42/0.9", "ProtocolError"),
     refused("F43", "InternalServerError"),

@@ -11,7 +11,7 @@ import fairlead
 import pytest
 import trustme
 from fairlead.testing import Upstream, faults, ok
-from fault_table import APART, ROWS, Row
+from fault_table import APART, FRAMING, ROWS, TRANSPORT, Row
 from faulty import Outcome, acall, async_client, once
 
 CASES = [
@@ -20,6 +20,7 @@ CASES = [
     for form in row.forms
 ]
 FAILURES = [case for case in CASES if case.values[0].raises]
+PROXIED = [row for row in (*TRANSPORT, *FRAMING) if row.over_proxy]
 WELL = "well"
 
 
@@ -93,6 +94,14 @@ def test_tls_changes_nothing(
     trusting = row.config(secure.base_url)
     trusting["models"]["m"]["deployments"][0]["ca"] = str(bundle)
     check_alone(row, once(trusting, stream=stream), secure)
+
+
+@pytest.mark.parametrize(("row", "stream"), [case for case in CASES if case.values[0] in PROXIED])
+def test_a_proxy_changes_nothing(up: Upstream, row: Row, stream: bool) -> None:
+    up.reply = row.make()
+    proxied = row.config("http://behind.invalid/v1")
+    proxied["models"]["m"]["deployments"][0]["proxy"] = up.base_url.removesuffix("/v1")
+    check_alone(row, once(proxied, stream=stream), up)
 
 
 @pytest.mark.parametrize(("row", "stream"), FAILURES)

@@ -174,6 +174,18 @@ def test_f28_an_authority_that_the_bundle_lacks_names_the_bundle(
     assert path in said
 
 
+def test_f03_f27_f28_are_told_apart_over_http2_too(authority: trustme.CA, tmp_path: Path) -> None:
+    path = bundle(trustme.CA(), tmp_path)
+    with Upstream(tls=serving(authority.issue_cert("127.0.0.1"))) as up:
+        modern = trusting(up.base_url, path)
+        modern["models"]["m"]["deployments"][0]["http2"] = True
+        said = str(raised(once(modern), "TLSError"))
+    assert "unknown_issuer" in said
+    assert path in said
+    modern["models"]["m"]["deployments"][0]["base_url"] = "https://nowhere.invalid/v1"
+    raised(once(modern), "DnsError", retryable=True)
+
+
 def test_a_bundle_that_cannot_be_read_is_named_before_any_network(tmp_path: Path) -> None:
     path = str(tmp_path / "missing.pem")
     with pytest.raises(fairlead.ConfigError, match=path):
