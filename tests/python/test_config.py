@@ -1,4 +1,4 @@
-"""What is wrong with a configuration shows when a client is made, and what is left out is found in the environment."""
+"""What is wrong with a configuration shows when a client is made; the environment fills what is left out."""
 
 from __future__ import annotations
 
