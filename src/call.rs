@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use crate::admit::{self, Admission, AttemptPermit, CallPermit};
+use crate::admit::{self, Admission, AttemptPermit};
 use crate::chat::facts::{self, Facts};
 use crate::chat::reply::Shape;
 use crate::clock;
@@ -131,7 +131,6 @@ impl Limit {
 pub(crate) struct Landing {
     pub(crate) landed: Landed,
     pub(crate) history: Vec<Attempt>,
-    pub(crate) call_permit: CallPermit,
     pub(crate) attempt_permit: AttemptPermit,
 }
 
@@ -158,6 +157,7 @@ impl Engine {
         let plan = route::plan(&snapshot, call, &facts)?;
         story.planned(&plan, &facts);
         let Admission::Granted(call_permit) = admit::call(self.gauges());
+        story.admitted(call_permit);
         let deadline = snapshot.deadline(call, story.began());
         let mut course = Course::new(&plan, snapshot.retry(call), self.rng(), deadline.at);
         let mut next = 0;
@@ -178,7 +178,7 @@ impl Engine {
             let failure = match outcome {
                 Ok(landed) => {
                     let history = course.succeeded(next, job.limits.started, &landed);
-                    return Ok(Landing { landed, history, call_permit, attempt_permit });
+                    return Ok(Landing { landed, history, attempt_permit });
                 }
                 Err(failure) => failure,
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::admit::{AttemptPermit, CallPermit};
+use crate::admit::AttemptPermit;
 use crate::call::Landing;
 use crate::error::{Attempt, Error};
 use crate::send::attempt::Landed;
@@ -36,7 +36,7 @@ pub struct Reply {
 
 impl Answer {
     pub(crate) fn new(landing: Landing, mut story: Story) -> Self {
-        let Landing { landed, history, call_permit, mut attempt_permit } = landing;
+        let Landing { landed, history, mut attempt_permit } = landing;
         match landed {
             Landed::Whole { status, headers, body, facts } => {
                 let receipt = story.answered(&history, &facts, &mut attempt_permit);
@@ -45,12 +45,11 @@ impl Answer {
             Landed::Stream(opening) => {
                 story.streaming(&history, &opening);
                 let open = story.open_stream();
-                let permits = (call_permit, attempt_permit);
                 Self::Stream(Box::new(ReplyStream {
                     opening: *opening,
                     story,
                     history,
-                    permits,
+                    permit: attempt_permit,
                     _open: open,
                 }))
             }
@@ -64,7 +63,7 @@ pub struct ReplyStream {
     opening: Opening,
     story: Story,
     history: Vec<Attempt>,
-    permits: (CallPermit, AttemptPermit),
+    permit: AttemptPermit,
     _open: Open,
 }
 
@@ -101,11 +100,11 @@ impl ReplyStream {
                     .with_attempts(std::mem::take(&mut self.history))
                     .about(self.story.subject())
                     .denied("commit");
-                self.story.stream_failed(&error, self.opening.state(), &mut self.permits.1);
+                self.story.stream_failed(&error, self.opening.state(), &mut self.permit);
                 Some(Err(error))
             }
             None => {
-                self.story.stream_ended(self.opening.state(), &mut self.permits.1);
+                self.story.stream_ended(self.opening.state(), &mut self.permit);
                 None
             }
         }
@@ -119,6 +118,6 @@ impl ReplyStream {
 
 impl Drop for ReplyStream {
     fn drop(&mut self) {
-        self.story.stream_dropped(self.opening.state(), &mut self.permits.1);
+        self.story.stream_dropped(self.opening.state(), &mut self.permit);
     }
 }

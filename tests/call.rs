@@ -213,3 +213,25 @@ async fn a_proxied_call_goes_to_the_proxy_in_absolute_form() {
     let request = proxy.requests.lock()[0].clone();
     assert!(request.starts_with("POST http://far.test/v1/chat/completions HTTP/1.1"), "{request}");
 }
+
+#[tokio::test]
+async fn b4_a_model_named_twice_is_the_same_for_us_and_for_the_upstream() {
+    let provider = Provider::start(vec![ok("x")]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let mut call = chat(false);
+    call.body = r#"{"model":"other","messages":[],"model":"m"}"#.into();
+    engine.call(call).await.unwrap();
+    let request = provider.requests.lock()[0].clone();
+    assert!(request.ends_with(r#"{"model":"up","messages":[],"model":"up"}"#), "{request}");
+}
+
+#[tokio::test]
+async fn our_own_options_in_the_body_stay_here() {
+    let provider = Provider::start(vec![ok("x")]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let mut call = chat(false);
+    call.body = r#"{"model":"m","fairlead":{"user":"u"},"messages":[],"max_tokens":4}"#.into();
+    engine.call(call).await.unwrap();
+    let request = provider.requests.lock()[0].clone();
+    assert!(request.ends_with(r#"{"model":"up","messages":[],"max_tokens":4}"#), "{request}");
+}

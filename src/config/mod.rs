@@ -254,8 +254,6 @@ pub struct Bounds {
     pub headers: usize,
     /// Events held back before commit. Default: 64 KiB.
     pub preamble: usize,
-    /// Events read ahead of a slow reader. Default: 1 MiB.
-    pub buffer: usize,
     /// Read on after a stream's end. Default: 16 KiB.
     pub tail: usize,
 }
@@ -269,7 +267,6 @@ impl Default for Bounds {
             head: 64 << 10,
             headers: 256,
             preamble: 64 << 10,
-            buffer: 1 << 20,
             tail: 16 << 10,
         }
     }

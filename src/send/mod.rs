@@ -10,6 +10,7 @@ mod connect;
 mod http1;
 mod inflate;
 mod odd;
+mod pool;
 pub mod prepare;
 mod reader;
 pub mod sse;

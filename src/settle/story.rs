@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AttemptLine, Open, Receipt, Totals};
-use crate::admit::AttemptPermit;
+use crate::admit::{AttemptPermit, CallPermit};
 use crate::call::Operation;
 use crate::chat::estimate;
 use crate::chat::event::StreamState;
@@ -30,6 +30,8 @@ pub struct Story {
     asked: Option<Arc<Deployment>>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
+    /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
+    permit: Option<CallPermit>,
 }
 
 impl Story {
@@ -44,6 +46,7 @@ impl Story {
             asked: None,
             operation: operation.clone(),
             told: None,
+            permit: None,
         }
     }
 
@@ -58,6 +61,11 @@ impl Story {
         self.receipt.rule.clone_from(&plan.rule);
         self.receipt.stream = facts.stream;
         self.input = facts.expected_usage().input;
+    }
+
+    /// The call was admitted.
+    pub fn admitted(&mut self, permit: CallPermit) {
+        self.permit = Some(permit);
     }
 
     /// An attempt came back, well or not.
