@@ -298,6 +298,7 @@ struct Inner {
     provider: String,
     url: String,
     retry_denied: Option<&'static str>,
+    cause: Option<Error>,
 }
 
 /// What a call was about when it failed, for [`Error::about`].
@@ -329,6 +330,7 @@ impl Error {
             provider: String::new(),
             url: String::new(),
             retry_denied: None,
+            cause: None,
         }))
     }
 
@@ -354,6 +356,18 @@ impl Error {
     pub fn denied(mut self, why: &'static str) -> Self {
         self.0.retry_denied = Some(why);
         self
+    }
+
+    /// The same error, with the call's last failure where that is another one.
+    #[must_use]
+    pub fn caused_by(mut self, last: Self) -> Self {
+        self.0.cause = Some(last);
+        self
+    }
+
+    /// The call's last failure, where another one is raised.
+    pub fn cause(&self) -> Option<&Self> {
+        self.0.cause.as_ref()
     }
 
     /// What failed.
@@ -440,4 +454,8 @@ impl fmt::Display for Outcome<'_> {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause().map(|cause| cause as _)
+    }
+}

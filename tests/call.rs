@@ -235,3 +235,18 @@ async fn our_own_options_in_the_body_stay_here() {
     let request = provider.requests.lock()[0].clone();
     assert!(request.ends_with(r#"{"model":"up","messages":[],"max_tokens":4}"#), "{request}");
 }
+
+#[tokio::test]
+async fn idle_connections_close_when_they_expire_and_nothing_piles_up_meanwhile() {
+    let provider = Provider::start((0..200).map(|_| ok("x")).collect()).await;
+    let engine = engine(&[provider.base_url()], "[pool]\nkeepalive_expiry = 0.2\n");
+    for _ in 0..200 {
+        engine.call(chat(false)).await.unwrap();
+    }
+    // The provider's own tasks are one a connection.
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(tasks <= 4, "{tasks} tasks");
+    while engine.gauges().connections_open.get() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -172,6 +172,11 @@ async fn r7_the_error_raised_is_the_first_that_says_something_about_the_request(
     assert_eq!(error.kind(), Kind::Server);
     assert_eq!(error.attempts().len(), 4);
     assert!(error.to_string().contains("4 attempts"), "{error}");
+    let world = World::new([status(503), status(529), status(429)]);
+    let error = run(&world, TWO, retries(2)).await.unwrap_err();
+    assert_eq!((error.kind(), error.cause().unwrap().kind()), (Kind::Server, Kind::RateLimit));
+    let world = World::new((0..3).map(|_| status(503)));
+    assert!(run(&world, TWO, retries(2)).await.unwrap_err().cause().is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,11 @@ pub(super) fn exception(py: Python<'_>, error: &Error) -> PyErr {
 
 /// The exception for `error`, of a request with `method`.
 pub(super) fn exception_of(py: Python<'_>, error: &Error, method: &str) -> PyErr {
-    build(py, error, method).map_or_else(|failed| failed, PyErr::from_value)
+    let exception = build(py, error, method).map_or_else(|failed| failed, PyErr::from_value);
+    if let Some(cause) = error.cause() {
+        exception.set_cause(py, Some(exception_of(py, cause, method)));
+    }
+    exception
 }
 
 /// A `ConfigError` about the caller's own arguments.

@@ -58,6 +58,8 @@ pub struct Course<'a> {
     history: Vec<Attempt>,
     /// The failure to raise if nothing helps, and the candidate it came from.
     worst: Option<(Failure, usize)>,
+    /// The last failure, where that is another one.
+    last: Option<(Failure, usize)>,
 }
 
 impl<'a> Course<'a> {
@@ -74,6 +76,7 @@ impl<'a> Course<'a> {
             repeats: 0,
             history: Vec::new(),
             worst: None,
+            last: None,
         }
     }
 
@@ -230,18 +233,29 @@ impl<'a> Course<'a> {
                 kept.kind.rule().refused_before_work && !failure.kind.rule().refused_before_work
             }
         };
+        self.last = None;
         if better {
             self.worst = Some((failure.clone(), position));
+        } else {
+            self.last = Some((failure.clone(), position));
         }
     }
 
     fn error(&self, failure: Option<(Failure, usize)>, denied: &'static str) -> Error {
-        let (failure, position) = failure
-            .or_else(|| self.worst.clone())
-            .unwrap_or_else(|| (Failure::new(Kind::NoHealthyDeployment, "no deployment could be asked"), 0));
+        let nothing = || (Failure::new(Kind::NoHealthyDeployment, "no deployment could be asked"), 0);
+        let cause = if failure.is_none() { self.last.clone() } else { None };
+        let raised = failure.or_else(|| self.worst.clone()).unwrap_or_else(nothing);
+        let error = self.about(raised).with_attempts(self.history.clone()).denied(denied);
+        match cause {
+            Some(last) => error.caused_by(self.about(last)),
+            None => error,
+        }
+    }
+
+    fn about(&self, (failure, position): (Failure, usize)) -> Error {
         let plan = self.plan;
         let asked = plan.candidates.get(position).map(|candidate| &candidate.deployment);
         let subject = asked.map(|asked| asked.subject(&plan.model, &plan.operation)).unwrap_or_default();
-        Error::from_failure(failure).with_attempts(self.history.clone()).about(subject).denied(denied)
+        Error::from_failure(failure).about(subject)
     }
 }

@@ -27,6 +27,15 @@ def failed(up: Upstream, *script: Any, **options: Any) -> fairlead.FairleadError
     return caught.value
 
 
+def test_r7_the_last_failure_is_the_cause_where_an_earlier_one_is_raised(up: Upstream) -> None:
+    up.script = [fail(503), fail(429)]
+    client = fairlead.Client({"retry": {"base": 0.001}}, api_key=KEY, base_url=up.base_url, max_retries=1)
+    with pytest.raises(fairlead.InternalServerError) as caught:
+        client.chat.completions.create(model="m", messages=MESSAGES)
+    assert isinstance(caught.value.__cause__, fairlead.RateLimitError)
+    assert [attempt.status_code for attempt in caught.value.attempts] == [503, 429]
+
+
 def test_an_error_tells_the_whole_story(up: Upstream) -> None:
     error = failed(
         up, fail(429, "slow down", code="rate_limit_exceeded", retry_after=99, headers={"x-request-id": "r1"})
