@@ -30,7 +30,7 @@ pub(super) struct Pool {
     options: HostOptions,
     trust: tls::Trust,
     slots: Arc<Semaphore>,
-    shelf: Mutex<Shelf>,
+    parked: Mutex<Parked>,
     gauges: Arc<Gauges>,
     rng: Rng,
     this: Weak<Self>,
@@ -38,7 +38,7 @@ pub(super) struct Pool {
 
 /// What waits for work, the least recently used first.
 #[derive(Debug, Default)]
-struct Shelf {
+struct Parked {
     idle: VecDeque<Idle>,
     /// Is a reaper running?
     reaped: bool,
@@ -51,7 +51,7 @@ struct Idle {
     _counted: Open,
 }
 
-impl Shelf {
+impl Parked {
     fn drop_expired(&mut self, now: Instant, expiry: Duration) {
         while self.idle.front().is_some_and(|oldest| now.saturating_duration_since(oldest.since) >= expiry) {
             self.idle.pop_front();
@@ -65,7 +65,7 @@ impl Pool {
         Arc::new_cyclic(|this| Self {
             trust: tls::Trust::new(options.ca.clone()),
             slots: Arc::new(Semaphore::new(open)),
-            shelf: Mutex::default(),
+            parked: Mutex::default(),
             rng: Rng::from_machine(),
             options,
             gauges,
@@ -104,9 +104,9 @@ impl Pool {
     }
 
     fn take_idle(&self) -> Option<Connection> {
-        let mut shelf = self.shelf.lock();
-        shelf.drop_expired(clock::now(), self.options.pool.keepalive_expiry);
-        shelf.idle.pop_back().map(|idle| idle.connection)
+        let mut parked = self.parked.lock();
+        parked.drop_expired(clock::now(), self.options.pool.keepalive_expiry);
+        parked.idle.pop_back().map(|idle| idle.connection)
     }
 
     async fn opened(&self, slot: OwnedSemaphorePermit, limits: &Limits) -> Result<Connection, Broken> {
@@ -143,17 +143,17 @@ impl Pool {
         let now = clock::now();
         connection.served += 1;
         let pool = &self.options.pool;
-        let mut shelf = self.shelf.lock();
-        shelf.drop_expired(now, pool.keepalive_expiry);
+        let mut parked = self.parked.lock();
+        parked.drop_expired(now, pool.keepalive_expiry);
         let most = pool.max_keepalive_connections.unwrap_or(usize::MAX);
-        if now >= connection.retires || shelf.idle.len() >= most {
+        if now >= connection.retires || parked.idle.len() >= most {
             return;
         }
         let slot = connection.slot.take();
         let counted = self.gauges.connections_idle.enter();
-        shelf.idle.push_back(Idle { connection, since: now, _counted: counted });
-        let is_reaped = std::mem::replace(&mut shelf.reaped, true);
-        drop(shelf);
+        parked.idle.push_back(Idle { connection, since: now, _counted: counted });
+        let is_reaped = std::mem::replace(&mut parked.reaped, true);
+        drop(parked);
         // Only now: whoever waits for the slot must find the connection.
         drop(slot);
         if !is_reaped {
@@ -168,10 +168,10 @@ impl Pool {
             loop {
                 clock::sleep_until(clock::now() + expiry.max(Duration::from_millis(10))).await;
                 let Some(pool) = pool.upgrade() else { return };
-                let mut shelf = pool.shelf.lock();
-                shelf.drop_expired(clock::now(), expiry);
-                if shelf.idle.is_empty() {
-                    shelf.reaped = false;
+                let mut parked = pool.parked.lock();
+                parked.drop_expired(clock::now(), expiry);
+                if parked.idle.is_empty() {
+                    parked.reaped = false;
                     return;
                 }
             }
