@@ -14,6 +14,7 @@ use crate::admit::{self, Admission, AttemptPermit};
 use crate::chat::facts::{self, Facts};
 use crate::chat::reply::Shape;
 use crate::clock;
+use crate::config::Secret;
 use crate::engine::Engine;
 use crate::error::{Attempt, Error, Kind};
 use crate::reply::Answer;
@@ -91,6 +92,20 @@ pub struct CallOptions {
     pub priority: Option<u8>,
     /// For rules; never sent.
     pub metadata: Vec<(String, String)>,
+    /// The conversation it belongs to, for affinity and canaries; never sent.
+    pub session: Option<String>,
+    /// Only deployments in one of these regions (globs).
+    pub regions: Vec<String>,
+    /// A named preset of timeouts, retries, priority and concurrency.
+    pub profile: Option<String>,
+    /// Instead of the model's own fallbacks.
+    pub fallbacks: Option<Vec<String>>,
+    /// An address for this call alone.
+    pub base_url: Option<String>,
+    /// A key for this call alone.
+    pub api_key: Option<Secret>,
+    /// What the rules that are Python callables said, by their position.
+    pub verdicts: Vec<bool>,
 }
 
 /// Limits of an attempt as the OpenAI SDK (httpx) names them. `read` is a stream's first token and idle limit,

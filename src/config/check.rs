@@ -29,10 +29,14 @@ pub fn check(config: &Config) -> Result<(), Error> {
 
 fn models(config: &Config, faults: &mut Vec<String>) {
     for (name, model) in &config.models {
-        if model.deployments.is_empty() && model.fallbacks.is_empty() {
+        if model.alias.is_some() {
+            continue;
+        }
+        let model = &model.group;
+        if model.deployments.is_empty() && model.fallbacks.any.is_empty() {
             faults.push(format!("`models.{name}`: no deployments"));
         }
-        for fallback in model.fallbacks.iter().filter(|fallback| !config.models.contains_key(*fallback)) {
+        for fallback in model.fallbacks.any.iter().filter(|fallback| !config.models.contains_key(*fallback)) {
             faults.push(format!("`models.{name}.fallbacks`: no model is called `{fallback}`"));
         }
         for (position, deployment) in model.deployments.iter().enumerate() {

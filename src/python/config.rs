@@ -69,12 +69,13 @@ fn keys(value: &Bound<'_, PyAny>) -> PyResult<Keys> {
     Ok(Keys(vec![key(value)?]))
 }
 
-fn key(value: &Bound<'_, PyAny>) -> PyResult<config::Secret> {
+fn key(value: &Bound<'_, PyAny>) -> PyResult<config::Key> {
     if let Ok(secret) = value.cast::<Secret>() {
-        return Ok(config::Secret::new(secret.get().expose()));
+        return Ok(config::Key::plain(config::Secret::new(secret.get().expose())));
     }
     let error = Error::new(Kind::Config, "`api_key`: expected a str or a list of them");
-    value.extract::<String>().map(config::Secret::new).map_err(|_| errors::exception(value.py(), &error))
+    let secret = value.extract::<String>().map(config::Secret::new);
+    secret.map(config::Key::plain).map_err(|_| errors::exception(value.py(), &error))
 }
 
 /// A copy of `value` in plain dicts and lists, secrets revealed: what can be deserialised.

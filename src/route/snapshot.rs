@@ -51,7 +51,7 @@ impl Snapshot {
         let mut own = HashMap::new();
         for (name, model) in &config.models {
             let mut deployments = Vec::new();
-            for (position, deployment) in model.deployments.iter().enumerate() {
+            for (position, deployment) in model.group.deployments.iter().enumerate() {
                 let path = format!("models.{name}.deployments[{position}]");
                 deployments.push(Arc::new(written.configured(deployment, &path)?));
             }
@@ -138,7 +138,7 @@ fn with_fallbacks(
     let mut order = vec![name.to_owned()];
     let mut position = 0;
     while let Some(model) = order.get(position).and_then(|name| config.models.get(name)) {
-        for fallback in &model.fallbacks {
+        for fallback in &model.group.fallbacks.any {
             if !order.contains(fallback) {
                 order.push(fallback.clone());
             }

@@ -52,7 +52,7 @@ struct Draft<'a> {
     provider: &'a str,
     model: &'a str,
     base_url: Option<&'a str>,
-    keys: &'a [Secret],
+    keys: &'a [config::Key],
     headers: Vec<&'a BTreeMap<String, String>>,
     query: Vec<(String, String)>,
     http2: bool,
@@ -265,7 +265,7 @@ fn base_url(preset: &Preset, draft: &Draft<'_>) -> Result<String, Error> {
 fn keys(preset: &Preset, draft: &Draft<'_>) -> Result<Vec<Option<Secret>>, Error> {
     let path = format!("{}.api_key", draft.path);
     let mut keys = Vec::new();
-    for written in draft.keys {
+    for written in draft.keys.iter().filter_map(|written| written.key.as_ref()) {
         keys.push(Some(Secret::new(checked(&expand(written.expose(), &path)?, &path)?)));
     }
     if !keys.is_empty() {
