@@ -169,23 +169,22 @@ impl Engine {
     async fn lead(&self, call: &Call, story: &mut Story) -> Result<Landing, Error> {
         let snapshot = self.snapshot()?;
         let facts = call.facts()?;
-        let plan = route::plan(&snapshot, call, &facts)?;
+        let plan = route::plan(&snapshot, call, &facts, self.rng())?;
         story.planned(&plan, &facts);
         let Admission::Granted(call_permit) = admit::call(self.gauges());
         story.admitted(call_permit);
-        let deadline = snapshot.deadline(call, story.began());
-        let mut course = Course::new(&plan, snapshot.retry(call), self.rng(), deadline.at);
+        let deadline = snapshot.deadline(call, &plan, story.began());
+        let mut course = Course::new(&plan, snapshot.retry(call, &plan), self.rng(), deadline.at);
         let mut next = 0;
         loop {
             let candidate = plan.candidate(next)?;
             let expected = facts.expected_usage();
             let Admission::Granted(mut attempt_permit) =
                 admit::attempt(self.gauges(), self.totals(), &candidate.deployment.live, expected);
-            let mut job = snapshot.job(call, &facts, candidate, deadline, course.is_last_attempt())?;
-            job.outgoing.repeat &= course.may_repeat();
+            let job = snapshot.job(call, &facts, &plan, candidate, deadline, course.leave())?;
             let mut trace = Trace::default();
             let outcome = attempt::run(&job, &mut trace).await;
-            story.attempted(candidate, &job.limits, trace);
+            story.attempted(&plan, candidate, &job.limits, trace);
             if trace.repeated {
                 course.repeated();
             }
@@ -212,7 +211,7 @@ impl Engine {
 
 impl Call {
     /// What the stages may know about the request.
-    fn facts(&self) -> Result<Facts, Error> {
+    pub(crate) fn facts(&self) -> Result<Facts, Error> {
         if !self.operation.names_model() {
             return Ok(Facts::default());
         }

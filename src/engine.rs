@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
+use crate::call::Call;
 use crate::clock::Rng;
 use crate::config::{Config, check};
 use crate::error::{Error, Kind};
 use crate::live::Live;
-use crate::route::Snapshot;
+use crate::route::{self, Decision, Snapshot};
 use crate::send::{self, Connect};
 use crate::settle::{Gauges, Receipt, Stats, Totals};
 
@@ -65,6 +66,17 @@ impl Engine {
     /// Hands every receipt to `listener`, on the I/O thread: it must only pass it on.
     pub fn on_settled(&self, listener: Option<Listener>) {
         self.listener.store(listener.map(Arc::new));
+    }
+
+    /// What routing decides for a call, without sending anything.
+    ///
+    /// # Errors
+    ///
+    /// As the call itself would fail before anything is sent.
+    pub fn route(&self, call: &Call) -> Result<Arc<Decision>, Error> {
+        let snapshot = self.snapshot()?;
+        let plan = route::plan(&snapshot, call, &call.facts()?, &self.rng)?;
+        Ok(plan.decision)
     }
 
     /// What exists now.

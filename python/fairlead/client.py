@@ -14,12 +14,12 @@ from ._call import call_raw
 from ._core import Endpoint, Secret
 from .errors import ConfigError
 from .hooks import Hook, feed_for
-from .options import NOT_GIVEN, NotGiven, Timeout, current_scope
+from .options import NOT_GIVEN, NotGiven, Options, Timeout, current_scope
 from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
 from .resources.models import AsyncModels, Models
 from .text import AsyncTextStream, TextStream, arguments, text_of
-from .types import Anything
+from .types import Anything, Route
 
 if TYPE_CHECKING:
     from .types.params import Message, RequestOptions, TextParams
@@ -30,6 +30,7 @@ Config = str | os.PathLike[str] | Mapping[str, Any]
 Key = str | Secret | list[str]
 """A key, or several that are used in turn when one fails."""
 
+_ROUTE = Endpoint("chat", Route)
 _TRANSPORT = ("api_key", "provider", "base_url", "proxy", "ca", "http2")
 _HTTP_CLIENT = (
     "`http_client` is not supported: the connections are the engine's own. "
@@ -157,6 +158,25 @@ class _BaseClient:
         fresh = type(self)(self._config.value, on_event=self._on_event, **{**self._arguments, **others})
         fresh._engine = fresh._engine.derive(self._options)
         return fresh
+
+    def route(
+        self, messages: str | Iterable[Message] = "", *, model: str | None = None, **params: Any
+    ) -> Route:
+        """Where a call would go and why; nothing is sent.
+
+        Args:
+            messages: the prompt as a plain string, or messages.
+            model: as the call would name it; left out, rules and defaults decide.
+            params: as of `chat.completions.create`; what `fairlead=` knows (`metadata`, `user`, ...) may
+                stand here by itself.
+
+        Raises:
+            FairleadError: as the call itself would fail before anything is sent.
+        """
+        ours = {name: params.pop(name) for name in Options.__annotations__ if name in params}
+        params["fairlead"] = {**(params.get("fairlead") or {}), **ours}
+        found: Route = self._engine.route(_ROUTE, arguments(model, messages, params), current_scope())
+        return found
 
     def stats(self) -> dict[str, Any]:
         """What has happened so far (calls, attempts, tokens), and under `now` what exists."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+if TYPE_CHECKING:
+    from ._core import Secret
 
 
 class NotGiven:
@@ -71,6 +74,18 @@ class Options(TypedDict, total=False):
     """Seconds after which the call ends, whatever it is doing."""
     max_retries: int
     """Attempts after the first that may have consumed capacity."""
+    session: str
+    """The conversation it belongs to, for affinity and canaries."""
+    profile: str
+    """A named preset of timeouts and retries: `chat`, `batch`, `agent`, or the configuration's own."""
+    regions: list[str]
+    """Only deployments in one of these regions (globs)."""
+    fallbacks: list[str]
+    """Instead of the model's own fallbacks."""
+    base_url: str
+    """An address for this call alone."""
+    api_key: str | Secret
+    """A key for this call alone."""
 
 
 _scope: ContextVar[dict[str, Any] | None] = ContextVar("fairlead_scope", default=None)
@@ -89,6 +104,9 @@ def scope(
     metadata: Mapping[str, object] | None = None,
     deadline: float | None = None,
     max_retries: int | None = None,
+    session: str | None = None,
+    profile: str | None = None,
+    regions: list[str] | None = None,
 ) -> Iterator[None]:
     """Options for every call inside, also in tasks that are started there; what a call says itself wins.
 
@@ -105,6 +123,9 @@ def scope(
         "metadata": metadata,
         "deadline": deadline,
         "max_retries": max_retries,
+        "session": session,
+        "profile": profile,
+        "regions": regions,
     }
     outer = _scope.get() or {}
     token = _scope.set({**outer, **{name: value for name, value in given.items() if value is not None}})

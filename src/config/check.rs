@@ -36,9 +36,6 @@ fn models(config: &Config, faults: &mut Vec<String>) {
         if model.deployments.is_empty() && model.fallbacks.any.is_empty() {
             faults.push(format!("`models.{name}`: no deployments"));
         }
-        for fallback in model.fallbacks.any.iter().filter(|fallback| !config.models.contains_key(*fallback)) {
-            faults.push(format!("`models.{name}.fallbacks`: no model is called `{fallback}`"));
-        }
         for (position, deployment) in model.deployments.iter().enumerate() {
             let path = format!("models.{name}.deployments[{position}]");
             if deployment.model.is_empty() {

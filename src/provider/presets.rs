@@ -91,6 +91,11 @@ impl Preset {
         }
     }
 
+    /// Does it run on the user's own machine unless told otherwise?
+    pub fn is_local(&self) -> bool {
+        self.base_url.is_some_and(|base_url| base_url.starts_with("http://localhost"))
+    }
+
     /// Is `name` its id or an alias, in any case?
     pub fn answers_to(&self, name: &str) -> bool {
         self.names().any(|known| known.eq_ignore_ascii_case(name))

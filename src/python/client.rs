@@ -18,6 +18,7 @@ use super::errors;
 use super::hooks::{Feed, Queue};
 use super::options::{self, Request};
 use super::port::Port;
+use super::reply;
 use super::runtime::{self, Alive};
 use super::stream::{SLICE, StreamCore};
 use super::task::{self, Done, Recipient};
@@ -311,6 +312,22 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = self.raw_request(&endpoint.get().operation, body, params, scope)?;
         self.wait(endpoint, request)
+    }
+
+    /// What routing decides for a call with these `params`, without sending anything.
+    fn route<'py>(
+        &self,
+        py: Python<'py>,
+        endpoint: &Bound<'py, Endpoint>,
+        params: &Bound<'py, PyDict>,
+        scope: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let operation = endpoint.get().operation.clone();
+        let Request { body, options } = self.request(&operation, params, scope)?;
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        let decision = core.route(&Call { operation, body, options });
+        let decision = decision.map_err(|error| errors::exception(py, &error))?;
+        reply::decision(endpoint.get().reply(py), &decision)
     }
 
     /// What has happened so far.

@@ -8,7 +8,9 @@ use pyo3::types::{PyDict, PyMapping, PyString};
 
 use super::convert::{self, Misuse, Writer};
 use super::errors;
+use super::secret::Secret;
 use crate::call::{CallOptions, Limit, TimeoutOptions};
+use crate::config;
 
 /// A century, for limits too large to add to a clock.
 const LONGEST: f64 = 3.2e9;
@@ -126,17 +128,40 @@ fn member(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> Py
         "metadata" => metadata(value, &mut options.metadata)?,
         "deadline" => options.deadline = Some(seconds(value, "fairlead.deadline")?),
         "max_retries" => options.max_retries = Some(max_retries(value)?),
+        "session" => options.session = Some(value.str()?.to_string()),
+        "profile" => options.profile = Some(value.str()?.to_string()),
+        "regions" => options.regions = names(value, "fairlead.regions")?,
+        "fallbacks" => options.fallbacks = Some(names(value, "fairlead.fallbacks")?),
+        "base_url" => options.base_url = Some(value.str()?.to_string()),
+        "api_key" => options.api_key = Some(secret(value)?),
         other => {
             return Err(errors::misuse(
                 value.py(),
                 &format!(
-                    "`fairlead.{other}`: unknown; known are user, tenant, key, priority, metadata, deadline \
-                     and max_retries"
+                    "`fairlead.{other}`: unknown; known are user, tenant, key, session, priority, metadata, \
+                     deadline, max_retries, profile, regions, fallbacks, base_url and api_key"
                 ),
             ));
         }
     }
     Ok(())
+}
+
+fn names(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<String>> {
+    if let Ok(one) = value.extract::<String>() {
+        return Ok(vec![one]);
+    }
+    let several = value.extract();
+    several.map_err(|_| errors::misuse(value.py(), &format!("`{name}`: expected a str or a list of them")))
+}
+
+fn secret(value: &Bound<'_, PyAny>) -> PyResult<config::Secret> {
+    if let Ok(secret) = value.cast::<Secret>() {
+        return Ok(config::Secret::new(secret.get().expose()));
+    }
+    let key = value.extract::<String>();
+    key.map(config::Secret::new)
+        .map_err(|_| errors::misuse(value.py(), "`fairlead.api_key`: expected a str or a Secret"))
 }
 
 fn priority(value: &Bound<'_, PyAny>) -> PyResult<u8> {

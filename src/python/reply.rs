@@ -9,6 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 
 use super::model::{self, Text};
+use crate::route::Decision;
 use crate::settle::Receipt;
 
 /// Status, headers and receipt of a reply.
@@ -51,6 +52,12 @@ pub(super) fn receipt<'py>(py: Python<'py>, receipt: &Receipt) -> PyResult<Bound
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = CLASS.import(py, "fairlead.types", "Receipt")?;
     let text = serde_json::to_vec(receipt).unwrap_or_else(|_| b"{}".to_vec());
+    model::build(class, Text::checked(&Bytes::from(text)), None)
+}
+
+/// What routing decided, as a Python object of `class`.
+pub(super) fn decision<'py>(class: &Bound<'py, PyType>, decision: &Decision) -> PyResult<Bound<'py, PyAny>> {
+    let text = serde_json::to_vec(decision).unwrap_or_else(|_| b"{}".to_vec());
     model::build(class, Text::checked(&Bytes::from(text)), None)
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
 use crate::config;
-use crate::error::{Attempt, Error, Failure, Kind, Other, Same};
+use crate::error::{Attempt, Error, Failure, Kind, Same};
 use crate::retry::{backoff, classify};
-use crate::route::Plan;
+use crate::route::{Candidate, Plan};
 use crate::send::alarm::later;
 use crate::send::attempt::Landed;
+use crate::send::prepare::Leave;
 
 /// Upstream requests of one call, counted or not.
 pub const MOST_REQUESTS: usize = 8;
@@ -98,7 +99,7 @@ impl<'a> Course<'a> {
     ) -> Attempt {
         let candidate = self.plan.candidates.get(position);
         Attempt {
-            deployment: candidate.map(|candidate| candidate.deployment.name.clone()).unwrap_or_default(),
+            deployment: candidate.map(|candidate| candidate.deployment.name.to_string()).unwrap_or_default(),
             kind,
             status,
             duration: clock::now().saturating_duration_since(started),
@@ -107,14 +108,11 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Would a failure of the next attempt be the last word? Then it may take all the time that is left.
-    pub fn is_last_attempt(&self) -> bool {
-        self.max_retries == 0 || self.counted >= self.max_retries || self.requests() + 1 >= MOST_REQUESTS
-    }
-
-    /// May the next attempt's request be repeated, should its connection turn out to be dead?
-    pub fn may_repeat(&self) -> bool {
-        self.requests() + 1 < MOST_REQUESTS
+    /// What the next attempt may take of the call's time and requests.
+    pub fn leave(&self) -> Leave {
+        let repeat = self.requests() + 1 < MOST_REQUESTS;
+        let is_last = self.max_retries == 0 || self.counted >= self.max_retries || !repeat;
+        Leave { is_last, repeat }
     }
 
     /// An attempt's request was repeated.
@@ -173,14 +171,15 @@ impl<'a> Course<'a> {
 
     /// An untried candidate that may do better.
     fn elsewhere(&self, position: usize, failure: &Failure) -> Option<usize> {
-        // Larger windows and content policies are not known to the plan yet: both stay where they are.
-        if failure.kind.rule().other != Other::Yes {
-            return None;
-        }
-        let count = self.plan.candidates.len();
-        (1..count)
-            .map(|step| (position + step) % count)
-            .find(|next| self.tried.get(*next).is_some_and(|tried| tried.last.is_none()))
+        let failed = self.plan.candidates.get(position)?;
+        let untried =
+            |(next, _): &(usize, &Candidate)| self.tried.get(*next).is_some_and(|tried| tried.last.is_none());
+        let candidates = self.plan.candidates.iter().enumerate();
+        let mends = candidates.filter(untried).filter_map(|(next, other)| {
+            let turn = (next + self.plan.candidates.len() - position) % self.plan.candidates.len();
+            Some((other.mends(failure.kind, failed)?, turn, next))
+        });
+        mends.min().map(|(_, _, next)| next)
     }
 
     /// The candidate that is ready soonest among those that may be asked again.
@@ -255,7 +254,8 @@ impl<'a> Course<'a> {
     fn about(&self, (failure, position): (Failure, usize)) -> Error {
         let plan = self.plan;
         let asked = plan.candidates.get(position).map(|candidate| &candidate.deployment);
-        let subject = asked.map(|asked| asked.subject(&plan.model, &plan.operation)).unwrap_or_default();
+        let subject =
+            asked.map(|asked| asked.subject(&plan.decision.model, &plan.operation)).unwrap_or_default();
         Error::from_failure(failure).about(subject)
     }
 }

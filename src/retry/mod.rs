@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod classify;
 pub mod course;
+mod elsewhere;
 mod evidence;
 pub mod hint;
 mod scrub;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::group::{Group, Params, Role, Stop};
 use crate::call::Operation;
 use crate::clock::{self, Instant};
 use crate::error::{Blow, Failure, Subject};
@@ -17,8 +18,8 @@ use crate::send::attempt::Landed;
 /// An upstream model at a provider.
 #[derive(Debug)]
 pub struct Deployment {
-    /// `provider/model`, for people.
-    pub name: String,
+    /// Its id, else `provider/model`.
+    pub name: Arc<str>,
     /// The provider's id.
     pub provider: String,
     /// The name the provider knows the model by.
@@ -35,11 +36,54 @@ pub struct Deployment {
     pub transport: Arc<dyn Transport>,
     /// In the order in which they are used; never empty.
     pub credentials: Vec<Arc<Credential>>,
+    /// Its share among its peers.
+    pub weight: f64,
+    /// The tier it belongs to, lower first.
+    pub priority: u32,
+    /// Where it runs.
+    pub region: Option<String>,
+    /// Attempts in flight from which on others are asked first.
+    pub concurrency: Option<u32>,
+    /// What it takes and can do, as far as that is known.
+    pub abilities: Abilities,
+    /// Sent where neither the caller nor the model sets them.
+    pub params: Params,
+    /// Defaults of ours that it refuses.
+    pub drop_params: Vec<String>,
     /// What it has been doing.
     pub live: Arc<live::Deployment>,
 }
 
+/// What a deployment takes and can do; what is not known is `None`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Abilities {
+    /// Tokens of prompt and answer together.
+    pub context_window: Option<u64>,
+    /// Tokens of an answer.
+    pub max_output: Option<u64>,
+    /// Tools and functions.
+    pub tools: Option<bool>,
+    /// Images in the prompt.
+    pub vision: Option<bool>,
+    /// Answers held to a JSON schema.
+    pub json_schema: Option<bool>,
+    /// Reasoning that can be asked for.
+    pub reasoning: Option<bool>,
+    /// Streams.
+    pub stream: Option<bool>,
+}
+
 impl Deployment {
+    /// Should it rather not be asked now: is it cooling down, or are all its keys out of use?
+    pub fn is_resting(&self, now: Instant) -> bool {
+        self.live.is_cooling(now) || self.usable_keys(now) == 0
+    }
+
+    /// Keys that are in use.
+    pub fn usable_keys(&self, now: Instant) -> usize {
+        self.credentials.iter().filter(|credential| !credential.live.is_disabled(now)).count()
+    }
+
     /// Where a request for `operation` goes, without its query.
     pub fn url(&self, operation: &Operation) -> String {
         let path = endpoint::path(operation, &self.target, &self.model);
@@ -50,7 +94,7 @@ impl Deployment {
     pub fn subject(&self, model: &str, operation: &Operation) -> Subject {
         Subject {
             model: model.to_owned(),
-            deployment: self.name.clone(),
+            deployment: self.name.to_string(),
             provider: self.provider.clone(),
             url: self.url(operation),
         }
@@ -78,25 +122,26 @@ pub struct Candidate {
     pub deployment: Arc<Deployment>,
     /// The credential.
     pub credential: Arc<Credential>,
+    /// The model it serves here.
+    pub group: Arc<Group>,
+    /// Why that model is asked.
+    pub role: Role,
 }
 
 impl Candidate {
     /// One candidate for each credential of `deployment`.
-    pub(super) fn of(deployment: &Arc<Deployment>) -> impl Iterator<Item = Self> + '_ {
-        deployment
-            .credentials
-            .iter()
-            .map(|credential| Self { deployment: Arc::clone(deployment), credential: Arc::clone(credential) })
+    pub(super) fn of(deployment: &Arc<Deployment>, stop: &Stop) -> impl Iterator<Item = Self> {
+        deployment.credentials.iter().map(|credential| Self {
+            deployment: Arc::clone(deployment),
+            credential: Arc::clone(credential),
+            group: Arc::clone(&stop.group),
+            role: stop.role,
+        })
     }
 
     /// Another credential of the same deployment?
     pub fn is_sibling_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.deployment, &other.deployment)
-    }
-
-    /// Should it rather not be asked now?
-    pub fn is_resting(&self, now: Instant) -> bool {
-        self.deployment.live.is_cooling(now) || self.credential.live.is_disabled(now)
     }
 
     /// Writes the outcome of an attempt into the live records.

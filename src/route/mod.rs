@@ -1,33 +1,61 @@
 //! Which deployments, in which order, and why.
 //!
-//! So far a model is an ordered list of deployments with its fallbacks behind it; health only moves what is
-//! cooling down or disabled to the end. Rules and strategies will change the order here, and nowhere else.
+//! ```text
+//! call ─► pick      the model: named, by a rule, by default, or its canary        pick, rules
+//!      ─► filter    who may serve it: regions, capabilities, windows, tenants     filter
+//!      ─► order     who goes first: strategy, affinity, health                    order
+//!      ─► plan      the candidates with their keys, and the decision as a record  decision
+//! ```
+//!
+//! All of it reads an immutable [`Snapshot`] and the live records; nothing is sent and nothing is locked.
 
+mod compile;
+mod decision;
+pub mod defaults;
 mod deployment;
+mod filter;
+pub mod glob;
+mod group;
+mod order;
+mod pick;
+mod refusal;
+mod settings;
 mod snapshot;
+mod tenant;
 mod written;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use deployment::{Candidate, Credential, Deployment};
+pub use decision::{Choice, Decision, Need, Rejected, Rejection, Why};
+pub use deployment::{Abilities, Candidate, Credential, Deployment};
+pub use group::{Group, Params, Role, Route, Stop};
+pub use order::{Ask, Placed, Standing};
+pub use settings::{Settings, profiles};
 pub use snapshot::Snapshot;
 
 use crate::call::{Call, Operation};
 use crate::chat::facts::Facts;
-use crate::clock;
+use crate::clock::{self, Rng};
 use crate::error::{Error, Kind};
+use filter::Demands;
+use pick::Picked;
 
 /// What routing decided.
 #[derive(Debug)]
 pub struct Plan {
-    /// The name the caller used.
-    pub model: String,
     /// What is asked.
     pub operation: Operation,
-    /// The rule that picked the model.
-    pub rule: Option<String>,
-    /// In the order in which they are asked; never empty.
+    /// In the order in which they are asked; never empty. Those for one cause only come last.
     pub candidates: Vec<Candidate>,
+    /// Timeouts and retries of this call.
+    pub settings: Arc<Settings>,
+    /// Default parameters of the rule, before those of the model.
+    pub params: Arc<Params>,
+    /// The rule's limit of an attempt.
+    pub timeout: Option<Duration>,
+    /// What was decided and why.
+    pub decision: Arc<Decision>,
 }
 
 impl Plan {
@@ -38,7 +66,8 @@ impl Plan {
     /// [`Kind::NoHealthyDeployment`] where there is none.
     pub fn candidate(&self, position: usize) -> Result<&Candidate, Error> {
         self.candidates.get(position).ok_or_else(|| {
-            Error::new(Kind::NoHealthyDeployment, format!("no deployment serves `{}` now", self.model))
+            let model = &self.decision.model;
+            Error::new(Kind::NoHealthyDeployment, format!("no deployment serves `{model}` now"))
         })
     }
 }
@@ -48,24 +77,88 @@ impl Plan {
 /// # Errors
 ///
 /// [`Kind::Config`] where no model is named or no key is known for it; [`Kind::NotFound`] where no model has the
-/// name.
-pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts) -> Result<Plan, Error> {
-    let (model, deployments) = if call.operation.names_model() {
-        let model = snapshot.named(&facts.model)?;
-        let deployments = snapshot.deployments(&model)?;
-        (model, deployments)
-    } else {
-        (facts.model.clone(), vec![snapshot.any_deployment()?])
+/// name; where no deployment may serve the call, what it lacks.
+pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Result<Plan, Error> {
+    let tenant = call.options.tenant.as_deref().and_then(|name| snapshot.tenant(name));
+    let Picked { route, why, rule } = pick::pick(snapshot, call, facts, tenant)?;
+    let own = route.own().cloned().unwrap_or_else(|| Arc::new(Group::of("", Vec::new())));
+    let profile = call.options.profile.as_deref().or(own.profile.as_deref());
+    let settings = snapshot.settings(profile.or(tenant.and_then(|tenant| tenant.profile.as_deref())))?;
+    let demands = Demands {
+        needs: filter::needs(facts),
+        regions: [&call.options.regions, tenant.map_or(&[], |tenant| tenant.regions.as_slice()), &[]],
+        tokens: facts.expected_usage().input,
+        output: facts.max_output.unwrap_or_default(),
+        tenant,
     };
-    let mut candidates = candidates(&deployments);
-    if snapshot.stages.health && candidates.len() > 1 {
-        let now = clock::now();
-        // Stable: within the healthy and the others the written order holds.
-        candidates.sort_by_key(|candidate| candidate.is_resting(now));
+    let ask = Ask {
+        facts,
+        tenant: call.options.tenant.as_deref(),
+        session: call.options.session.as_deref(),
+        now: clock::now(),
+        health: snapshot.stages.health,
+        routing: &snapshot.routing,
+    };
+    let mut decision = Decision {
+        requested: facts.model.clone(),
+        model: Arc::clone(&own.name),
+        rule,
+        why,
+        ..Decision::default()
+    };
+    let candidates = line_up(&route, &demands, &ask, rng, &mut decision);
+    if candidates.is_empty() {
+        return Err(refusal::none_left(&decision));
     }
-    Ok(Plan { model, operation: call.operation.clone(), rule: None, candidates })
+    Ok(Plan {
+        operation: call.operation.clone(),
+        candidates,
+        settings: Arc::clone(settings),
+        params: Arc::default(),
+        timeout: None,
+        decision: Arc::new(decision),
+    })
 }
 
-fn candidates(deployments: &[Arc<Deployment>]) -> Vec<Candidate> {
-    deployments.iter().flat_map(Candidate::of).collect()
+/// Lines up the candidates of all stops: those for any failure first, what rests behind what does not, keys out of
+/// use behind the others.
+fn line_up(
+    route: &Route,
+    demands: &Demands<'_>,
+    ask: &Ask<'_>,
+    rng: &Rng,
+    decision: &mut Decision,
+) -> Vec<Candidate> {
+    let mut places = Vec::new();
+    for stop in &route.stops {
+        let eligible = demands.eligible(stop, &mut decision.rejected);
+        let mut ordered = order::order(&stop.group, eligible, ask, rng);
+        ordered.sort_by_key(|placed| demands.strains(&placed.deployment));
+        places.extend(ordered.into_iter().map(|placed| (stop, placed)));
+    }
+    // Stable: within the healthy and the others the order holds.
+    places.sort_by_key(|(stop, placed)| (stop.role.is_for_one_cause(), placed.standing.is_resting()));
+    let (mut usable, mut disabled, mut by_cause) = (Vec::with_capacity(places.len()), Vec::new(), Vec::new());
+    for (stop, Placed { deployment, standing }) in places {
+        let mut keys = 0;
+        for candidate in Candidate::of(&deployment, stop) {
+            let is_disabled = ask.health && candidate.credential.live.is_disabled(ask.now);
+            keys += usize::from(!is_disabled);
+            match (stop.role.is_for_one_cause(), is_disabled) {
+                (true, _) => by_cause.push(candidate),
+                (false, true) => disabled.push(candidate),
+                (false, false) => usable.push(candidate),
+            }
+        }
+        decision.candidates.push(Choice {
+            deployment: Arc::clone(&deployment.name),
+            model: Arc::clone(&stop.group.name),
+            role: stop.role,
+            reason: standing,
+            keys,
+        });
+    }
+    usable.append(&mut disabled);
+    usable.append(&mut by_cause);
+    usable
 }

@@ -5,32 +5,37 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::compile::{self, Compiled};
 use super::deployment::Deployment;
+use super::group::{Group, Route};
+use super::settings::{Profiles, Settings};
+use super::tenant::Tenant;
 use super::written::Written;
-use crate::config::{self, Config, Stages, Timeouts};
+use crate::config::{Bounds, Config, Routing, Stages};
 use crate::error::{Error, Kind};
 use crate::live::Live;
-use crate::provider::{name, presets};
+use crate::provider::name::{self, Name};
+use crate::provider::presets;
 use crate::send::Connect;
 use crate::settle::Gauges;
 
-/// Deployments made for names no configuration lists; beyond this many they are made anew for each call.
+/// Routes made for names no configuration lists; beyond this many they are made anew for each call.
 const INFERRED: usize = 1024;
 
 /// An immutable compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Limits of every phase.
-    pub timeouts: Timeouts,
-    /// Attempts and backoff.
-    pub retry: config::Retry,
     /// What a response may at most be.
-    pub bounds: config::Bounds,
+    pub bounds: Bounds,
     /// Which stages are on.
     pub stages: Stages,
+    /// What holds for all models.
+    pub routing: Routing,
+    profiles: Profiles,
     default_model: Option<String>,
-    models: HashMap<String, Vec<Arc<Deployment>>>,
-    inferred: Mutex<HashMap<String, Arc<Deployment>>>,
+    routes: HashMap<String, Arc<Route>>,
+    tenants: HashMap<String, Tenant>,
+    inferred: Mutex<HashMap<String, Arc<Route>>>,
     written: Written,
 }
 
@@ -48,63 +53,69 @@ impl Snapshot {
     ) -> Result<Self, Error> {
         let written = Written::new(&config, live, gauges, connect);
         written.check()?;
-        let mut own = HashMap::new();
-        for (name, model) in &config.models {
-            let mut deployments = Vec::new();
-            for (position, deployment) in model.group.deployments.iter().enumerate() {
-                let path = format!("models.{name}.deployments[{position}]");
-                deployments.push(Arc::new(written.configured(deployment, &path)?));
-            }
-            own.insert(name.clone(), deployments);
-        }
-        let models = config.models.keys().map(|name| (name.clone(), with_fallbacks(name, &config, &own)));
+        let Compiled { routes, tenants } = compile::compile(&config, &written)?;
         Ok(Self {
-            models: models.collect(),
-            timeouts: config.timeouts,
-            retry: config.retry,
+            profiles: Profiles::compile(&config),
+            routes,
+            tenants,
             bounds: config.bounds,
             stages: config.stages,
+            routing: config.routing,
             default_model: config.default_model,
             inferred: Mutex::default(),
             written,
         })
     }
 
-    /// The name the call goes by: the caller's, or the default.
-    pub(super) fn named(&self, model: &str) -> Result<String, Error> {
-        if !model.is_empty() {
-            return Ok(model.to_owned());
-        }
-        self.default_model.clone().or_else(|| self.written.default_model()).ok_or_else(|| {
-            let message = "no model is named: pass `model=`, or set `default_model` or the provider's variable \
-                           (such as OPENROUTER_MODEL)";
-            Error::new(Kind::Config, message)
-        })
+    /// The model of a call that leaves it open.
+    pub(super) fn default_model(&self) -> Option<String> {
+        self.default_model.clone().or_else(|| self.written.default_model())
     }
 
-    /// The deployments behind `model`, in order.
-    pub(super) fn deployments(&self, model: &str) -> Result<Vec<Arc<Deployment>>, Error> {
-        if let Some(deployments) = self.models.get(model) {
-            return Ok(deployments.clone());
+    /// What is known of a tenant.
+    pub(super) fn tenant(&self, name: &str) -> Option<&Tenant> {
+        self.tenants.get(name)
+    }
+
+    /// Timeouts and retries under a profile.
+    pub(super) fn settings(&self, profile: Option<&str>) -> Result<&Arc<Settings>, Error> {
+        self.profiles.find(profile)
+    }
+
+    /// What stands behind `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`] where nothing has the name; [`Kind::Config`] where its key is missing.
+    pub fn route(&self, name: &str) -> Result<Arc<Route>, Error> {
+        if let Some(route) = self.routes.get(name) {
+            return Ok(Arc::clone(route));
         }
-        if let Some(known) = self.inferred.lock().get(model) {
-            return Ok(vec![Arc::clone(known)]);
+        if let Some(known) = self.inferred.lock().get(name) {
+            return Ok(Arc::clone(known));
         }
-        let made = Arc::new(self.infer(model)?);
+        let deployment = Arc::new(self.infer(name)?);
+        let made = Arc::new(Route::only(Group::of(name, vec![deployment])));
         let mut inferred = self.inferred.lock();
         if inferred.len() < INFERRED {
-            inferred.insert(model.to_owned(), Arc::clone(&made));
+            inferred.insert(name.to_owned(), Arc::clone(&made));
         }
-        Ok(vec![made])
+        Ok(made)
     }
 
-    /// A deployment for calls that name no model: the client's own upstream, else the first that is configured.
-    pub(super) fn any_deployment(&self) -> Result<Arc<Deployment>, Error> {
-        let default = self.default_model.as_ref().and_then(|name| self.models.get(name));
-        let first = default.or_else(|| self.models.values().next()).and_then(|all| all.first());
-        match first {
-            Some(deployment) if !self.written.has_client() => Ok(Arc::clone(deployment)),
-            _ => self.written.client("").map(Arc::new),
+    /// Where calls go that name no model: the client's own upstream, else the first that is configured.
+    pub(super) fn any_route(&self) -> Result<Arc<Route>, Error> {
+        let default = self.default_model.as_ref().and_then(|name| self.routes.get(name));
+        let first = || self.routes.iter().min_by_key(|(name, _)| *name).map(|(_, route)| route);
+        let group = default.or_else(first).and_then(|route| route.own());
+        match group.and_then(|group| group.deployments.first()) {
+            Some(deployment) if !self.written.has_client() => {
+                Ok(Arc::new(Route::only(Group::of("", vec![Arc::clone(deployment)]))))
+            }
+            _ => {
+                let deployment = Arc::new(self.written.client("")?);
+                Ok(Arc::new(Route::only(Group::of("", vec![deployment]))))
+            }
         }
     }
 
@@ -112,38 +123,19 @@ impl Snapshot {
         if self.written.has_client() {
             return self.written.client(model);
         }
-        if let Some((provider, upstream)) = self.written.own_provider(model) {
-            return self.written.inferred(provider, upstream);
+        if let Some(deployment) = self.written.named(model) {
+            return deployment;
         }
         match name::parse(model) {
-            name::Name::Qualified { preset, model } => self.written.inferred(preset.id, &model),
-            name::Name::Bare(bare) if self.models.is_empty() => self.written.client(&bare),
-            name::Name::Bare(bare) => Err(self.unknown(&bare)),
+            Name::Bare(bare) if self.routes.is_empty() => self.written.client(&bare),
+            Name::Bare(bare) => Err(self.unknown(&bare)),
+            Name::Qualified { .. } => Err(self.unknown(model)),
         }
     }
 
     fn unknown(&self, model: &str) -> Error {
-        let near = presets::nearest(model, self.models.keys().map(String::as_str));
+        let near = presets::nearest(model, self.routes.keys().map(String::as_str));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         Error::new(Kind::NotFound, format!("no model is called `{model}`{hint}"))
     }
-}
-
-/// The deployments of `name`, then those of its fallbacks, each once.
-fn with_fallbacks(
-    name: &str,
-    config: &Config,
-    own: &HashMap<String, Vec<Arc<Deployment>>>,
-) -> Vec<Arc<Deployment>> {
-    let mut order = vec![name.to_owned()];
-    let mut position = 0;
-    while let Some(model) = order.get(position).and_then(|name| config.models.get(name)) {
-        for fallback in &model.group.fallbacks.any {
-            if !order.contains(fallback) {
-                order.push(fallback.clone());
-            }
-        }
-        position += 1;
-    }
-    order.iter().filter_map(|name| own.get(name)).flatten().cloned().collect()
 }

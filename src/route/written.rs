@@ -9,12 +9,14 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, USE
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 
-use super::deployment::{Credential, Deployment};
+use super::deployment::{Abilities, Credential, Deployment};
+use super::group;
 use crate::config::load::{environment, expand};
 use crate::config::{self, Bounds, Config, Pool, Secret, Upstream};
 use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::provider::endpoint;
+use crate::provider::name::{self, Name};
 use crate::provider::presets::{self, Auth, Preset};
 use crate::send::{Connect, HostOptions, Transport};
 use crate::settle::Gauges;
@@ -59,6 +61,8 @@ struct Draft<'a> {
     proxy: Option<&'a str>,
     ca: Option<&'a str>,
     finish_optional: Option<bool>,
+    /// All else that the operator wrote of it.
+    written: Option<&'a config::Deployment>,
     path: &'a str,
 }
 
@@ -126,14 +130,22 @@ impl Written {
         })
     }
 
-    /// `provider/model` or `provider:model` where the provider is one of `providers`.
-    pub(super) fn own_provider<'a>(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+    /// The deployment of `provider/model` or `provider:model`, where a preset or one of `providers` answers to the
+    /// provider.
+    pub(super) fn named(&self, name: &str) -> Option<Result<Deployment, Error>> {
         let parts = name.split_once('/').or_else(|| name.split_once(':'));
-        parts.filter(|(provider, _)| self.providers.contains_key(*provider))
+        if let Some((provider, model)) = parts.filter(|(provider, _)| self.providers.contains_key(*provider))
+        {
+            return Some(self.inferred(provider, model));
+        }
+        match name::parse(name) {
+            Name::Qualified { preset, model } => Some(self.inferred(preset.id, &model)),
+            Name::Bare(_) => None,
+        }
     }
 
     /// `model` at `provider`, a preset or one of `providers`.
-    pub(super) fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
+    fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
         let headers = vec![&self.client.default_headers];
         self.finish(Draft { provider, model, headers, path: "model", ..Draft::default() })
     }
@@ -154,6 +166,7 @@ impl Written {
             proxy: written.proxy.as_deref(),
             ca: written.ca.as_deref(),
             finish_optional: written.finish_optional,
+            written: Some(written),
             path,
             ..Draft::default()
         })
@@ -178,8 +191,11 @@ impl Written {
         let keys = keys(preset, &draft)?;
         let identity = format!("{}|{}", draft.provider, base_url);
         let credentials = keys.iter().map(|key| self.credential(preset, &draft, &identity, key.as_ref()));
+        let defaults = config::Deployment::default();
+        let written = draft.written.unwrap_or(&defaults);
+        let name = written.id.clone().unwrap_or_else(|| format!("{}/{}", draft.provider, draft.model));
         Ok(Deployment {
-            name: format!("{}/{}", draft.provider, draft.model),
+            name: name.into(),
             provider: draft.provider.to_owned(),
             model: draft.model.to_owned(),
             preset,
@@ -187,6 +203,13 @@ impl Written {
             credentials: credentials.collect::<Result<_, _>>()?,
             transport: self.host(&target, &draft)?,
             live: self.live.deployment(&format!("{identity}|{}", draft.model)),
+            weight: written.weight,
+            priority: written.priority,
+            region: written.region.clone(),
+            concurrency: written.concurrency,
+            abilities: abilities(written),
+            params: group::params(&written.params),
+            drop_params: written.drop_params.clone(),
             query: draft.query,
             target,
         })
@@ -220,6 +243,20 @@ impl Written {
         let headers = headers(preset, draft, key)?;
         let identity = format!("{identity}|{:016x}", key.map_or(0, fingerprint));
         Ok(Arc::new(Credential { headers, live: self.live.credential(&identity) }))
+    }
+}
+
+/// What the operator says that it can do.
+fn abilities(written: &config::Deployment) -> Abilities {
+    let supports = &written.supports;
+    Abilities {
+        context_window: written.context_window.map(u64::from),
+        max_output: written.max_output.map(u64::from),
+        tools: supports.tools,
+        vision: supports.vision,
+        json_schema: supports.json_schema,
+        reasoning: supports.reasoning,
+        stream: supports.stream,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::clock::{self, Instant};
 use crate::config::{self, Timeouts};
 use crate::error::{Error, Kind};
 use crate::provider::{endpoint, presets};
-use crate::route::{Candidate, Snapshot};
+use crate::route::{Candidate, Plan, Snapshot, defaults};
 
 /// Whole replies a deployment must have given before their durations set the limit of an attempt.
 const SAMPLES: u64 = 50;
@@ -25,17 +25,28 @@ const LEAST: Duration = Duration::from_secs(30);
 /// The most an attempt may take of a call's time while there are too few samples.
 const MOST: Duration = Duration::from_secs(300);
 
+/// What the course of a call leaves to its next attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Leave {
+    /// A failure would be the last word: the attempt may take all the time that is left.
+    pub is_last: bool,
+    /// Its request may be repeated, should its connection turn out to be dead.
+    pub repeat: bool,
+}
+
 impl Snapshot {
     /// When the call must have ended.
-    pub fn deadline(&self, call: &Call, began: Instant) -> Due {
-        Due::after(began, call.options.deadline.unwrap_or(self.timeouts.total), Kind::Deadline)
+    pub fn deadline(&self, call: &Call, plan: &Plan, began: Instant) -> Due {
+        let total = plan.settings.timeouts.total;
+        Due::after(began, call.options.deadline.unwrap_or(total), Kind::Deadline)
     }
 
     /// The policy of this call.
-    pub fn retry(&self, call: &Call) -> config::Retry {
-        let allowed = call.options.max_retries.unwrap_or(self.retry.max_retries);
+    pub fn retry(&self, call: &Call, plan: &Plan) -> config::Retry {
+        let retry = &plan.settings.retry;
+        let allowed = call.options.max_retries.unwrap_or(retry.max_retries);
         let max_retries = if self.stages.retry { allowed } else { 0 };
-        config::Retry { max_retries, ..self.retry.clone() }
+        config::Retry { max_retries, ..retry.clone() }
     }
 
     /// One attempt at `candidate`, beginning now.
@@ -47,38 +58,40 @@ impl Snapshot {
         &'a self,
         call: &Call,
         facts: &Facts,
+        plan: &Plan,
         candidate: &'a Candidate,
         deadline: Due,
-        is_last: bool,
+        leave: Leave,
     ) -> Result<Job<'a>, Error> {
         Ok(Job {
-            outgoing: outgoing(call, facts, candidate, self.stages.transparent_retry)?,
+            outgoing: outgoing(call, facts, plan, candidate, leave.repeat && self.stages.transparent_retry)?,
             candidate,
             shape: call.operation.shape(),
             stream: facts.stream,
             choices: facts.choices,
             wants_usage: facts.include_usage,
-            limits: limits(&self.timeouts, call, facts, candidate, deadline, is_last),
+            limits: limits(call, facts, plan, candidate, deadline, leave.is_last),
             bounds: &self.bounds,
         })
     }
 }
 
 fn limits(
-    timeouts: &Timeouts,
     call: &Call,
     facts: &Facts,
+    plan: &Plan,
     candidate: &Candidate,
     deadline: Due,
     is_last: bool,
 ) -> Limits {
-    let chosen = &call.options.timeout;
+    let (timeouts, chosen) = (&plan.settings.timeouts, &call.options.timeout);
+    let read = chosen.read.or(plan.timeout.or(candidate.group.timeout).map(Limit::After));
     let pick = |chosen: Option<Limit>, configured: Duration| chosen.map_or(configured, Limit::duration);
     let started = clock::now();
     let answer = if facts.stream {
-        Due::after(started, pick(chosen.read, timeouts.first_token), Kind::FirstTokenTimeout)
+        Due::after(started, pick(read, timeouts.first_token), Kind::FirstTokenTimeout)
     } else {
-        match chosen.read.map(Limit::duration).or(timeouts.attempt) {
+        match read.map(Limit::duration).or(timeouts.attempt) {
             Some(limit) => Due::after(started, limit, Kind::AttemptTimeout),
             None if is_last => deadline,
             None => Due::after(started, attempt_limit(timeouts, candidate), Kind::AttemptTimeout),
@@ -91,7 +104,7 @@ fn limits(
         write: pick(chosen.write, timeouts.write),
         headers: timeouts.headers,
         answer,
-        idle: pick(chosen.read, timeouts.idle),
+        idle: pick(read, timeouts.idle),
         content_idle: timeouts.content_idle,
         deadline,
         tail: timeouts.tail,
@@ -101,13 +114,17 @@ fn limits(
 /// What one attempt that is not a stream may take, so that a black hole does not eat the whole deadline.
 fn attempt_limit(timeouts: &Timeouts, candidate: &Candidate) -> Duration {
     let durations = &candidate.deployment.live.durations;
-    match durations.percentile(0.99) {
-        Some(p99) if durations.count() >= SAMPLES => (p99 * 3).max(LEAST),
-        _ => (timeouts.total / 2).min(MOST),
-    }
+    let known = if durations.count() < SAMPLES { None } else { durations.percentile(0.99) };
+    known.map_or((timeouts.total / 2).min(MOST), |p99| (p99 * 3).max(LEAST))
 }
 
-fn outgoing(call: &Call, facts: &Facts, candidate: &Candidate, repeat: bool) -> Result<Outgoing, Error> {
+fn outgoing(
+    call: &Call,
+    facts: &Facts,
+    plan: &Plan,
+    candidate: &Candidate,
+    repeat: bool,
+) -> Result<Outgoing, Error> {
     let deployment = &candidate.deployment;
     let method = match &call.operation {
         Operation::Chat | Operation::Embeddings => Method::POST,
@@ -137,7 +154,7 @@ fn outgoing(call: &Call, facts: &Facts, candidate: &Candidate, repeat: bool) -> 
         }
     }
     let path = with_query(path, deployment.query.iter().chain(&call.options.query));
-    Ok(Outgoing { method, path, headers, body: body(call, facts, candidate)?, repeat })
+    Ok(Outgoing { method, path, headers, body: body(call, facts, plan, candidate)?, repeat })
 }
 
 fn unsendable(name: &str) -> Error {
@@ -156,7 +173,7 @@ fn with_query<'a>(mut path: String, query: impl Iterator<Item = &'a (String, Str
 }
 
 /// The caller's bytes with the few fields that must change.
-fn body(call: &Call, facts: &Facts, candidate: &Candidate) -> Result<Bytes, Error> {
+fn body(call: &Call, facts: &Facts, plan: &Plan, candidate: &Candidate) -> Result<Bytes, Error> {
     if !call.operation.names_model() {
         return Ok(call.body.clone());
     }
@@ -171,6 +188,7 @@ fn body(call: &Call, facts: &Facts, candidate: &Candidate) -> Result<Bytes, Erro
         model = serde_json::Value::from(deployment.model.as_str()).to_string();
         edits.push(Edit::Set("model", &model));
     }
+    edits.extend(defaults::edits(facts, plan, candidate));
     let options;
     if call.operation == Operation::Chat {
         let takes = presets::max_tokens_name(deployment.preset, &deployment.model);

@@ -1,19 +1,26 @@
 //! Why and how a call was served: what goes with every reply and to every hook.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::chat::usage::Usage;
 use crate::error::{Attempt, Kind};
+use crate::route::Decision;
 
 /// The story of one call. Holds no prompt, no answer and no key.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Receipt {
-    /// The name the caller used.
-    pub model: String,
-    /// The rule that picked the model; none while rules are not configured.
-    pub rule: Option<String>,
-    /// `provider/model` of the deployment that answered, or failed last.
-    pub deployment: String,
+    /// The model the call was led to: the caller's, or what a rule or a default picked.
+    pub model: Arc<str>,
+    /// The rule that picked the model.
+    pub rule: Option<Arc<str>>,
+    /// Did a fallback answer that stands below the model the call was led to?
+    pub degraded: bool,
+    /// What routing decided and why; none where the call failed before.
+    pub route: Option<Arc<Decision>>,
+    /// The id, else `provider/model`, of the deployment that answered or failed last.
+    pub deployment: Arc<str>,
     /// Its provider.
     pub provider: String,
     /// The name its provider knows the model by.
@@ -32,6 +39,8 @@ pub struct Receipt {
     pub timings: Timings,
     /// What was odd but did no harm, such as `missing_done`.
     pub warnings: Vec<&'static str>,
+    /// What was done otherwise than asked, in words.
+    pub notes: Vec<String>,
     /// Repeats on a fresh connection that count as nothing.
     pub transparent_retries: u32,
     /// `ok`, `cancelled`, or the kind of the failure.

@@ -14,7 +14,7 @@ use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::{Attempt, Error, Subject};
-use crate::route::{Candidate, Deployment, Plan};
+use crate::route::{Candidate, Deployment, Plan, defaults};
 use crate::send::Limits;
 use crate::send::attempt::Trace;
 use crate::send::stream::Opening;
@@ -57,8 +57,9 @@ impl Story {
 
     /// Routing decided.
     pub fn planned(&mut self, plan: &Plan, facts: &Facts) {
-        self.receipt.model.clone_from(&plan.model);
-        self.receipt.rule.clone_from(&plan.rule);
+        self.receipt.model = Arc::clone(&plan.decision.model);
+        self.receipt.rule.clone_from(&plan.decision.rule);
+        self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
         self.input = facts.expected_usage().input;
     }
@@ -69,9 +70,13 @@ impl Story {
     }
 
     /// An attempt came back, well or not.
-    pub fn attempted(&mut self, candidate: &Candidate, limits: &Limits, trace: Trace) {
+    pub fn attempted(&mut self, plan: &Plan, candidate: &Candidate, limits: &Limits, trace: Trace) {
         let deployment = &candidate.deployment;
-        self.receipt.deployment.clone_from(&deployment.name);
+        self.receipt.deployment = Arc::clone(&deployment.name);
+        self.receipt.degraded = candidate.role.is_below();
+        self.receipt.notes = defaults::dropped(plan, candidate)
+            .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name))
+            .collect();
         self.receipt.provider.clone_from(&deployment.provider);
         self.asked = Some(Arc::clone(deployment));
         self.receipt.upstream_model.clone_from(&deployment.model);

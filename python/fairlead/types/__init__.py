@@ -30,6 +30,8 @@ from .chat import (
 from .embeddings import CreateEmbeddingResponse, Embedding, EmbeddingUsage
 from .models import Anything, Model, ModelPage
 from .receipt import AttemptLine, Receipt, ReceiptUsage, Timings
+from .route import Choice as RouteChoice
+from .route import Rejected, Route
 
 __all__ = [
     "Annotation",
@@ -64,6 +66,9 @@ __all__ = [
     "PromptTokensDetails",
     "Receipt",
     "ReceiptUsage",
+    "Rejected",
+    "Route",
+    "RouteChoice",
     "Timings",
     "TopLogprob",
     "URLCitation",

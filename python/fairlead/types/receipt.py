@@ -1,6 +1,7 @@
 """Why and how a call was served."""
 
 from ._base import BaseModel
+from .route import Route
 
 
 class AttemptLine(BaseModel):
@@ -43,6 +44,8 @@ class Receipt(BaseModel):
 
     model: str
     rule: str | None
+    degraded: bool
+    route: Route | None
     deployment: str
     provider: str
     upstream_model: str
@@ -53,6 +56,7 @@ class Receipt(BaseModel):
     request_id: str | None
     timings: Timings
     warnings: list[str]
+    notes: list[str]
     transparent_retries: int
     outcome: str
     stream: bool

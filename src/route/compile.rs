@@ -1,0 +1,189 @@
+//! From models, aliases and targets as they are written to routes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::deployment::Deployment;
+use super::group::{Group, Role, Route, Stop};
+use super::tenant::Tenant;
+use super::written::Written;
+use crate::config::{self, Config, Target};
+use crate::error::{Error, Kind};
+
+/// Aliases of aliases; more is a circle.
+const DEEPEST: usize = 8;
+
+/// What a snapshot routes by.
+pub(super) struct Compiled {
+    pub(super) routes: HashMap<String, Arc<Route>>,
+    pub(super) tenants: HashMap<String, Tenant>,
+}
+
+/// Compiles all routes, and those of every target that rules, canaries and tenants name.
+pub(super) fn compile(config: &Config, written: &Written) -> Result<Compiled, Error> {
+    let targets = Targets::new(config, written)?;
+    let mut routes = HashMap::new();
+    for name in config.models.keys() {
+        routes.insert(name.clone(), Arc::new(targets.route(name, &format!("models.{name}"))?));
+    }
+    for (path, name) in named(config) {
+        if !routes.contains_key(name) {
+            routes.insert(name.to_owned(), Arc::new(targets.route(name, &path)?));
+        }
+    }
+    for id in targets.by_id.keys().filter(|id| !config.models.contains_key(**id)) {
+        routes.insert((*id).to_owned(), Arc::new(targets.route(id, "models")?));
+    }
+    let tenants = config.tenants.iter();
+    let tenants = tenants.map(|(name, written)| (name.clone(), Tenant::compile(written)));
+    Ok(Compiled { routes, tenants: tenants.collect() })
+}
+
+/// Every target outside `models` itself, with the path it stands under.
+fn named(config: &Config) -> Vec<(String, &str)> {
+    let mut named = Vec::new();
+    if let Some(name) = &config.default_model
+        && !config.models.is_empty()
+    {
+        named.push(("default_model".to_owned(), name.as_str()));
+    }
+    let tenants = config.tenants.iter();
+    let theirs = tenants.clone().map(|(name, tenant)| (format!("tenants.{name}.rules"), &tenant.rules));
+    for (path, rules) in std::iter::once(("rules".to_owned(), &config.rules)).chain(theirs) {
+        for (position, rule) in rules.iter().enumerate() {
+            named.extend(targets(&rule.model).map(|name| (format!("{path}[{position}].model"), name)));
+        }
+    }
+    for (name, tenant) in tenants {
+        let default = tenant.default_model.iter();
+        named.extend(default.map(|model| (format!("tenants.{name}.default_model"), model.as_str())));
+    }
+    for (name, model) in &config.models {
+        let canary = model.group.canary.iter();
+        named.extend(canary.map(|canary| (format!("models.{name}.canary.model"), canary.model.as_str())));
+    }
+    named
+}
+
+/// The names of a rule's target.
+pub(super) fn targets(target: &Target) -> impl Iterator<Item = &str> {
+    let (one, several) = match target {
+        Target::Name(name) => (Some(name.as_str()), [].as_slice()),
+        Target::Weighted(shares) => (None, shares.as_slice()),
+    };
+    one.into_iter().chain(several.iter().map(|share| share.model.as_str()))
+}
+
+/// What a target may name.
+struct Targets<'a> {
+    config: &'a Config,
+    written: &'a Written,
+    groups: BTreeMap<&'a str, Arc<Group>>,
+    by_id: BTreeMap<&'a str, Arc<Deployment>>,
+}
+
+impl<'a> Targets<'a> {
+    fn new(config: &'a Config, written: &'a Written) -> Result<Self, Error> {
+        let mut targets = Self { config, written, groups: BTreeMap::new(), by_id: BTreeMap::new() };
+        let models = config.models.iter().filter(|(_, model)| model.alias.is_none());
+        for (name, model) in models {
+            targets.compile(name, &model.group)?;
+        }
+        Ok(targets)
+    }
+
+    fn compile(&mut self, name: &'a str, model: &'a config::Group) -> Result<(), Error> {
+        let mut deployments = Vec::new();
+        for (position, written) in model.deployments.iter().enumerate() {
+            let path = format!("models.{name}.deployments[{position}]");
+            let deployment = Arc::new(self.written.configured(written, &path)?);
+            if let Some(id) = &written.id {
+                self.by_id.insert(id, Arc::clone(&deployment));
+            }
+            deployments.push(deployment);
+        }
+        let group = Group::configured(name, model, deployments, self.config.routing.affinity);
+        self.groups.insert(name, Arc::new(group));
+        Ok(())
+    }
+
+    /// The group behind a target.
+    fn group(&self, name: &str, path: &str) -> Result<Arc<Group>, Error> {
+        let name = self.resolved(name, path)?;
+        if let Some(group) = self.groups.get(name) {
+            return Ok(Arc::clone(group));
+        }
+        if let Some(deployment) = self.by_id.get(name) {
+            return Ok(Arc::new(Group::of(name, vec![Arc::clone(deployment)])));
+        }
+        if let Some(tag) = name.strip_prefix("tag:") {
+            return Ok(Arc::new(Group::of(name, self.tagged(tag))));
+        }
+        let named = self.written.named(name).ok_or_else(|| unknown(name, path))?;
+        Ok(Arc::new(Group::of(name, vec![Arc::new(named?)])))
+    }
+
+    /// What an alias stands for in the end.
+    fn resolved<'b>(&self, mut name: &'b str, path: &str) -> Result<&'b str, Error>
+    where
+        'a: 'b,
+    {
+        for _ in 0..DEEPEST {
+            match self.config.models.get(name).and_then(|model| model.alias.as_deref()) {
+                Some(alias) => name = alias,
+                None => return Ok(name),
+            }
+        }
+        Err(Error::new(Kind::Config, format!("`{path}`: the alias `{name}` leads in a circle")))
+    }
+
+    /// The deployments of all models that carry the tag, by priority.
+    fn tagged(&self, tag: &str) -> Vec<Arc<Deployment>> {
+        let carry = self.groups.values().filter(|group| group.tags.iter().any(|own| own == tag));
+        carry.flat_map(|group| &group.deployments).cloned().collect()
+    }
+
+    /// The group behind a target, then what follows when it fails.
+    fn route(&self, name: &str, path: &str) -> Result<Route, Error> {
+        let own = self.group(name, path)?;
+        let mut stops = vec![Stop { group: own, role: Role::Own }];
+        let mut position = 0;
+        while let Some(stop) = stops.get(position).cloned() {
+            self.follow(&stop.group.name, Role::Fallback, &mut stops)?;
+            position += 1;
+        }
+        let name = stops.first().map(|stop| Arc::clone(&stop.group.name)).unwrap_or_default();
+        for role in [Role::Quota, Role::ContentFilter, Role::ContextWindow] {
+            self.follow(&name, role, &mut stops)?;
+        }
+        Ok(Route { stops })
+    }
+
+    /// Adds the fallbacks that `model` has for one cause.
+    fn follow(&self, model: &str, role: Role, stops: &mut Vec<Stop>) -> Result<(), Error> {
+        let Some(model_written) = self.config.models.get(model) else { return Ok(()) };
+        for name in for_cause(&model_written.group.fallbacks, role) {
+            let group = self.group(name, &format!("models.{model}.fallbacks"))?;
+            let known =
+                |stop: &Stop| stop.group.name == group.name && (stop.role == role || stop.role == Role::Own);
+            if !stops.iter().any(known) {
+                stops.push(Stop { group, role });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn for_cause(fallbacks: &config::Fallbacks, role: Role) -> &[String] {
+    match role {
+        Role::Own => &[],
+        Role::Fallback => &fallbacks.any,
+        Role::ContextWindow => &fallbacks.context_window,
+        Role::ContentFilter => &fallbacks.content_filter,
+        Role::Quota => &fallbacks.quota,
+    }
+}
+
+fn unknown(name: &str, path: &str) -> Error {
+    Error::new(Kind::Config, format!("`{path}`: no model, deployment or provider answers to `{name}`"))
+}

@@ -1,0 +1,36 @@
+//! Default parameters: the rule's, then the model's, then the deployment's; the caller wins over all.
+
+use super::Plan;
+use super::deployment::Candidate;
+use super::group::Params;
+use crate::chat::facts::{Facts, OUTPUT_LIMITS};
+use crate::chat::patch::Edit;
+
+/// What is added to the request of `candidate` where the caller set nothing.
+pub fn edits<'a>(
+    facts: &'a Facts,
+    plan: &'a Plan,
+    candidate: &'a Candidate,
+) -> impl Iterator<Item = Edit<'a>> {
+    let sent = all(plan, candidate).filter(|(name, _)| !is_refused(candidate, name));
+    sent.filter(|(name, _)| !is_bounded(facts, name)).map(|(name, value)| Edit::SetIfAbsent(name, value))
+}
+
+/// The defaults that `candidate` refuses, so that they are not sent to it.
+pub fn dropped<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = &'a str> {
+    all(plan, candidate).filter(|(name, _)| is_refused(candidate, name)).map(|(name, _)| name.as_str())
+}
+
+fn all<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = &'a (String, String)> {
+    let lists: [&'a Params; 3] = [&plan.params, &candidate.group.params, &candidate.deployment.params];
+    lists.into_iter().flatten()
+}
+
+fn is_refused(candidate: &Candidate, name: &str) -> bool {
+    candidate.deployment.drop_params.iter().any(|dropped| dropped == name)
+}
+
+/// The caller bounds the output under another of its names.
+fn is_bounded(facts: &Facts, name: &str) -> bool {
+    facts.output_limits != 0 && OUTPUT_LIMITS.contains(&name)
+}

@@ -1,0 +1,99 @@
+//! Which deployments of a group may serve the call at all.
+
+use std::sync::Arc;
+
+use super::decision::{Need, Rejected, Rejection};
+use super::deployment::{Abilities, Deployment};
+use super::glob;
+use super::group::{Role, Stop};
+use super::tenant::Tenant;
+use crate::chat::facts::Facts;
+
+/// How many windows the estimate of a prompt must come to before it is believed: estimates err, and the upstream
+/// counts for certain.
+const FAR: u64 = 2;
+
+/// What is asked of every deployment.
+#[derive(Debug)]
+pub(super) struct Demands<'a> {
+    pub(super) needs: Vec<Need>,
+    /// Every list must hold the region; an empty one allows all.
+    pub(super) regions: [&'a [String]; 3],
+    /// Estimated tokens of the prompt.
+    pub(super) tokens: u64,
+    /// Tokens the answer may have.
+    pub(super) output: u64,
+    pub(super) tenant: Option<&'a Tenant>,
+}
+
+impl Demands<'_> {
+    /// The deployments of `stop` that may be asked; the others go to `rejected`.
+    pub(super) fn eligible(&self, stop: &Stop, rejected: &mut Vec<Rejected>) -> Vec<Arc<Deployment>> {
+        let mut eligible = Vec::with_capacity(stop.group.deployments.len());
+        let denied = self.tenant.is_some_and(|tenant| !tenant.may_use(&stop.group.name));
+        for deployment in &stop.group.deployments {
+            let refusal = if denied { Some(Rejection::Denied) } else { self.refusal(deployment, stop) };
+            match refusal {
+                None => eligible.push(Arc::clone(deployment)),
+                Some(reason) => rejected.push(Rejected {
+                    deployment: Arc::clone(&deployment.name),
+                    model: Arc::clone(&stop.group.name),
+                    reason,
+                }),
+            }
+        }
+        eligible
+    }
+
+    fn refusal(&self, deployment: &Deployment, stop: &Stop) -> Option<Rejection> {
+        let regions = self.regions.into_iter().chain([stop.group.regions.as_slice()]);
+        if regions.filter(|list| !list.is_empty()).any(|list| !is_in(deployment, list)) {
+            return Some(Rejection::Region);
+        }
+        // A fallback that runs nearby is often a small model: unless it is known to be able, it is not asked.
+        let must_know = stop.role != Role::Own && deployment.preset.is_local();
+        let lacks = |need: &&Need| match deployment.abilities.can(**need) {
+            Some(can) => !can,
+            None => must_know && **need != Need::Stream,
+        };
+        if let Some(need) = self.needs.iter().find(lacks) {
+            return Some(Rejection::Lacks(*need));
+        }
+        let window = deployment.abilities.context_window?;
+        (self.tokens > window * FAR).then_some(Rejection::Window { tokens: self.tokens, window })
+    }
+
+    /// Will the prompt and its answer probably not fit?
+    pub(super) fn strains(&self, deployment: &Deployment) -> bool {
+        deployment.abilities.context_window.is_some_and(|window| self.tokens + self.output > window)
+    }
+}
+
+/// Residency is a promise: a deployment whose region is not known does not keep it.
+fn is_in(deployment: &Deployment, regions: &[String]) -> bool {
+    deployment.region.as_ref().is_some_and(|region| glob::any(regions, region))
+}
+
+impl Abilities {
+    /// Can it do that, as far as is known?
+    pub fn can(&self, need: Need) -> Option<bool> {
+        match need {
+            Need::Tools => self.tools,
+            Need::Vision => self.vision,
+            Need::JsonSchema => self.json_schema,
+            Need::Reasoning => self.reasoning,
+            Need::Stream => self.stream,
+        }
+    }
+}
+
+/// What the request needs.
+pub(super) fn needs(facts: &Facts) -> Vec<Need> {
+    let needs = [
+        (facts.has_tools, Need::Tools),
+        (facts.has_images, Need::Vision),
+        (facts.needs_json_schema, Need::JsonSchema),
+        (facts.stream, Need::Stream),
+    ];
+    needs.into_iter().filter_map(|(needed, need)| needed.then_some(need)).collect()
+}

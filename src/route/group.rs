@@ -1,0 +1,150 @@
+//! A model as it was compiled: its deployments, and the groups that follow when they fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::deployment::Deployment;
+use crate::config::{self, Canary, Strategy};
+
+/// Default parameters: names with their JSON.
+pub type Params = Vec<(String, String)>;
+
+/// Deployments that serve one name.
+#[derive(Debug)]
+pub struct Group {
+    /// The model's name.
+    pub name: Arc<str>,
+    /// Who serves it, as written.
+    pub deployments: Vec<Arc<Deployment>>,
+    /// In which order they are asked.
+    pub strategy: Strategy,
+    /// Do conversations stay where the provider's cache is warm?
+    pub affinity: bool,
+    /// Tags of the operator's.
+    pub tags: Vec<String>,
+    /// Text of the operator's.
+    pub description: Option<String>,
+    /// Sent where the caller sets none.
+    pub params: Params,
+    /// The limit of an attempt, where the caller sets none.
+    pub timeout: Option<Duration>,
+    /// A named preset of timeouts and retries.
+    pub profile: Option<String>,
+    /// Only deployments in one of these regions.
+    pub regions: Vec<String>,
+    /// A share of the calls that goes elsewhere.
+    pub canary: Option<Canary>,
+}
+
+impl Group {
+    /// A group of the configuration.
+    pub(super) fn configured(
+        name: &str,
+        written: &config::Group,
+        deployments: Vec<Arc<Deployment>>,
+        affinity: bool,
+    ) -> Self {
+        Self {
+            strategy: written.strategy,
+            affinity: written.affinity.unwrap_or(affinity),
+            tags: written.capabilities.clone(),
+            description: written.description.clone(),
+            params: params(&written.params),
+            timeout: written.timeout,
+            profile: written.profile.clone(),
+            regions: written.regions.clone(),
+            canary: written.canary.clone(),
+            ..Self::of(name, deployments)
+        }
+    }
+
+    /// A group that no configuration describes.
+    pub(super) fn of(name: &str, deployments: Vec<Arc<Deployment>>) -> Self {
+        Self {
+            name: name.into(),
+            deployments,
+            strategy: Strategy::Ordered,
+            affinity: false,
+            tags: Vec::new(),
+            description: None,
+            params: Params::new(),
+            timeout: None,
+            profile: None,
+            regions: Vec::new(),
+            canary: None,
+        }
+    }
+}
+
+/// Parameters as they are sent.
+pub(super) fn params(written: &config::Params) -> Params {
+    written.iter().map(|(name, value)| (name.clone(), value.to_string())).collect()
+}
+
+/// Why a group is in a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It is what the call is for.
+    #[default]
+    Own,
+    /// It follows after any failure.
+    Fallback,
+    /// It follows when the prompt did not fit.
+    ContextWindow,
+    /// It follows when a content policy refused.
+    ContentFilter,
+    /// It follows when quota or money was used up.
+    Quota,
+}
+
+impl Role {
+    /// Does it stand below the model the call is for? A larger window does not.
+    pub fn is_below(self) -> bool {
+        matches!(self, Self::Fallback | Self::ContentFilter | Self::Quota)
+    }
+
+    /// Is it asked only after one kind of failure?
+    pub fn is_for_one_cause(self) -> bool {
+        matches!(self, Self::ContextWindow | Self::ContentFilter | Self::Quota)
+    }
+}
+
+/// A group at its place in a route.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// Who is asked.
+    pub group: Arc<Group>,
+    /// And why.
+    pub role: Role,
+}
+
+/// What stands behind a name: its own group, then its fallbacks, each once.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// In the order in which they are asked; the first is the call's own.
+    pub stops: Vec<Stop>,
+}
+
+impl Route {
+    /// A route without fallbacks.
+    pub(super) fn only(group: Group) -> Self {
+        Self { stops: vec![Stop { group: Arc::new(group), role: Role::Own }] }
+    }
+
+    /// Adds the own group of another route as a fallback.
+    pub(super) fn follow(&mut self, other: &Self) {
+        if let Some(group) = other.own()
+            && !self.stops.iter().any(|stop| stop.group.name == group.name)
+        {
+            self.stops.push(Stop { group: Arc::clone(group), role: Role::Fallback });
+        }
+    }
+
+    /// The group the call is for.
+    pub fn own(&self) -> Option<&Arc<Group>> {
+        self.stops.first().map(|stop| &stop.group)
+    }
+}

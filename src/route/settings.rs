@@ -1,0 +1,126 @@
+//! Timeouts and retries of a call: the configuration's, or those of a named profile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{self, Config, Retry, Timeouts};
+use crate::error::{Error, Kind};
+use crate::provider::presets;
+
+/// What a call's timing is governed by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Limits of every phase.
+    pub timeouts: Timeouts,
+    /// Attempts and backoff.
+    pub retry: Retry,
+    /// Where the call stands in queues, 0 to 9.
+    pub priority: Option<u8>,
+}
+
+/// All profiles, compiled.
+#[derive(Debug)]
+pub(super) struct Profiles {
+    general: Arc<Settings>,
+    named: HashMap<String, Arc<Settings>>,
+}
+
+impl Profiles {
+    pub(super) fn compile(config: &Config) -> Self {
+        let general =
+            Settings { timeouts: config.timeouts.clone(), retry: config.retry.clone(), priority: None };
+        let compiled = |(name, profile): (String, config::Profile)| (name, Arc::new(general.under(&profile)));
+        let named = profiles(config).into_iter().map(compiled).collect();
+        Self { general: Arc::new(general), named }
+    }
+
+    pub(super) fn find(&self, profile: Option<&str>) -> Result<&Arc<Settings>, Error> {
+        let Some(name) = profile else { return Ok(&self.general) };
+        self.named.get(name).ok_or_else(|| {
+            let near = presets::nearest(name, self.named.keys().map(String::as_str));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            Error::new(Kind::Config, format!("`profile`: no profile is called `{name}`{hint}"))
+        })
+    }
+}
+
+/// The built-in profiles with the operator's changes, and the operator's own.
+pub fn profiles(config: &Config) -> HashMap<String, config::Profile> {
+    let mut all: HashMap<String, config::Profile> =
+        built_in().into_iter().map(|(name, profile)| (name.to_owned(), profile)).collect();
+    for (name, written) in &config.profiles {
+        let merged = over(written, all.get(name));
+        all.insert(name.clone(), merged);
+    }
+    all
+}
+
+/// People wait for `chat`; nobody waits for `batch`; an `agent` thinks long and loses much when it fails.
+fn built_in() -> [(&'static str, config::Profile); 3] {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    [
+        (
+            "chat",
+            config::Profile {
+                total: seconds(120),
+                first_token: seconds(30),
+                idle: seconds(30),
+                max_retries: Some(2),
+                priority: Some(7),
+                ..config::Profile::default()
+            },
+        ),
+        (
+            "batch",
+            config::Profile {
+                total: seconds(3600),
+                attempt: seconds(900),
+                first_token: seconds(600),
+                max_retries: Some(5),
+                priority: Some(2),
+                concurrency: Some(256),
+                ..config::Profile::default()
+            },
+        ),
+        (
+            "agent",
+            config::Profile {
+                total: seconds(1800),
+                attempt: seconds(600),
+                first_token: seconds(300),
+                idle: seconds(120),
+                max_retries: Some(3),
+                priority: Some(5),
+                ..config::Profile::default()
+            },
+        ),
+    ]
+}
+
+fn over(written: &config::Profile, base: Option<&config::Profile>) -> config::Profile {
+    let base = base.cloned().unwrap_or_default();
+    config::Profile {
+        total: written.total.or(base.total),
+        attempt: written.attempt.or(base.attempt),
+        first_token: written.first_token.or(base.first_token),
+        idle: written.idle.or(base.idle),
+        max_retries: written.max_retries.or(base.max_retries),
+        priority: written.priority.or(base.priority),
+        concurrency: written.concurrency.or(base.concurrency),
+    }
+}
+
+impl Settings {
+    fn under(&self, profile: &config::Profile) -> Self {
+        let mut settings = self.clone();
+        let timeouts = &mut settings.timeouts;
+        timeouts.total = profile.total.unwrap_or(timeouts.total);
+        timeouts.attempt = profile.attempt.or(timeouts.attempt);
+        timeouts.first_token = profile.first_token.unwrap_or(timeouts.first_token);
+        timeouts.idle = profile.idle.unwrap_or(timeouts.idle);
+        settings.retry.max_retries = profile.max_retries.unwrap_or(settings.retry.max_retries);
+        settings.priority = profile.priority;
+        settings
+    }
+}

@@ -1,0 +1,35 @@
+//! What a tenant's calls may do.
+
+use super::glob;
+use crate::config;
+
+/// The policy of one tenant.
+#[derive(Debug)]
+pub(super) struct Tenant {
+    /// Instead of the general default.
+    pub(super) default_model: Option<String>,
+    /// Only deployments in one of these regions.
+    pub(super) regions: Vec<String>,
+    /// A named preset of timeouts and retries.
+    pub(super) profile: Option<String>,
+    allow: Vec<String>,
+    deny: Vec<String>,
+}
+
+impl Tenant {
+    pub(super) fn compile(written: &config::Tenant) -> Self {
+        Self {
+            default_model: written.default_model.clone(),
+            regions: written.regions.clone(),
+            profile: written.profile.clone(),
+            allow: written.allow.clone(),
+            deny: written.deny.clone(),
+        }
+    }
+
+    /// May the tenant use this model?
+    pub(super) fn may_use(&self, model: &str) -> bool {
+        let allowed = self.allow.is_empty() || glob::any(&self.allow, model);
+        allowed && !glob::any(&self.deny, model)
+    }
+}
