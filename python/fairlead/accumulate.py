@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 
-from .stream import AsyncStream, Stream, StreamResponse
+from .stream import AsyncStream, Stream, StreamResponse, _Stream
 from .types import ChatCompletion, ChatCompletionChunk
+
+Chunks = TypeVar("Chunks", bound="_Stream[Any]")
 
 
 @dataclass(frozen=True)
@@ -240,10 +242,10 @@ def _logprobs(choice: dict[str, Any], received: dict[str, Any]) -> Iterator[Even
             yield LogprobsEvent(kind, tokens)
 
 
-class AsyncChatCompletionStream:
-    """The events of a streamed completion."""
+class _Helper(Generic[Chunks]):
+    """What both stream helpers share."""
 
-    def __init__(self, chunks: AsyncStream[ChatCompletionChunk]) -> None:
+    def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
         self._state = ChatCompletionStreamState()
         self._ready: deque[Event] = deque()
@@ -257,6 +259,10 @@ class AsyncChatCompletionStream:
     def current_completion_snapshot(self) -> ChatCompletion:
         """What has been put together so far."""
         return self._state.current_completion_snapshot
+
+
+class AsyncChatCompletionStream(_Helper[AsyncStream[ChatCompletionChunk]]):
+    """The events of a streamed completion."""
 
     def __aiter__(self) -> Self:
         return self
@@ -298,23 +304,8 @@ class AsyncChatCompletionStreamManager:
         await self._stream.close()
 
 
-class ChatCompletionStream:
+class ChatCompletionStream(_Helper[Stream[ChatCompletionChunk]]):
     """As `AsyncChatCompletionStream`, for threads that block."""
-
-    def __init__(self, chunks: Stream[ChatCompletionChunk]) -> None:
-        self._chunks = chunks
-        self._state = ChatCompletionStreamState()
-        self._ready: deque[Event] = deque()
-
-    @property
-    def response(self) -> StreamResponse:
-        """Status and headers."""
-        return self._chunks.response
-
-    @property
-    def current_completion_snapshot(self) -> ChatCompletion:
-        """What has been put together so far."""
-        return self._state.current_completion_snapshot
 
     def __iter__(self) -> Self:
         return self

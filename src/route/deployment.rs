@@ -30,6 +30,8 @@ pub struct Deployment {
     pub finish_optional: bool,
     /// Where it listens.
     pub target: Target,
+    /// The path and query of its chat completions, and of its embeddings.
+    pub paths: [String; 2],
     /// Added to every URL.
     pub query: Vec<(String, String)>,
     /// How it is reached.
@@ -84,9 +86,19 @@ impl Deployment {
         self.credentials.iter().filter(|credential| !credential.live.is_disabled(now)).count()
     }
 
+    /// The path and query of a request for `operation`.
+    pub fn path(&self, operation: &Operation) -> String {
+        let [chat, embeddings] = &self.paths;
+        match operation {
+            Operation::Chat => chat.clone(),
+            Operation::Embeddings => embeddings.clone(),
+            Operation::Models | Operation::Raw { .. } => endpoint::path(operation, &self.target, &self.model),
+        }
+    }
+
     /// Where a request for `operation` goes, without its query.
     pub fn url(&self, operation: &Operation) -> String {
-        let path = endpoint::path(operation, &self.target, &self.model);
+        let path = self.path(operation);
         format!("{}{}", self.target.origin(), path.split('?').next().unwrap_or_default())
     }
 

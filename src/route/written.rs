@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::deployment::{Abilities, Credential, Deployment};
 use super::group;
+use crate::call::Operation;
 use crate::config::load::{environment, expand};
 use crate::config::{self, Bounds, Config, Pool, Secret, Upstream};
 use crate::error::{Error, Kind};
@@ -211,6 +212,8 @@ impl Written {
             params: group::params(&written.params),
             drop_params: written.drop_params.clone(),
             query: draft.query,
+            paths: [Operation::Chat, Operation::Embeddings]
+                .map(|operation| endpoint::path(&operation, &target, draft.model)),
             target,
         })
     }

@@ -15,7 +15,7 @@ use crate::chat::patch::{self, Edit};
 use crate::clock::{self, Instant};
 use crate::config::{self, Timeouts};
 use crate::error::{Error, Kind};
-use crate::provider::{endpoint, presets};
+use crate::provider::presets;
 use crate::route::{Candidate, Plan, Snapshot, defaults};
 
 /// Whole replies a deployment must have given before their durations set the limit of an attempt.
@@ -131,7 +131,7 @@ fn outgoing(
         Operation::Models => Method::GET,
         Operation::Raw { method, .. } => method.clone(),
     };
-    let path = endpoint::path(&call.operation, &deployment.target, &deployment.model);
+    let path = deployment.path(&call.operation);
     let mut headers = candidate.credential.headers.clone();
     let accept = if facts.stream { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
