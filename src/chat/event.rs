@@ -8,7 +8,7 @@ use super::in_band;
 use super::json::{self, Raw, Str, ValueKind};
 use super::said::{self, Said};
 use super::template::Template;
-use super::usage::{self, Reading, Usage};
+use super::usage::{self, Reading, Service, Usage};
 use super::warning::{Warning, Warnings};
 
 /// The most bytes of text that are kept for [`StreamState::partial_text`], escapes included.
@@ -58,6 +58,7 @@ pub struct StreamState {
     /// Tool calls seen, a bit for each index, for each choice.
     tools: Vec<u128>,
     usage: Option<Usage>,
+    service: Option<Service>,
     /// Did the last event bring usage and no choice?
     only_usage: bool,
     usage_invalid: bool,
@@ -85,6 +86,7 @@ impl StreamState {
             ended: 0,
             tools: Vec::new(),
             usage: None,
+            service: None,
             only_usage: false,
             usage_invalid: false,
             output_bytes: 0,
@@ -163,7 +165,7 @@ impl StreamState {
 
     /// The last usage told, if it is plausible.
     pub fn usage(&self) -> Option<Usage> {
-        self.usage
+        self.usage.map(|usage| usage.served(self.service))
     }
 
     /// Did the last event bring usage and no choice? Those who did not ask for usage do not expect such an event.
@@ -230,6 +232,7 @@ impl StreamState {
         remember(&mut self.id, chunk.id);
         self.read_model(chunk.model);
         self.read_usage(chunk.usage);
+        self.service = Service::read(chunk.service).or(self.service);
         if let Some(own) = chunk.x_groq {
             self.read_groq(own)?;
         }

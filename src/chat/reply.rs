@@ -3,7 +3,7 @@
 use super::chunk::{Choice, Choices};
 use super::in_band;
 use super::json::{self, Fault, FaultKind, Raw, ValueKind, Walk};
-use super::usage::{self, Reading, Usage};
+use super::usage::{self, Reading, Service, Usage};
 use super::warning::{Warning, Warnings};
 
 /// The most bytes of a broken body that a message may quote.
@@ -91,6 +91,7 @@ struct Members<'a> {
     id: Option<Raw<'a>>,
     model: Option<Raw<'a>>,
     usage: Option<Raw<'a>>,
+    service: Option<Raw<'a>>,
     choices: Choices<'a>,
     data: Option<Raw<'a>>,
     error: Option<Raw<'a>>,
@@ -115,6 +116,7 @@ impl<'a> Members<'a> {
                 "id" => self.id = Some(walk.value()?),
                 "model" => self.model = Some(walk.value()?),
                 "usage" => self.usage = Some(walk.value()?),
+                "service_tier" => self.service = Some(walk.value()?),
                 "choices" => self.choices = Choices::walk(walk)?,
                 "data" => self.data = Some(walk.value()?),
                 "error" => self.error = Some(walk.value()?).filter(|error| in_band::is_error(*error)),
@@ -139,7 +141,7 @@ impl<'a> Members<'a> {
         let mut facts = ReplyFacts { id: text(self.id), model: text(self.model), ..ReplyFacts::default() };
         match self.usage.map_or(Reading::Absent, usage::read) {
             Reading::Absent => {}
-            Reading::Valid(usage) => facts.usage = Some(usage),
+            Reading::Valid(usage) => facts.usage = Some(usage.served(Service::read(self.service))),
             Reading::Invalid => {
                 facts.usage_invalid = true;
                 facts.warnings.add(Warning::UsageInvalid);

@@ -21,8 +21,20 @@ pub struct Usage {
     pub cached: u64,
     /// Prompt tokens written to the provider's cache.
     pub cache_write: u64,
+    /// Of these, the ones that are kept for an hour, where the provider tells them apart.
+    pub cache_write_1h: u64,
     /// Tokens of reasoning.
     pub reasoning: u64,
+    /// Prompt tokens that are sound.
+    pub audio_in: u64,
+    /// Answer tokens that are sound.
+    pub audio_out: u64,
+    /// Prompt tokens that are pictures.
+    pub image_in: u64,
+    /// Answer tokens that are pictures.
+    pub image_out: u64,
+    /// The service level the answer was given at.
+    pub service: Service,
     /// US dollars, where the upstream names a price itself.
     pub cost_usd: Option<f64>,
     /// Counted from sizes, not told by the upstream.
@@ -31,7 +43,43 @@ pub struct Usage {
     pub invalid: bool,
 }
 
+/// The service level of an answer, where a provider sells several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// The usual one, or not told.
+    #[default]
+    Standard,
+    /// Slower and cheaper.
+    Flex,
+    /// Faster and dearer.
+    Priority,
+    /// Answered within a day.
+    Batch,
+    /// One we know no rates for.
+    Other,
+}
+
+impl Service {
+    /// The level a reply's `service_tier` names.
+    pub(crate) fn read(tier: Option<Raw<'_>>) -> Option<Self> {
+        Some(match tier?.string()?.decode().as_ref() {
+            "" | "auto" | "default" | "standard" | "on_demand" => Self::Standard,
+            "flex" => Self::Flex,
+            "priority" => Self::Priority,
+            "batch" => Self::Batch,
+            _ => Self::Other,
+        })
+    }
+}
+
 impl Usage {
+    /// At the level the reply names beside its usage, where it names one.
+    pub(crate) fn served(mut self, service: Option<Service>) -> Self {
+        self.service = service.unwrap_or(self.service);
+        self
+    }
+
     /// The tokens to bill as output: some upstreams (xAI, Gemini) count reasoning in the total only.
     pub fn billed_output(&self) -> u64 {
         self.output.max(self.total.saturating_sub(self.input))
@@ -75,15 +123,18 @@ pub(crate) fn whole(number: Raw<'_>, most: u64) -> Option<u64> {
 
 struct Implausible;
 
+#[derive(Clone, Copy)]
+enum Side {
+    Prompt,
+    Answer,
+}
+
 #[derive(Default)]
 struct Counts {
     input: Option<u64>,
     output: Option<u64>,
     total: Option<u64>,
-    cached: u64,
-    cache_write: u64,
-    reasoning: u64,
-    cost_usd: Option<f64>,
+    parts: Usage,
 }
 
 impl Counts {
@@ -93,25 +144,21 @@ impl Counts {
         }
         let output = self.output.unwrap_or(0);
         let input = self.input.unwrap_or_else(|| self.total.unwrap_or(0).saturating_sub(output));
-        Reading::Valid(Usage {
-            input,
-            output,
-            total: self.total.unwrap_or(input + output),
-            cached: self.cached,
-            cache_write: self.cache_write,
-            reasoning: self.reasoning,
-            cost_usd: self.cost_usd,
-            estimated: false,
-            invalid: false,
-        })
+        Reading::Valid(Usage { input, output, total: self.total.unwrap_or(input + output), ..self.parts })
     }
 
-    fn detail(&mut self, details: Raw<'_>) -> Result<(), Implausible> {
+    fn detail(&mut self, details: Raw<'_>, side: Side) -> Result<(), Implausible> {
+        let parts = &mut self.parts;
         for (name, value) in details.fields() {
-            let place = match name.decode().as_ref() {
-                "cached_tokens" => &mut self.cached,
-                "cache_write_tokens" => &mut self.cache_write,
-                "reasoning_tokens" => &mut self.reasoning,
+            let place = match (name.decode().as_ref(), side) {
+                ("cached_tokens", _) => &mut parts.cached,
+                ("cache_write_tokens", _) => &mut parts.cache_write,
+                ("ephemeral_1h_input_tokens", _) => &mut parts.cache_write_1h,
+                ("reasoning_tokens", _) => &mut parts.reasoning,
+                ("audio_tokens", Side::Prompt) => &mut parts.audio_in,
+                ("audio_tokens", Side::Answer) => &mut parts.audio_out,
+                ("image_tokens", Side::Prompt) => &mut parts.image_in,
+                ("image_tokens", Side::Answer) => &mut parts.image_out,
                 _ => continue,
             };
             *place = count(value)?.unwrap_or(*place);
@@ -128,14 +175,17 @@ fn counts(usage: Raw<'_>) -> Result<Counts, Implausible> {
             "completion_tokens" | "output_tokens" => counts.output = count(value)?,
             "total_tokens" => counts.total = count(value)?,
             "cached_tokens" | "prompt_cache_hit_tokens" | "cache_read_input_tokens" => {
-                counts.cached = count(value)?.unwrap_or(counts.cached);
+                counts.parts.cached = count(value)?.unwrap_or(counts.parts.cached);
             }
-            "cache_creation_input_tokens" => counts.cache_write = count(value)?.unwrap_or(counts.cache_write),
-            "prompt_tokens_details"
-            | "input_tokens_details"
-            | "completion_tokens_details"
-            | "output_tokens_details" => counts.detail(value)?,
-            "cost" => counts.cost_usd = cost(value),
+            "cache_creation_input_tokens" => {
+                counts.parts.cache_write = count(value)?.unwrap_or(counts.parts.cache_write);
+            }
+            "prompt_tokens_details" | "input_tokens_details" | "cache_creation" => {
+                counts.detail(value, Side::Prompt)?;
+            }
+            "completion_tokens_details" | "output_tokens_details" => counts.detail(value, Side::Answer)?,
+            "cost" => counts.parts.cost_usd = cost(value),
+            "service_tier" => counts.parts.service = Service::read(Some(value)).unwrap_or_default(),
             _ => {}
         }
     }

@@ -56,6 +56,10 @@ pub struct Trace {
 
 /// A response that is an answer.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the common case is the large one: a box would cost it an allocation"
+)]
 pub enum Landed {
     /// A complete reply, scanned.
     Whole {

@@ -1,6 +1,7 @@
 //! The state of a stream over crafted events.
 
 use fairlead::chat::event::{EventFault, Step, StreamState};
+use fairlead::chat::usage::Service;
 use fairlead::chat::warning::Warning;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -457,4 +458,18 @@ proptest! {
         prop_assert_eq!(compared.finished(), read.finished());
         prop_assert_eq!(compared.warnings().names().collect::<Vec<_>>(), read.warnings().names().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn the_service_level_of_a_stream_goes_with_its_usage() {
+    let mut state = StreamState::new(1, false);
+    let events = [
+        r#"{"service_tier":"flex","choices":[{"index":0,"delta":{"content":"a"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        r#"{"service_tier":null,"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
+    ];
+    for event in events {
+        state.event(event.as_bytes()).unwrap();
+    }
+    assert_eq!(state.usage().unwrap().service, Service::Flex);
 }

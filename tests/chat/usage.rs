@@ -1,7 +1,8 @@
 //! Usage in every spelling.
 
 use fairlead::chat::json;
-use fairlead::chat::usage::{self, Reading, Usage};
+use fairlead::chat::reply::{self, Shape};
+use fairlead::chat::usage::{self, Reading, Service, Usage};
 
 fn read(text: &str) -> Reading {
     usage::read(json::document(text.as_bytes()).unwrap())
@@ -28,6 +29,7 @@ fn the_common_form_is_read_with_its_details() {
         cached: 4,
         cache_write: 2,
         reasoning: 7,
+        audio_in: 375,
         cost_usd: Some(0.25),
         ..Usage::default()
     };
@@ -85,4 +87,31 @@ fn a_price_is_believed_only_if_it_can_be_one() {
     for value in ["-1", "1e308", "1e400", "\"1\"", "null", "{}"] {
         assert_eq!(cost(value), None, "{value}");
     }
+}
+
+#[test]
+fn sound_pictures_and_cached_hours_are_told_apart() {
+    let usage = valid(
+        r#"{"prompt_tokens":900,"completion_tokens":100,
+            "prompt_tokens_details":{"audio_tokens":5,"image_tokens":6},
+            "completion_tokens_details":{"audio_tokens":7,"image_tokens":8},
+            "cache_creation_input_tokens":20,"cache_creation":{"ephemeral_5m_input_tokens":8,"ephemeral_1h_input_tokens":12}}"#,
+    );
+    assert_eq!((usage.audio_in, usage.image_in, usage.audio_out, usage.image_out), (5, 6, 7, 8));
+    assert_eq!((usage.cache_write, usage.cache_write_1h), (20, 12));
+}
+
+#[test]
+fn the_service_level_is_read_beside_the_usage_or_within() {
+    let whole = |tier: &str| {
+        let body =
+            format!(r#"{{"choices":[{{}}],"usage":{{"prompt_tokens":1,"service_tier":"batch"}}{tier}}}"#);
+        reply::scan(Shape::Chat, body.as_bytes()).unwrap().usage.unwrap().service
+    };
+    assert_eq!(whole(r#","service_tier":"priority""#), Service::Priority);
+    assert_eq!(whole(r#","service_tier":"flex""#), Service::Flex);
+    assert_eq!(whole(r#","service_tier":"default""#), Service::Standard);
+    assert_eq!(whole(r#","service_tier":"scale""#), Service::Other);
+    assert_eq!(whole(r#","service_tier":null"#), Service::Batch, "nothing said beside it");
+    assert_eq!(whole(r#","service_tier":7"#), Service::Batch);
 }

@@ -33,7 +33,13 @@ class ReceiptUsage(BaseModel):
     total: int
     cached: int
     cache_write: int
+    cache_write_1h: int
     reasoning: int
+    audio_in: int
+    audio_out: int
+    image_in: int
+    image_out: int
+    service: str
     cost_usd: float | None
     estimated: bool
     invalid: bool
