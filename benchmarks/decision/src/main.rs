@@ -1,0 +1,80 @@
+//! What it costs to decide where a call goes: 20 rules, 10 deployments, a prompt of 2 KB.
+//!
+//! No rule but the last holds, so all are evaluated. Prints nanoseconds: the median of many rounds.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::time::Instant;
+
+use bytes::Bytes;
+use fairlead::Engine;
+use fairlead::call::{Call, CallOptions, Operation};
+
+const STRATEGIES: [&str; 6] = ["ordered", "weighted", "latency", "cost", "least_busy", "adaptive"];
+const ROUNDS: usize = 200;
+const CALLS: u32 = 500;
+
+fn main() {
+    println!("{:12} {:>10}", "strategy", "ns");
+    let open = call();
+    for strategy in STRATEGIES {
+        match Engine::new(toml::from_str(&config(strategy)).expect("the configuration is one")) {
+            Ok(engine) => println!("{strategy:12} {:>10}", median(|| drop(black_box(engine.route(&open))))),
+            Err(error) => println!("{strategy:12} {error}"),
+        }
+    }
+    let engine = Engine::new(toml::from_str(&config("ordered")).expect("the configuration is one"));
+    let engine = engine.expect("it compiles");
+    let named = Call { body: Bytes::from(body(",\"model\":\"m\"")), ..open.clone() };
+    println!("{:12} {:>10}", "no rules", median(|| drop(black_box(engine.route(&named)))));
+    let text = body("");
+    println!(
+        "{:12} {:>10}",
+        "JSON alone",
+        median(|| _ = black_box(fairlead::chat::json::document(text.as_bytes())))
+    );
+}
+
+fn config(strategy: &str) -> String {
+    let mut text = format!("default_model = \"m\"\n[models.m]\nstrategy = \"{strategy}\"\n");
+    for number in 0..10 {
+        let _ = write!(
+            text,
+            "[[models.m.deployments]]\nprovider = \"openai\"\nmodel = \"up\"\napi_key = \"k\"\n\
+             base_url = \"http://h{number}.test/v1\"\nprice = {{ input = {number}, output = 2 }}\n"
+        );
+    }
+    for number in 0..20 {
+        let _ = write!(
+            text,
+            "[[rules]]\nname = \"r{number}\"\nmodel = \"m\"\n\
+             when = \"contains(user_input, 'kw{number}a') || contains(user_input, 'kw{number}b') || \
+             metadata.lang == 'l{number}' && tokens > 10\"\n"
+        );
+    }
+    text
+}
+
+fn body(more: &str) -> String {
+    let words = ["quarter ", "harbour ", "the ", "of ", "keel ", "rope ", "twelve ", "a "];
+    let prompt: String = words.iter().cycle().take(330).copied().collect();
+    format!(r#"{{"messages":[{{"role":"user","content":"{prompt}"}}]{more}}}"#)
+}
+
+fn call() -> Call {
+    let metadata = vec![("lang".to_owned(), "py".to_owned())];
+    let options = CallOptions { metadata, ..CallOptions::default() };
+    Call { operation: Operation::Chat, body: Bytes::from(body("")), options }
+}
+
+fn median(mut work: impl FnMut()) -> u128 {
+    let mut rounds: Vec<u128> = (0..ROUNDS)
+        .map(|_| {
+            let begun = Instant::now();
+            (0..CALLS).for_each(|_| work());
+            begun.elapsed().as_nanos() / u128::from(CALLS)
+        })
+        .collect();
+    rounds.sort_unstable();
+    rounds[ROUNDS / 2]
+}
