@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::admit::{self, Admission, AttemptPermit};
-use crate::chat::facts::{self, Facts};
+use crate::chat::facts::{self, Facts, Wants};
 use crate::chat::reply::Shape;
 use crate::clock;
 use crate::config::Secret;
@@ -215,7 +215,7 @@ impl Call {
         if !self.operation.names_model() {
             return Ok(Facts::default());
         }
-        facts::scan(&self.body)
+        facts::scan(&self.body, Wants::NOTHING)
             .map_err(|fault| Error::new(Kind::BadRequest, format!("the request is not JSON: {fault}")))
     }
 }

@@ -273,7 +273,7 @@ fn every_request_is_read_and_an_identity_patch_keeps_its_bytes() {
         for item in corpus(api) {
             let request = &item["request"]["body"];
             let body = Bytes::from(serde_json::to_string_pretty(request).unwrap());
-            let facts = facts::scan(&body).unwrap();
+            let facts = facts::scan(&body, facts::Wants::ALL).unwrap();
             assert_eq!(Some(facts.model.as_str()), request["model"].as_str().or(Some("")), "{}", item["id"]);
             assert_eq!(facts.stream, request["stream"] == true, "{}", item["id"]);
             assert_eq!(facts.include_usage, request["stream_options"]["include_usage"] == true);

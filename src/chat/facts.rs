@@ -1,9 +1,19 @@
 //! What one bounded scan of a request yields: all that rules, limits and estimates may read.
 
-use super::json::{self, FaultKind, Raw, Str, Walk};
+mod needs;
+mod prose;
+mod session;
+mod wants;
 
-/// The most bytes of the last user message that are kept.
-const MAX_TEXT: usize = 4096;
+use std::ops::Range;
+
+pub use needs::Needs;
+use prose::{Lines, Prose};
+use session::Named;
+pub use session::{Session, SessionKind};
+pub use wants::Wants;
+
+use super::json::{self, FaultKind, Raw, Walk};
 
 /// The facts of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +25,13 @@ pub struct Facts {
     pub stream: bool,
     /// Is usage asked for at the end of the stream?
     pub include_usage: bool,
-    /// The text of the last user message, its first 4 KiB.
+    /// The text of the last user message, its first 4 KiB; without messages that of `input`.
     pub last_user_text: String,
+    /// The text of all messages, a line each, the first 64 KiB. Empty unless [`Wants::TEXT`].
+    pub text: String,
+    /// The text of `system`, `instructions` and the messages of the roles `system` and `developer`, a line each,
+    /// the first 64 KiB. Empty unless [`Wants::SYSTEM`].
+    pub system: String,
     /// How many messages.
     pub messages: usize,
     /// Are there tools or functions to call?
@@ -25,6 +40,10 @@ pub struct Facts {
     pub has_images: bool,
     /// Must the answer fit a JSON schema?
     pub needs_json_schema: bool,
+    /// Must the answer be a JSON object?
+    pub needs_json_object: bool,
+    /// Is reasoning asked for (`reasoning`, `reasoning_effort`, `thinking`)?
+    pub needs_reasoning: bool,
     /// The most output tokens the caller allows.
     pub max_output: Option<u64>,
     /// The `user` member.
@@ -41,6 +60,13 @@ pub struct Facts {
     pub own_options: bool,
     /// Which of [`OUTPUT_LIMITS`] are there, a bit for each.
     pub output_limits: u8,
+    /// The conversation, if the request names it.
+    pub session: Option<Session>,
+    /// A hash of the first 4 KiB of `messages`, the same in every process. None where they are shorter, and unless
+    /// [`Wants::PREFIX`].
+    pub prefix: Option<u64>,
+    /// Where in the body the value of `stream_options` is.
+    pub stream_options: Option<Range<usize>>,
 }
 
 /// Our own options, as a member of the request; never sent upstream.
@@ -56,10 +82,14 @@ impl Default for Facts {
             stream: false,
             include_usage: false,
             last_user_text: String::new(),
+            text: String::new(),
+            system: String::new(),
             messages: 0,
             has_tools: false,
             has_images: false,
             needs_json_schema: false,
+            needs_json_object: false,
+            needs_reasoning: false,
             max_output: None,
             user: None,
             metadata: Vec::new(),
@@ -68,50 +98,106 @@ impl Default for Facts {
             models: 0,
             own_options: false,
             output_limits: 0,
+            session: None,
+            prefix: None,
+            stream_options: None,
         }
     }
 }
 
 /// Checks that `body` is JSON and reads its facts; of duplicate members the last counts. No body has no facts.
-pub fn scan(body: &[u8]) -> Result<Facts, json::Fault> {
+pub fn scan(body: &[u8], wants: Wants) -> Result<Facts, json::Fault> {
     if body.is_empty() {
         return Ok(Facts::default());
     }
     let mut walk = Walk::start(body)?;
     let mut facts = Facts { body_bytes: body.len(), ..Facts::default() };
-    facts.walk(&mut walk).map_err(|kind| walk.fault(kind))?;
+    let held = facts.walk(&mut walk).map_err(|kind| walk.fault(kind))?;
     walk.end()?;
+    facts.include_usage = held.stream_options.is_some_and(|options| is_true(options.get("include_usage")));
+    facts.stream_options = held.stream_options.map(|value| {
+        let start = value.text().as_ptr().addr() - body.as_ptr().addr();
+        start..start + value.text().len()
+    });
+    facts.settle(held, wants);
     Ok(facts)
 }
 
-/// The names under which callers bound the output, the more specific first.
+/// Members that others may overrule, until all are read.
 #[derive(Default)]
-struct Limits {
+struct Held<'a> {
     completion: Option<u64>,
     output: Option<u64>,
     plain: Option<u64>,
+    messages: Option<Raw<'a>>,
+    input: Option<Raw<'a>>,
+    system: Option<Raw<'a>>,
+    instructions: Option<Raw<'a>>,
+    stream_options: Option<Raw<'a>>,
+    session: Named<'a>,
 }
 
 impl Facts {
-    fn walk(&mut self, walk: &mut Walk<'_>) -> Result<(), FaultKind> {
+    /// What the request needs of whoever serves it.
+    pub fn needs(&self) -> Needs {
+        Needs::NOTHING
+            .with(Needs::JSON_SCHEMA, self.needs_json_schema)
+            .with(Needs::JSON_OBJECT, self.needs_json_object)
+            .with(Needs::TOOLS, self.has_tools)
+            .with(Needs::VISION, self.has_images)
+            .with(Needs::REASONING, self.needs_reasoning)
+    }
+
+    fn walk<'a>(&mut self, walk: &mut Walk<'a>) -> Result<Held<'a>, FaultKind> {
+        let mut held = Held::default();
         if !walk.enter(b'{')? {
-            return walk.value().map(drop);
+            walk.value()?;
+            return Ok(held);
         }
-        let mut limits = Limits::default();
         while let Some(name) = walk.next_key()? {
             let (name, value) = (name.decode(), walk.value()?);
             if let Some(position) = OUTPUT_LIMITS.iter().position(|limit| *limit == name) {
                 self.output_limits |= 1 << position;
             }
-            match name.as_ref() {
-                "max_completion_tokens" => limits.completion = value.as_u64(),
-                "max_output_tokens" => limits.output = value.as_u64(),
-                "max_tokens" => limits.plain = value.as_u64(),
-                name => self.member(name, value),
+            if !held.take(&name, value) {
+                self.member(&name, value);
             }
         }
-        self.max_output = limits.completion.or(limits.output).or(limits.plain);
-        Ok(())
+        Ok(held)
+    }
+
+    /// Reads what was held back.
+    fn settle(&mut self, held: Held<'_>, wants: Wants) {
+        self.max_output = held.completion.or(held.output).or(held.plain);
+        self.session = held.session.first();
+        let mut text = Lines::wanted(wants.has(Wants::TEXT), &mut self.text);
+        let mut system = Lines::wanted(wants.has(Wants::SYSTEM), &mut self.system);
+        for prompt in [held.system, held.instructions].into_iter().flatten() {
+            system.add(prompt);
+        }
+        if let Some(messages) = held.messages.or(held.input) {
+            let prose = Prose::read(messages, &mut text, &mut system);
+            self.has_images = prose.has_images;
+            self.last_user_text = prose.last_user_text();
+            if held.messages.is_some() {
+                self.messages = prose.count;
+                self.prefix = wants.has(Wants::PREFIX).then(|| prose::prefix(messages)).flatten();
+            }
+        }
+        if let (None, Some(input)) = (held.messages, held.input) {
+            self.plain_input(input, wants);
+        }
+    }
+
+    /// An `input` of plain text is what the user says.
+    fn plain_input(&mut self, input: Raw<'_>, wants: Wants) {
+        let said = prose::plain_input(input);
+        if !said.is_empty() {
+            if wants.has(Wants::TEXT) {
+                self.text.clone_from(&said);
+            }
+            self.last_user_text = said;
+        }
     }
 
     /// Must a bound on the output be renamed for an upstream that takes it under `name`?
@@ -128,10 +214,12 @@ impl Facts {
                 self.models += 1;
             }
             "stream" => self.stream = value.as_bool() == Some(true),
-            "stream_options" => self.include_usage = is_true(value.get("include_usage")),
-            "messages" => self.messages(value),
             "tools" | "functions" => self.has_tools |= value.items().next().is_some(),
-            "response_format" => self.needs_json_schema = is_schema(value),
+            "response_format" => self.format(Some(value)),
+            "text" => self.format(value.get("format")),
+            "reasoning_effort" => self.needs_reasoning |= is_effort(Some(value)),
+            "reasoning" => self.needs_reasoning |= reasons(value),
+            "thinking" => self.needs_reasoning |= thinks(value),
             "user" => self.user = text(value),
             "metadata" => self.metadata = metadata(value),
             "n" => self.choices = value.as_u64().unwrap_or(1).max(1),
@@ -139,19 +227,31 @@ impl Facts {
         }
     }
 
-    fn messages(&mut self, messages: Raw<'_>) {
-        self.messages = 0;
-        self.has_images = false;
-        let mut last = None;
-        for message in messages.items() {
-            self.messages += 1;
-            let content = message.get("content");
-            self.has_images |= content.is_some_and(has_image);
-            if message.get("role").and_then(Raw::string).is_some_and(|role| role.is("user")) {
-                last = content;
+    fn format(&mut self, format: Option<Raw<'_>>) {
+        let kind = format.and_then(|format| format.get("type")?.string());
+        self.needs_json_schema = kind.is_some_and(|kind| kind.is("json_schema"));
+        self.needs_json_object = kind.is_some_and(|kind| kind.is("json_object"));
+    }
+}
+
+impl<'a> Held<'a> {
+    /// Keeps `value` if it is one of these; else false.
+    fn take(&mut self, name: &str, value: Raw<'a>) -> bool {
+        match name {
+            "max_completion_tokens" => self.completion = value.as_u64(),
+            "max_output_tokens" => self.output = value.as_u64(),
+            "max_tokens" => self.plain = value.as_u64(),
+            "messages" => self.messages = Some(value),
+            "input" => self.input = Some(value),
+            "system" => self.system = Some(value),
+            "instructions" => self.instructions = Some(value),
+            "stream_options" => self.stream_options = Some(value),
+            "session_id" | "prompt_cache_key" | "previous_response_id" | "thread_id" => {
+                self.session.take(name, value.string());
             }
+            _ => return false,
         }
-        self.last_user_text = last.map(spoken).unwrap_or_default();
+        true
     }
 }
 
@@ -163,15 +263,23 @@ fn is_true(value: Option<Raw<'_>>) -> bool {
     value.and_then(Raw::as_bool) == Some(true)
 }
 
-fn is_schema(format: Raw<'_>) -> bool {
-    format.get("type").and_then(Raw::string).is_some_and(|kind| kind.is("json_schema"))
+/// `reasoning_effort`, where it asks for any.
+fn is_effort(effort: Option<Raw<'_>>) -> bool {
+    effort.and_then(Raw::string).is_some_and(|effort| !effort.is("none"))
 }
 
-fn has_image(content: Raw<'_>) -> bool {
-    content
-        .items()
-        .filter_map(|part| part.get("type")?.string())
-        .any(|kind| kind.is("image_url") || kind.is("input_image") || kind.is("image"))
+/// `reasoning`: an object that does not switch it off.
+fn reasons(reasoning: Raw<'_>) -> bool {
+    let off = reasoning.get("enabled").and_then(Raw::as_bool) == Some(false)
+        || reasoning
+            .get("effort")
+            .is_some_and(|effort| effort.string().is_some() && !is_effort(Some(effort)));
+    reasoning.fields().next().is_some() && !off
+}
+
+/// `thinking`: an object whose type is not `disabled`.
+fn thinks(thinking: Raw<'_>) -> bool {
+    thinking.get("type").and_then(Raw::string).is_some_and(|kind| !kind.is("disabled"))
 }
 
 fn metadata(object: Raw<'_>) -> Vec<(String, String)> {
@@ -181,25 +289,4 @@ fn metadata(object: Raw<'_>) -> Vec<(String, String)> {
             (name.decode().into_owned(), text(value).unwrap_or_else(|| value.text().to_owned()))
         })
         .collect()
-}
-
-/// The text of a message: its string, or its text parts one after the other.
-fn spoken(content: Raw<'_>) -> String {
-    if let Some(text) = content.string() {
-        return beginning(text, MAX_TEXT);
-    }
-    let mut all = String::new();
-    for part in content.items().filter_map(|part| part.get("text")?.string()) {
-        all.push_str(&beginning(part, MAX_TEXT.saturating_sub(all.len())));
-    }
-    all
-}
-
-/// The first `most` bytes, or a little less where a character would be cut.
-fn beginning(text: Str<'_>, most: usize) -> String {
-    // No escape needs more than six bytes for each byte that it says, so this much is always enough, and an
-    // escape that is cut here lies beyond what is kept.
-    let enough = text.raw().floor_char_boundary(most.saturating_mul(6).saturating_add(12));
-    let decoded = Str::assume(text.raw().get(..enough).unwrap_or_default()).decode();
-    decoded.get(..decoded.floor_char_boundary(most)).unwrap_or_default().to_owned()
 }

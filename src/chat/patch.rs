@@ -43,10 +43,10 @@ pub fn apply(body: &Bytes, edits: &[Edit<'_>]) -> Result<Bytes, Fault> {
 }
 
 /// The value that `stream_options` must get so that its `include_usage` is as given and its other members stay;
-/// `None` where it says so already.
-pub fn stream_options(body: &[u8], include_usage: bool) -> Result<Option<String>, Fault> {
+/// `None` where it says so already. `written` is its JSON text, if it is there.
+pub fn stream_options(written: Option<&[u8]>, include_usage: bool) -> Result<Option<String>, Fault> {
     let wanted = if include_usage { "true" } else { "false" };
-    let options = json::document(body)?.get("stream_options");
+    let options = written.map(json::document).transpose()?;
     match options.filter(|options| options.kind() == ValueKind::Object) {
         Some(options) => patch(options, &[Edit::Set("include_usage", wanted)]),
         None => Ok(Some(format!("{{\"include_usage\":{wanted}}}"))),

@@ -10,15 +10,18 @@
 //! All of it reads an immutable [`Snapshot`] and the live records; nothing is sent and nothing is locked.
 
 mod compile;
+pub mod context;
 mod decision;
 pub mod defaults;
 mod deployment;
+pub mod expr;
 mod filter;
 pub mod glob;
 mod group;
 mod order;
 mod pick;
 mod refusal;
+pub mod rules;
 mod settings;
 mod snapshot;
 mod tenant;

@@ -196,7 +196,8 @@ fn body(call: &Call, facts: &Facts, plan: &Plan, candidate: &Candidate) -> Resul
             edits.extend(OUTPUT_LIMITS.iter().map(|name| Edit::Rename(name, takes)));
         }
         if facts.stream && !facts.include_usage && deployment.preset.include_usage {
-            options = patch::stream_options(&call.body, true).map_err(|fault| not_json(&fault))?;
+            let written = facts.stream_options.clone().and_then(|place| call.body.get(place));
+            options = patch::stream_options(written, true).map_err(|fault| not_json(&fault))?;
             edits.extend(options.as_deref().map(|options| Edit::Set("stream_options", options)));
         }
     }

@@ -73,15 +73,15 @@ fn what_is_no_object_cannot_be_edited() {
 
 #[test]
 fn stream_options_keep_their_other_members() {
-    let options = |body: &str| stream_options(body.as_bytes(), true).unwrap();
+    let options = |written: &str| stream_options(Some(written.as_bytes()), true).unwrap();
     let fresh = Some(r#"{"include_usage":true}"#.to_owned());
-    assert_eq!(options("{}"), fresh);
-    assert_eq!(options(r#"{"stream_options":null}"#), fresh);
-    assert_eq!(options(r#"{"stream_options":{ "include_usage" : true}}"#), None);
+    assert_eq!(stream_options(None, true).unwrap(), fresh);
+    assert_eq!(options("null"), fresh);
+    assert_eq!(options(r#"{ "include_usage" : true}"#), None);
     let kept = Some(r#"{"x": 1,"include_usage":true}"#.to_owned());
-    assert_eq!(options(r#"{"stream_options":{"x": 1,"include_usage":false}}"#), kept);
-    assert_eq!(options(r#"{"stream_options":{"x": 1}}"#), kept);
-    let off = stream_options(br#"{"stream_options":{"include_usage":true}}"#, false).unwrap();
+    assert_eq!(options(r#"{"x": 1,"include_usage":false}"#), kept);
+    assert_eq!(options(r#"{"x": 1}"#), kept);
+    let off = stream_options(Some(br#"{"include_usage":true}"#), false).unwrap();
     assert_eq!(off, Some(r#"{"include_usage":false}"#.to_owned()));
 }
 
