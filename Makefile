@@ -32,7 +32,7 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak lint format bench wheel dev clean
+.PHONY: help demo test soak lint format schema bench wheel dev clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ format: $(VENV)/.extras  ## format both languages
 	cargo fmt
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+schema:  ## write the JSON Schema of configurations into the package, after a change of the structs
+	FAIRLEAD_WRITE_SCHEMA=1 cargo test --locked --quiet --test config the_schema_in_the_package
 
 bench: wheel  ## measure beside the peers (12 minutes): a table, and docs/benchmark.svg
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::config::problem::Problem;
+
 /// What failed. One kind is one Python exception class; [`Kind::rule`] is its row in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -25,8 +27,6 @@ pub enum Kind {
     ContentFiltered,
     /// 404, or an unknown model in any status.
     NotFound,
-    /// The name of the model leads nowhere; nothing was sent.
-    ModelNotFound,
     /// 401, or a 400 that means a bad key.
     Authentication,
     /// 403.
@@ -189,7 +189,7 @@ impl Kind {
             }
             Self::ConsumerTooSlow => rule(Same::Never, Other::Never, Blow::None, false),
             Self::NoHealthyDeployment => rule(Same::Never, Other::Never, Blow::None, true),
-            Self::Deadline | Self::ModelNotFound | Self::Config | Self::ClientClosed | Self::Internal => {
+            Self::Deadline | Self::Config | Self::ClientClosed | Self::Internal => {
                 rule(Same::Never, Other::Never, Blow::None, false)
             }
         }
@@ -301,6 +301,7 @@ struct Inner {
     url: String,
     retry_denied: Option<&'static str>,
     cause: Option<Error>,
+    problems: Vec<Problem>,
 }
 
 /// What a call was about when it failed, for [`Error::about`].
@@ -333,6 +334,7 @@ impl Error {
             url: String::new(),
             retry_denied: None,
             cause: None,
+            problems: Vec::new(),
         }))
     }
 
@@ -365,6 +367,18 @@ impl Error {
     pub fn caused_by(mut self, last: Self) -> Self {
         self.0.cause = Some(last);
         self
+    }
+
+    /// The same error, with everything that is wrong with a configuration.
+    #[must_use]
+    pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        self.0.problems = problems;
+        self
+    }
+
+    /// Everything that is wrong with a configuration; empty for any other error.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0.problems
     }
 
     /// The call's last failure, where another one is raised.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -13,7 +13,7 @@ from . import _core
 from ._call import call_raw
 from ._core import Endpoint, Secret
 from .errors import ConfigError
-from .hooks import Hook, feed_for
+from .hooks import Hook, feed_for, warn
 from .options import NOT_GIVEN, NotGiven, Options, Timeout, current_scope
 from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
@@ -24,8 +24,8 @@ from .types import Anything, Route
 if TYPE_CHECKING:
     from .types.params import Message, RequestOptions, TextParams
 
-Config = str | os.PathLike[str] | Mapping[str, Any]
-"""The path of a TOML or JSON file, or the same as a dict."""
+Config = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, Any]
+"""The path of a TOML, YAML, JSON or JSONC file, several laid over one another, or the same as a dict."""
 
 Key = str | Secret | list[str]
 """A key, or several that are used in turn when one fails."""
@@ -72,8 +72,11 @@ class _BaseClient:
     ) -> None:
         """
         Args:
-            config: a TOML or JSON file, or a dict; without it `provider/model` names and the providers'
-                environment variables are all that is needed.
+            config: a TOML, YAML, JSON or JSONC file, a list of them (later ones are laid over earlier
+                ones), or a dict. Without it, and without `api_key`, `base_url` and `provider`, one is
+                looked for: the files that FAIRLEAD_CONFIG names, `fairlead.toml` and its like here,
+                `[tool.fairlead]` of pyproject.toml, the user's own. None is needed: `provider/model`
+                names and the providers' environment variables will do.
             api_key: the key of `provider`; default: its environment variable.
             base_url: where it listens; default: the provider's own address.
             provider: the preset that `api_key` and `base_url` belong to; default: openai.
@@ -116,6 +119,7 @@ class _BaseClient:
         self._on_event = on_event
         self._options = options
         self._engine = _core.Engine(sealed.value, self._arguments, options, feed_for(on_event), io_threads)
+        warn(self._engine.warnings())
 
     @property
     def base_url(self) -> str | None:

@@ -142,8 +142,34 @@ class FairleadError(Exception):
         return _load, (leaf, self.message, {**vars(self)})
 
 
+class Problem(NamedTuple):
+    """One thing that is wrong with a configuration, or worth a warning. Holds no key."""
+
+    path: str
+    """The key, such as `models.smart.deployments[0].provider`; empty where it is the whole."""
+    message: str
+    """What is wrong."""
+    suggestion: str | None = None
+    """What may have been meant."""
+    file: str | None = None
+    """The file, or the variable of the environment; `None` for a dict."""
+    line: int | None = None
+    """From 1."""
+    column: int | None = None
+    """From 1, in characters."""
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        path = f"`{self.path}`" if self.path else ""
+        hint = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""
+        return ": ".join(part for part in (place, path, self.message) if part) + hint
+
+
 class ConfigError(FairleadError, ValueError):
     """The configuration or the call's own arguments are wrong; nothing was sent."""
+
+    problems: tuple[Problem, ...] = ()
+    """Everything that is wrong with the configuration, in the order of the files."""
 
 
 class ClientClosed(FairleadError):
@@ -194,10 +220,6 @@ class UnprocessableEntityError(APIStatusError):
 
 class NotFoundError(APIStatusError):
     """404, or an unknown model in any status."""
-
-
-class ModelNotFound(NotFoundError):
-    """The name of the model leads nowhere; nothing was sent. The message names the nearest ones."""
 
 
 class AuthenticationError(APIStatusError):
@@ -347,7 +369,6 @@ _CLASSES: dict[str, type[FairleadError]] = {
     "ContextLength": ContextLengthExceeded,
     "ContentFiltered": ContentFiltered,
     "NotFound": NotFoundError,
-    "ModelNotFound": ModelNotFound,
     "Authentication": AuthenticationError,
     "PermissionDenied": PermissionDeniedError,
     "Quota": QuotaExceeded,
@@ -429,6 +450,8 @@ def _from_core(kind: str, message: str, fields: dict[str, Any]) -> FairleadError
     headers, content, url = fields.pop("headers"), fields.pop("content"), fields.pop("url")
     method, in_band = fields.pop("method"), fields.pop("in_band")
     fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
+    if "problems" in fields:
+        fields["problems"] = tuple(Problem(**problem) for problem in fields["problems"])
     for name in ("model", "deployment", "provider"):
         fields[name] = fields[name] or None
     vars(error).update(fields)

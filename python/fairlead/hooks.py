@@ -11,10 +11,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _ports
 from ._core import Feed
+from .errors import Problem
 
 if TYPE_CHECKING:
     from .types import Receipt
@@ -102,6 +103,12 @@ def feed_for(hooks: Hook | Iterable[Hook] | None) -> Feed | None:
         _ports.after_fork.append(_forked)
     _started.append(teller)
     return teller.feed
+
+
+def warn(problems: list[dict[str, Any]]) -> None:
+    """Log what a configuration warns about, each on a line."""
+    for problem in problems:
+        logging.getLogger(LOGGER).warning("configuration: %s", Problem(**problem))
 
 
 def _logging() -> bool:

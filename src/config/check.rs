@@ -1,78 +1,267 @@
-//! Every fault of a configuration at once, each with its path.
+//! What a configuration means: references that lead nowhere, names that stand twice, what is left out.
 
-use super::Config;
-use crate::error::{Error, Kind};
+mod references;
+mod warnings;
+
+use super::problem::{self, Problem};
+use super::tree::{Node, Place};
+use super::{Condition, Config, Deployment, Group, Key, Rule, Share, Target};
+use crate::error::Error;
 use crate::provider::presets;
+use references::References;
+
+pub use warnings::warnings;
+
+/// Profiles that need not be configured.
+pub const PROFILES: &[&str] = &["chat", "batch", "agent"];
+
+/// Where the key at a path stands.
+pub type Places<'a> = &'a dyn Fn(&str) -> Option<Place>;
 
 /// Reports all faults of `config` in one error.
 ///
 /// # Errors
 ///
-/// [`Kind::Config`], one line a fault.
+/// [`crate::Kind::Config`], one line a fault.
 pub fn check(config: &Config) -> Result<(), Error> {
-    let mut faults = Vec::new();
-    models(config, &mut faults);
-    providers(config, &mut faults);
-    if let Some(name) = &config.default_model
-        && !config.models.is_empty()
-        && !config.models.contains_key(name)
-        && !name.contains(['/', ':'])
-    {
-        faults.push(format!("`default_model`: no model is called `{name}`"));
-    }
-    match faults.len() {
-        0 => Ok(()),
-        1 => Err(Error::new(Kind::Config, faults.concat())),
-        many => Err(Error::new(Kind::Config, format!("{many} faults:\n  {}", faults.join("\n  ")))),
+    match faults(config, &|_| None) {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(problem::error(faults, &Node::table())),
     }
 }
 
-fn models(config: &Config, faults: &mut Vec<String>) {
-    for (name, model) in &config.models {
-        if model.alias.is_some() {
-            continue;
-        }
-        let model = &model.group;
-        if model.deployments.is_empty() && model.fallbacks.any.is_empty() {
-            faults.push(format!("`models.{name}`: no deployments"));
-        }
-        for (position, deployment) in model.deployments.iter().enumerate() {
-            let path = format!("models.{name}.deployments[{position}]");
-            if deployment.model.is_empty() {
-                faults.push(format!("`{path}.model`: missing"));
+/// Everything that is wrong with `config`, each at its place.
+pub fn faults(config: &Config, places: Places<'_>) -> Vec<Problem> {
+    let mut check = Check { config, places, references: References::of(config), problems: Vec::new() };
+    check.models();
+    check.ids();
+    check.providers();
+    check.target("default_model", config.default_model.as_ref());
+    check.rules(&config.rules, "rules");
+    check.tenants();
+    check.offset();
+    check.problems
+}
+
+struct Check<'a> {
+    config: &'a Config,
+    places: Places<'a>,
+    references: References<'a>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, path: &str, message: impl Into<String>) {
+        self.problems.push(Problem::new(path, (self.places)(path).as_ref(), message));
+    }
+
+    fn models(&mut self) {
+        for (name, model) in &self.config.models {
+            let path = format!("models.{name}");
+            match &model.alias {
+                Some(alias) if self.references.circles(name) => {
+                    self.fault(&path, format!("the alias `{alias}` leads in a circle"));
+                }
+                Some(_) => self.target(&path, model.alias.as_ref()),
+                None => self.group(&model.group, &path),
             }
-            provider(config, &deployment.provider, &format!("{path}.provider"), faults);
         }
     }
-}
 
-fn providers(config: &Config, faults: &mut Vec<String>) {
-    for (id, written) in &config.providers {
-        if let Some(preset) = &written.preset
-            && presets::find(preset).is_none()
-        {
-            faults.push(unknown(preset, &format!("providers.{id}.preset")));
+    fn group(&mut self, group: &Group, path: &str) {
+        if group.deployments.is_empty() && group.fallbacks.any.is_empty() {
+            self.fault(path, "no deployments");
         }
-        if written.base_url.is_none() && written.preset.is_none() && presets::find(id).is_none() {
-            faults.push(format!("`providers.{id}.base_url`: missing"));
+        for (position, deployment) in group.deployments.iter().enumerate() {
+            self.deployment(deployment, &format!("{path}.deployments[{position}]"));
+        }
+        for (cause, target) in group.fallbacks.targets() {
+            let by_cause = (self.places)(&format!("{path}.fallbacks.{cause}"));
+            let direct = (self.places)(&format!("{path}.fallbacks"));
+            let path = if by_cause == direct {
+                format!("{path}.fallbacks")
+            } else {
+                format!("{path}.fallbacks.{cause}")
+            };
+            self.target(&path, Some(target));
+        }
+        self.profile(group.profile.as_ref(), path);
+        self.target(&format!("{path}.canary.model"), group.canary.as_ref().map(|canary| &canary.model));
+    }
+
+    fn deployment(&mut self, deployment: &Deployment, path: &str) {
+        if deployment.model.is_empty() {
+            self.fault(&format!("{path}.model"), "missing");
+        }
+        self.provider(&deployment.provider, &format!("{path}.provider"));
+        self.keys(&deployment.api_key.0, &format!("{path}.api_key"));
+    }
+
+    /// Deployments that share an id.
+    fn ids(&mut self) {
+        let mut seen = std::collections::HashMap::<&str, String>::new();
+        for (name, model) in &self.config.models {
+            for (position, deployment) in model.group.deployments.iter().enumerate() {
+                let Some(id) = deployment.id.as_deref() else { continue };
+                let path = format!("models.{name}.deployments[{position}].id");
+                if let Some(first) = seen.get(id) {
+                    self.twice(&path, "deployment", id, first);
+                } else if self.config.models.contains_key(id) {
+                    self.twice(&path, "model", id, &format!("models.{id}"));
+                } else {
+                    seen.insert(id, path);
+                }
+            }
         }
     }
-    if let Some(id) = &config.client.provider {
-        provider(config, id, "client.provider", faults);
-    }
-}
 
-fn provider(config: &Config, id: &str, path: &str, faults: &mut Vec<String>) {
-    if id.is_empty() {
-        faults.push(format!("`{path}`: missing"));
-    } else if !config.providers.contains_key(id) && presets::find(id).is_none() {
-        faults.push(unknown(id, path));
+    /// Two things of one name; the one that stands later is at fault.
+    fn twice(&mut self, path: &str, what: &str, name: &str, first: &str) {
+        let order = |path| (self.places)(path).map(|at| (at.file.to_string(), at.line, at.column));
+        let (path, first) = if order(path) < order(first) { (first, path) } else { (path, first) };
+        let first = (self.places)(first).map_or_else(|| format!("`{first}`"), |place| place.to_string());
+        self.fault(path, format!("a {what} is called `{name}` already at {first}"));
     }
-}
 
-fn unknown(id: &str, path: &str) -> String {
-    match presets::near(id) {
-        Some(near) => format!("`{path}`: no provider is called `{id}`; did you mean `{near}`?"),
-        None => format!("`{path}`: no provider is called `{id}`"),
+    fn providers(&mut self) {
+        for (id, written) in &self.config.providers {
+            let path = format!("providers.{id}");
+            if let Some(preset) = written.preset.as_ref().filter(|preset| presets::find(preset).is_none()) {
+                self.unknown_provider(preset, &format!("{path}.preset"));
+            }
+            if written.base_url.is_none() && written.preset.is_none() && presets::find(id).is_none() {
+                self.fault(&format!("{path}.base_url"), "missing");
+            }
+            self.keys(&written.api_key.0, &format!("{path}.api_key"));
+        }
+        if let Some(id) = &self.config.client.provider {
+            self.provider(id, "client.provider");
+        }
+        self.keys(&self.config.client.api_key.0, "client.api_key");
+    }
+
+    fn provider(&mut self, id: &str, path: &str) {
+        if id.is_empty() {
+            self.fault(path, "missing");
+        } else if !self.config.providers.contains_key(id) && presets::find(id).is_none() {
+            self.unknown_provider(id, path);
+        }
+    }
+
+    fn unknown_provider(&mut self, id: &str, path: &str) {
+        let mut problem =
+            Problem::new(path, (self.places)(path).as_ref(), format!("no provider is called `{id}`"));
+        problem = problem.or_nearest(id, self.config.providers.keys().map(String::as_str));
+        problem.suggestion = problem.suggestion.or_else(|| presets::near(id).map(str::to_owned));
+        self.problems.push(problem);
+    }
+
+    fn keys(&mut self, keys: &[Key], path: &str) {
+        for (position, key) in keys.iter().enumerate() {
+            let path = if keys.len() == 1 { path.to_owned() } else { format!("{path}[{position}]") };
+            let sources = [
+                key.key.is_some(),
+                key.env.is_some(),
+                key.file.is_some(),
+                key.exec.is_some(),
+                key.oauth.is_some(),
+                key.token_exchange.is_some(),
+                key.plugin.is_some(),
+                key.callable.is_some(),
+            ];
+            match sources.iter().filter(|source| **source).count() {
+                1 => {}
+                0 => self.fault(
+                    &path,
+                    "no source: set `key`, `env`, `file`, `exec`, `oauth`, `token_exchange` or `plugin`",
+                ),
+                _ => self.fault(&path, "more than one source"),
+            }
+            if key.exec.as_ref().is_some_and(Vec::is_empty) {
+                self.fault(&format!("{path}.exec"), "no command");
+            }
+            if let (Some(first), Some(end)) = (key.not_before, key.not_after)
+                && first >= end
+            {
+                self.fault(&format!("{path}.not_after"), "not after `not_before`");
+            }
+        }
+    }
+
+    fn rules(&mut self, rules: &[Rule], path: &str) {
+        let mut seen = std::collections::HashMap::<&str, String>::new();
+        for (position, rule) in rules.iter().enumerate() {
+            let path = format!("{path}[{position}]");
+            match seen.get(rule.name.as_str()) {
+                Some(first) => self.twice(&format!("{path}.name"), "rule", &rule.name, &first.clone()),
+                None => drop(seen.insert(&rule.name, format!("{path}.name"))),
+            }
+            if matches!(&rule.when, Condition::Expression(text) if text.trim().is_empty()) {
+                self.fault(&format!("{path}.when"), "empty: write `true` where it always holds");
+            }
+            match &rule.model {
+                Target::Name(name) => self.target(&format!("{path}.model"), Some(name)),
+                Target::Weighted(shares) => self.shares(shares, &format!("{path}.model")),
+            }
+            self.profile(rule.profile.as_ref(), &path);
+        }
+    }
+
+    fn shares(&mut self, shares: &[Share], path: &str) {
+        if shares.iter().all(|share| share.weight <= 0.0) {
+            self.fault(path, "no share has a weight above 0");
+        }
+        for (position, share) in shares.iter().enumerate() {
+            self.target(&format!("{path}[{position}].model"), Some(&share.model));
+        }
+    }
+
+    fn tenants(&mut self) {
+        for (id, tenant) in &self.config.tenants {
+            let path = format!("tenants.{id}");
+            self.target(&format!("{path}.default_model"), tenant.default_model.as_ref());
+            self.rules(&tenant.rules, &format!("{path}.rules"));
+            self.profile(tenant.profile.as_ref(), &path);
+            for (provider, keys) in &tenant.api_keys {
+                let path = format!("{path}.api_keys.{provider}");
+                self.provider(provider, &path);
+                self.keys(&keys.0, &path);
+            }
+        }
+    }
+
+    fn profile(&mut self, name: Option<&String>, path: &str) {
+        let Some(name) = name else { return };
+        let own = || self.config.profiles.keys().map(String::as_str);
+        let mut known = PROFILES.iter().copied().chain(own());
+        if !known.any(|known| known == name) {
+            let path = format!("{path}.profile");
+            let message = format!("no profile is called `{name}`");
+            let known = PROFILES.iter().copied().chain(own());
+            self.problems
+                .push(Problem::new(&path, (self.places)(&path).as_ref(), message).or_nearest(name, known));
+        }
+    }
+
+    fn target(&mut self, path: &str, target: Option<&String>) {
+        let Some(target) = target else { return };
+        if target.is_empty() {
+            self.fault(path, "missing");
+        } else if let Some(message) = self.references.missing(target) {
+            let known = self.references.names();
+            let problem = Problem::new(path, (self.places)(path).as_ref(), message).or_nearest(target, known);
+            self.problems.push(problem);
+        }
+    }
+
+    fn offset(&mut self) {
+        let Some(offset) = &self.config.routing.utc_offset else { return };
+        let hours = offset.strip_prefix(['+', '-']).and_then(|offset| offset.split_once(':'));
+        let two = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = hours
+            .is_some_and(|(hours, minutes)| two(hours) && two(minutes) && hours < "15" && minutes < "60");
+        if !fits {
+            self.fault("routing.utc_offset", "expected an offset such as `+08:00`");
+        }
     }
 }

@@ -24,7 +24,10 @@ pub(super) fn optional_seconds<'de, D: Deserializer<'de>>(
 
 /// A point in calendar time: seconds since the Unix epoch, written as RFC 3339 (`2026-12-01T00:00:00Z`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
-pub struct Moment(#[schemars(with = "String")] pub Duration);
+pub struct Moment(#[schemars(with = "String", extend("format" = DATE_TIME))] pub Duration);
+
+/// The schema's name for a point in calendar time.
+pub(super) const DATE_TIME: &str = "date-time";
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

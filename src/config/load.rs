@@ -1,107 +1,117 @@
-//! Reading a configuration from a file. TOML and JSON; the ending decides.
+//! From a source to a configuration: overlays, overrides, variables, the schema, serde, the checks.
+//!
+//! Each step goes on past what is wrong, so that one error tells all of it.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::Config;
-use crate::error::{Error, Kind};
-use crate::retry::hint::scrub;
+use super::problem::{self, Problem};
+use super::source::{Content, Source};
+use super::tree::Node;
+use super::variables::{Spelling, Variables};
+use super::{Config, check, merge, shape};
+use crate::error::Error;
 
-/// Reads `path` (`.toml` or `.json`).
-///
-/// # Errors
-///
-/// [`Kind::Config`] naming the file, the line and the key.
-pub fn file(path: &Path) -> Result<Config, Error> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|cause| {
-        Error::new(Kind::Config, format!("config file `{shown}` cannot be read: {cause}"))
-    })?;
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let parsed = match ending {
-        "toml" => toml::from_str(&text).map_err(|cause| toml_fault(&cause, &text)),
-        "json" => serde_json::from_str(&text).map_err(|cause| told(&cause.to_string())),
-        other => Err(format!("expected a file ending in `.toml` or `.json`: `.{other}`")),
-    };
-    parsed.map_err(|cause| Error::new(Kind::Config, format!("config file `{shown}`: {cause}")))
+pub use super::variables::environment;
+
+/// A configuration and the story of how it was read.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What it was made of, variables replaced.
+    pub tree: Node,
+    /// What is allowed but hardly meant.
+    pub warnings: Vec<Problem>,
+    /// The files it was read from, for people.
+    pub sources: Vec<String>,
+    /// Files that it refers to (`${file:...}`).
+    pub files: Vec<PathBuf>,
 }
 
-/// What is wrong and where, without the line itself: it may hold a key.
-fn toml_fault(cause: &toml::de::Error, text: &str) -> String {
-    let message = told(cause.message());
-    let Some(before) = cause.span().and_then(|span| text.get(..span.start)) else { return message };
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("line {line}, column {column}: {message}")
-}
-
-/// The parser's sentence without the value it quotes, which may be a key.
-pub fn told(sentence: &str) -> String {
-    const QUOTED: &str = "string \"";
-    let Some((before, after)) = sentence.split_once(QUOTED) else { return scrub(sentence) };
-    let rest = after.rfind("\", expected").map_or("", |end| after.get(end + 1..).unwrap_or_default());
-    format!("{}a string{}", scrub(before), scrub(rest))
-}
-
-/// Replaces `${VAR}` and `${VAR:-default}` by the environment's values.
-///
-/// # Errors
-///
-/// [`Kind::Config`] naming the variable that is not set, or the place that is not closed.
-pub fn expand(text: &str, path: &str) -> Result<String, Error> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        out.push_str(before);
-        let Some((inner, tail)) = after.split_once('}') else {
-            return Err(Error::new(Kind::Config, format!("`{path}`: `${{` without its `}}`")));
-        };
-        out.push_str(&variable(inner, path)?);
-        rest = tail;
+impl Loaded {
+    /// Tells one configuration from another: the same content gives the same text, wherever it came from.
+    pub fn hash(&self) -> String {
+        let text = self.tree.json().to_string();
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        format!("{hash:016x}")
     }
-    out.push_str(rest);
-    Ok(out)
 }
 
-fn variable(inner: &str, path: &str) -> Result<String, Error> {
-    let (name, default) = match inner.split_once(":-") {
-        Some((name, default)) => (name, Some(default)),
-        None => (inner, None),
-    };
-    match (environment(name), default) {
-        (Some(value), _) => Ok(value),
-        (None, Some(default)) => Ok(default.to_owned()),
-        (None, None) => {
-            Err(Error::new(Kind::Config, format!("`{path}`: the environment variable {name} is not set")))
+/// Reads `source`; `arguments` lie on top of everything and are taken as they stand.
+///
+/// # Errors
+///
+/// [`crate::Kind::Config`] with every problem, each with its place.
+pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Error> {
+    let Content { mut tree, names, folder } =
+        source.read().map_err(|problems| problem::error(problems, &Node::table()))?;
+    let mut problems = merge::overrides(&mut tree, std::env::vars_os().filter_map(readable));
+    let mut variables = Variables::new(&folder, Spelling::Usual);
+    variables.replace(&mut tree, "");
+    if let Some(arguments) = arguments {
+        merge::overlay(&mut tree, arguments.clone());
+    }
+    let files = std::mem::take(&mut variables.files);
+    problems.append(&mut variables.problems);
+    let (config, mut found) = understand(&mut tree, &problems);
+    problems.append(&mut found);
+    match config {
+        Some(config) if problems.is_empty() => {
+            let warnings = check::warnings(&config, &|path| tree.place(path).cloned());
+            Ok(Loaded { config, tree, warnings, sources: names, files })
+        }
+        _ => {
+            problems.sort_by(|one, other| order(one).cmp(&order(other)));
+            Err(problem::error(problems, &tree))
         }
     }
 }
 
-/// A variable of the environment that is set and not empty.
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+/// By their places; what has none comes last.
+fn order(problem: &Problem) -> (bool, Option<(&str, u32, u32)>) {
+    (problem.at.is_none(), problem.at.as_ref().map(|at| (&*at.file, at.line, at.column)))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn readable((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    name.into_string().ok().zip(value.into_string().ok())
+}
 
-    #[test]
-    fn a_fault_names_line_and_column_and_never_quotes_a_value() {
-        let folder = std::env::temp_dir().join(format!("fairlead-load-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let files = [
-            ("a.toml", "[retry]\nmax_retries = \"hush-1234567890\"\n", "line 2, column 15"),
-            ("b.toml", "[client]\napi_key = \"hush-1234567890\nbase_url = 1", "line 2"),
-            ("c.json", "{\"retry\": {\"max_retries\": \"hush-1234567890\"}}", "line 1"),
-            ("d.toml", "[client]\nhush = 1\n", "unknown field `hush`"),
-        ];
-        for (name, text, place) in files {
-            let path = folder.join(name);
-            std::fs::write(&path, text).unwrap();
-            let sentence = file(&path).unwrap_err().to_string();
-            assert!(sentence.contains(name) && sentence.contains(place), "{sentence}");
-            assert!(!sentence.contains("hush-1234567890"), "{sentence}");
+/// The configuration in `tree`, and all that is wrong with it. What does not fit is left out, so that the rest can
+/// be checked too.
+fn understand(tree: &mut Node, known: &[Problem]) -> (Option<Config>, Vec<Problem>) {
+    let mut problems = shape::fit(tree);
+    problems.retain(|problem| known.iter().all(|known| known.path.is_empty() || known.path != problem.path));
+    let mut rest = tree.clone();
+    let mut removed: Vec<_> =
+        known.iter().chain(&problems).filter_map(|fault| rest.remove(&fault.path)).collect();
+    let config = loop {
+        match serde_path_to_error::deserialize::<_, Config>(rest.json()) {
+            Ok(config) => break Some(config),
+            Err(fault) => {
+                let path = fault.path().to_string();
+                problems.push(Problem::new(&path, tree.place(&path), fault.into_inner().to_string()));
+                match rest.remove(&path) {
+                    Some(path) => removed.push(path),
+                    None => break None,
+                }
+            }
         }
-        std::fs::remove_dir_all(&folder).unwrap();
+    };
+    if let Some(config) = &config {
+        let found = check::faults(config, &|path| tree.place(path).cloned());
+        problems.extend(found.into_iter().filter(|problem| !follows(problem, &removed)));
     }
+    (config, problems)
+}
+
+/// Is the problem only there because something was left out?
+fn follows(problem: &Problem, removed: &[String]) -> bool {
+    removed.iter().any(|path| {
+        let name = path.rsplit('.').next().unwrap_or(path).trim_matches('"');
+        path.starts_with(&problem.path)
+            || problem.path.starts_with(path.as_str())
+            || problem.message.contains(&format!("`{name}`"))
+    })
 }

@@ -4,7 +4,17 @@
 //! the shape; [`check`] is a separate pass that returns every fault with its path. Durations are seconds.
 
 pub mod check;
+pub mod find;
 pub mod load;
+pub mod merge;
+pub mod problem;
+pub mod read;
+pub mod redact;
+pub mod schema;
+pub mod shape;
+pub mod source;
+pub mod tree;
+pub mod variables;
 
 mod duration;
 mod limits;

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Method;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyList, PyType};
 use tokio::task::AbortHandle;
 
-use super::config;
+use super::config::{self, Given};
 use super::convert;
 use super::errors;
 use super::hooks::{Feed, Queue};
@@ -24,6 +25,7 @@ use super::stream::{SLICE, StreamCore};
 use super::task::{self, Done, Recipient};
 use crate::call::{Call, CallOptions, Operation};
 use crate::config::Config;
+use crate::config::load::{self, Loaded};
 use crate::engine::Engine as Core;
 use crate::error::Error;
 
@@ -101,16 +103,19 @@ impl Endpoint {
 
 /// What all clients that share connections share. Holds the configuration, so that a forked child can begin anew.
 struct Shared {
-    config: Config,
+    given: Given,
+    loaded: ArcSwap<Loaded>,
     /// The engine, and the generation it belongs to.
     core: Mutex<(u64, Arc<Core>)>,
     queue: Option<Arc<Queue>>,
 }
 
 impl Shared {
-    fn new(config: Config, queue: Option<Arc<Queue>>) -> Result<Self, Error> {
-        let core = Self::make(&config, queue.as_ref())?;
-        Ok(Self { config, core: Mutex::new((runtime::generation(), core)), queue })
+    fn new(given: Given, queue: Option<Arc<Queue>>) -> Result<Self, Error> {
+        let loaded = load::load(given.source.as_ref(), Some(&given.arguments))?;
+        let core = Self::make(&loaded.config, queue.as_ref())?;
+        let core = Mutex::new((runtime::generation(), core));
+        Ok(Self { given, loaded: ArcSwap::from_pointee(loaded), core, queue })
     }
 
     fn make(config: &Config, queue: Option<&Arc<Queue>>) -> Result<Arc<Core>, Error> {
@@ -128,7 +133,7 @@ impl Shared {
         let generation = runtime::generation();
         if core.0 != generation {
             let was_closed = core.1.is_closed();
-            let fresh = Self::make(&self.config, self.queue.as_ref())?;
+            let fresh = Self::make(&self.loaded.load().config, self.queue.as_ref())?;
             if was_closed {
                 fresh.close();
             }
@@ -226,12 +231,12 @@ impl Engine {
         feed: Option<&Bound<'_, Feed>>,
         io_threads: Option<usize>,
     ) -> PyResult<Self> {
-        let config = config::read(source, arguments)?;
+        let given = config::given(source, arguments)?;
         if let Some(threads) = io_threads {
             runtime::set_threads(threads);
         }
         let queue = feed.map(|feed| feed.get().queue());
-        let shared = Shared::new(config, queue).map_err(|error| errors::exception(source.py(), &error))?;
+        let shared = Shared::new(given, queue).map_err(|error| errors::exception(source.py(), &error))?;
         let engine = Self { shared: Arc::new(shared), defaults: CallOptions::default() };
         engine.derive(options)
     }
@@ -347,6 +352,17 @@ impl Engine {
         dict.set_item("connections_open", gauges.connections_open.get())?;
         dict.set_item("connections_idle", gauges.connections_idle.get())?;
         Ok(dict)
+    }
+
+    /// What its configuration warns about, as `fairlead.errors.Problem` is made.
+    fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        errors::problems(py, &self.shared.loaded.load().warnings)
+    }
+
+    /// The Python callables of the configuration by position: conditions of rules, sources of keys.
+    fn callables<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+        let callables = &self.shared.given.callables;
+        Ok((PyList::new(py, &callables.rules)?, PyList::new(py, &callables.keys)?))
     }
 
     /// Refuses new calls and closes idle connections.

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
+use crate::config::problem::Problem;
 use crate::error::{Attempt, Error, Kind};
 
 /// The exception for `error`.
@@ -53,7 +54,27 @@ fn fields<'py>(py: Python<'py>, error: &Error, method: &str) -> PyResult<Bound<'
     fields.set_item("method", method)?;
     fields.set_item("retry_denied", error.retry_denied())?;
     fields.set_item("attempts", attempts(py, error.attempts())?)?;
+    if error.kind() == Kind::Config {
+        fields.set_item("problems", problems(py, error.problems())?)?;
+    }
     Ok(fields)
+}
+
+/// What `fairlead.errors.Problem` is made from.
+pub(super) fn problems<'py>(py: Python<'py>, problems: &[Problem]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for problem in problems {
+        let line = PyDict::new(py);
+        let at = problem.at.as_ref();
+        line.set_item("path", problem.path.as_str())?;
+        line.set_item("message", problem.message.as_str())?;
+        line.set_item("suggestion", problem.suggestion.as_deref())?;
+        line.set_item("file", at.map(|at| &*at.file))?;
+        line.set_item("line", at.map(|at| at.line).filter(|line| *line != 0))?;
+        line.set_item("column", at.map(|at| at.column).filter(|column| *column != 0))?;
+        list.append(line)?;
+    }
+    Ok(list)
 }
 
 fn content<'py>(py: Python<'py>, body: &Bytes) -> Bound<'py, PyBytes> {

@@ -37,6 +37,8 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::RawReply>()?;
     module.add_class::<secret::Secret>()?;
     module.add_class::<stream::StreamCore>()?;
+    module.add_function(wrap_pyfunction!(config::load_config, module)?)?;
+    module.add_function(wrap_pyfunction!(config::schema, module)?)?;
     module.add_function(wrap_pyfunction!(convert::encode, module)?)?;
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::after_fork, module)?)?;

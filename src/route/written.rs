@@ -12,15 +12,13 @@ use parking_lot::Mutex;
 use super::deployment::{Abilities, Credential, Deployment};
 use super::group;
 use crate::call::Operation;
-use crate::config::load::{environment, expand};
+use crate::config::load::environment;
 use crate::config::{self, Bounds, Config, Pool, Secret, Upstream};
 use crate::error::{Error, Kind};
 use crate::live::Live;
-use crate::provider::catalogue::{self, Entry};
 use crate::provider::endpoint;
 use crate::provider::name::{self, Name};
 use crate::provider::presets::{self, Auth, Preset};
-use crate::provider::price::Prices;
 use crate::send::{Connect, HostOptions, Transport};
 use crate::settle::Gauges;
 
@@ -64,8 +62,6 @@ struct Draft<'a> {
     proxy: Option<&'a str>,
     ca: Option<&'a str>,
     finish_optional: Option<bool>,
-    /// The provider whose models these are; nobody's where the host may be anyone.
-    listed: &'a str,
     /// All else that the operator wrote of it.
     written: Option<&'a config::Deployment>,
     path: &'a str,
@@ -120,10 +116,8 @@ impl Written {
     /// `model` at the client's own upstream.
     pub(super) fn client<'a>(&'a self, model: &'a str) -> Result<Deployment, Error> {
         let client = &self.client;
-        let anyone = client.provider.is_none() && client.base_url.is_some();
         self.finish(Draft {
             provider: self.client_provider(),
-            listed: if anyone { "" } else { self.client_provider() },
             model,
             base_url: client.base_url.as_deref(),
             keys: &client.api_key.0,
@@ -154,7 +148,7 @@ impl Written {
     /// `model` at `provider`, a preset or one of `providers`.
     fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
         let headers = vec![&self.client.default_headers];
-        self.finish(Draft { provider, model, listed: provider, headers, path: "model", ..Draft::default() })
+        self.finish(Draft { provider, model, headers, path: "model", ..Draft::default() })
     }
 
     /// A deployment as configured at `path`.
@@ -166,7 +160,6 @@ impl Written {
         self.finish(Draft {
             provider: &written.provider,
             model: &written.model,
-            listed: &written.provider,
             base_url: written.base_url.as_deref(),
             keys: &written.api_key.0,
             headers: vec![&self.client.default_headers, &written.headers],
@@ -201,7 +194,6 @@ impl Written {
         let credentials = keys.iter().map(|key| self.credential(preset, &draft, &identity, key.as_ref()));
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
-        let entry = catalogue::find(draft.listed, draft.model);
         let name = written.id.clone().unwrap_or_else(|| format!("{}/{}", draft.provider, draft.model));
         Ok(Deployment {
             name: name.into(),
@@ -216,10 +208,9 @@ impl Written {
             priority: written.priority,
             region: written.region.clone(),
             concurrency: written.concurrency,
-            abilities: abilities(written, entry),
+            abilities: abilities(written),
             params: group::params(&written.params),
-            drop_params: refused(written, entry),
-            prices: prices(written, entry),
+            drop_params: written.drop_params.clone(),
             query: draft.query,
             paths: [Operation::Chat, Operation::Embeddings]
                 .map(|operation| endpoint::path(&operation, &target, draft.model)),
@@ -258,37 +249,18 @@ impl Written {
     }
 }
 
-/// What the operator says that it can do, else the catalogue.
-fn abilities(written: &config::Deployment, entry: Option<&Entry>) -> Abilities {
+/// What the operator says that it can do.
+fn abilities(written: &config::Deployment) -> Abilities {
     let supports = &written.supports;
-    let known = entry.map(|entry| entry.capabilities).unwrap_or_default();
-    let window = written.context_window.or(entry.and_then(|entry| entry.context_window));
-    let output = written.max_output.or(entry.and_then(|entry| entry.max_output));
     Abilities {
-        context_window: window.map(u64::from),
-        max_output: output.map(u64::from),
-        tools: known.tools.overruled(supports.tools).told(),
-        vision: known.vision.overruled(supports.vision).told(),
-        json_schema: known.json_schema.overruled(supports.json_schema).told(),
-        reasoning: known.reasoning.overruled(supports.reasoning).told(),
+        context_window: written.context_window.map(u64::from),
+        max_output: written.max_output.map(u64::from),
+        tools: supports.tools,
+        vision: supports.vision,
+        json_schema: supports.json_schema,
+        reasoning: supports.reasoning,
         stream: supports.stream,
     }
-}
-
-/// What the operator says that it refuses, and the catalogue.
-fn refused(written: &config::Deployment, entry: Option<&Entry>) -> Vec<String> {
-    let known = entry.map(|entry| entry.rejects.as_slice()).unwrap_or_default();
-    written.drop_params.iter().cloned().chain(known.iter().map(|&name| name.to_owned())).collect()
-}
-
-/// What the operator says that it costs, laid over the catalogue.
-fn prices(written: &config::Deployment, entry: Option<&Entry>) -> Option<Arc<Prices>> {
-    let known = entry.and_then(|entry| entry.prices.as_ref());
-    let prices = match &written.price {
-        Some(own) => Prices::configured(known, own),
-        None => known?.clone(),
-    };
-    Some(Arc::new(prices))
 }
 
 fn preset(own: Option<&config::Provider>, provider: &str, path: &str) -> Result<&'static Preset, Error> {
@@ -319,7 +291,7 @@ fn model_of(preset: &Preset) -> Option<String> {
 
 fn base_url(preset: &Preset, draft: &Draft<'_>) -> Result<String, Error> {
     if let Some(written) = draft.base_url {
-        return expand(written, &format!("{}.base_url", draft.path));
+        return Ok(written.to_owned());
     }
     let named = preset.base_url_env.iter().find_map(|name| environment(name));
     named.or_else(|| preset.base_url.map(str::to_owned)).ok_or_else(|| {
@@ -334,7 +306,7 @@ fn keys(preset: &Preset, draft: &Draft<'_>) -> Result<Vec<Option<Secret>>, Error
     let path = format!("{}.api_key", draft.path);
     let mut keys = Vec::new();
     for written in draft.keys.iter().filter_map(|written| written.key.as_ref()) {
-        keys.push(Some(Secret::new(checked(&expand(written.expose(), &path)?, &path)?)));
+        keys.push(Some(Secret::new(checked(written.expose(), &path)?)));
     }
     if !keys.is_empty() {
         return Ok(keys);
@@ -394,8 +366,7 @@ fn headers(preset: &Preset, draft: &Draft<'_>, key: Option<&Secret>) -> Result<H
     }
     for written in &draft.headers {
         for (name, value) in *written {
-            let value = expand(value, &format!("{}.headers.{name}", draft.path))?;
-            insert(&mut headers, name, &value, draft.path)?;
+            insert(&mut headers, name, value, draft.path)?;
         }
     }
     Ok(headers)

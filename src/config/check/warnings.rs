@@ -1,0 +1,68 @@
+//! What is allowed but hardly meant.
+
+use super::{PROFILES, Places};
+use crate::config::problem::Problem;
+use crate::config::{Config, Group, Strategy};
+
+/// Things worth a word, each at its place.
+pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    let mut warn = |path: &str, message: String| {
+        warnings.push(Problem::new(path, places(path).as_ref(), message));
+    };
+    for (name, model) in &config.models {
+        group(&model.group, &format!("models.{name}"), &mut warn);
+    }
+    for name in config.profiles.keys().filter(|name| !PROFILES.contains(&name.as_str())) {
+        if !profiles(config).any(|used| used == name) {
+            warn(&format!("profiles.{name}"), "nothing uses this profile".to_owned());
+        }
+    }
+    warnings
+}
+
+fn group(group: &Group, path: &str, warn: &mut impl FnMut(&str, String)) {
+    for (position, deployment) in group.deployments.iter().enumerate() {
+        let path = format!("{path}.deployments[{position}]");
+        let weighted = matches!(group.strategy, Strategy::Weighted | Strategy::LeastBusy);
+        #[expect(clippy::float_cmp, reason = "the default itself, not a result")]
+        let heavy = deployment.weight != 1.0;
+        if heavy && !weighted {
+            warn(
+                &format!("{path}.weight"),
+                format!("the strategy {} does not look at it", name(group.strategy)),
+            );
+        }
+        if deployment.priority != 0 && group.strategy != Strategy::Ordered {
+            warn(
+                &format!("{path}.priority"),
+                format!("the strategy {} does not look at it", name(group.strategy)),
+            );
+        }
+    }
+    if let Some(canary) = &group.canary
+        && !canary.steps.is_empty()
+        && canary.start.is_none()
+    {
+        warn(&format!("{path}.canary.steps"), "they never begin: `start` is missing".to_owned());
+    }
+}
+
+fn profiles(config: &Config) -> impl Iterator<Item = &String> {
+    let models = config.models.values().filter_map(|model| model.group.profile.as_ref());
+    let tenants = config.tenants.values();
+    let rules = config.rules.iter().chain(tenants.clone().flat_map(|tenant| &tenant.rules));
+    let rules = rules.filter_map(|rule| rule.profile.as_ref());
+    models.chain(rules).chain(tenants.filter_map(|tenant| tenant.profile.as_ref()))
+}
+
+fn name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Ordered => "`ordered`",
+        Strategy::Weighted => "`weighted`",
+        Strategy::Latency => "`latency`",
+        Strategy::Cost => "`cost`",
+        Strategy::LeastBusy => "`least_busy`",
+        Strategy::Adaptive => "`adaptive`",
+    }
+}

@@ -1,0 +1,54 @@
+//! Which files a configuration is in.
+
+use std::path::{Path, PathBuf};
+
+use super::variables::environment;
+
+/// Names the files to read, several separated as in `PATH`.
+pub const CONFIG: &str = "FAIRLEAD_CONFIG";
+/// With `prod`, `fairlead.prod.toml` is laid over `fairlead.toml`.
+pub const STAGE: &str = "FAIRLEAD_ENV";
+/// The table of a project's `pyproject.toml`.
+pub const PYPROJECT: &str = "pyproject.toml";
+
+const NAMES: &[&str] = &["fairlead.toml", "fairlead.yaml", "fairlead.yml", "fairlead.jsonc", "fairlead.json"];
+
+/// The files of a configuration that nobody named: those in `FAIRLEAD_CONFIG`, else the first of its names in
+/// `folder`, else its `pyproject.toml` where that has a `[tool.fairlead]`, else the user's own; none is fine.
+pub fn discover(folder: &Path) -> Vec<PathBuf> {
+    if let Some(named) = environment(CONFIG) {
+        return std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
+    }
+    let project = folder.join(PYPROJECT);
+    let here = NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let found = here.or_else(|| speaks_of_us(&project).then_some(project)).or_else(own);
+    found.into_iter().collect()
+}
+
+/// `path` and the overlay of the stage that `FAIRLEAD_ENV` names, whether it exists or not.
+pub fn with_overlay(path: &Path) -> Vec<PathBuf> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let overlay = match (environment(STAGE), stem, ending) {
+        (Some(stage), Some(stem), Some(ending)) if !path.ends_with(PYPROJECT) => {
+            Some(path.with_file_name(format!("{stem}.{stage}.{ending}")))
+        }
+        _ => None,
+    };
+    std::iter::once(path.to_owned()).chain(overlay).collect()
+}
+
+fn speaks_of_us(project: &Path) -> bool {
+    std::fs::read_to_string(project).is_ok_and(|text| text.contains("[tool.fairlead"))
+}
+
+fn own() -> Option<PathBuf> {
+    let base = if cfg!(windows) {
+        environment("APPDATA").map(PathBuf::from)
+    } else {
+        let home = || environment("HOME").map(|home| PathBuf::from(home).join(".config"));
+        environment("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home)
+    };
+    let folder = base?.join("fairlead");
+    NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+}

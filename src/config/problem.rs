@@ -1,0 +1,92 @@
+//! What is wrong with a configuration: every fault at once, each with its place.
+
+use std::fmt;
+
+use super::tree::{Node, Origin, Place, Value};
+use crate::error::{Error, Kind};
+use crate::provider::presets;
+use crate::retry::hint::scrub;
+
+/// One fault, or one thing worth a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, such as `models.smart.deployments[0].provider`; empty where it is the whole.
+    pub path: String,
+    /// Where it stands.
+    pub at: Option<Place>,
+    /// What is wrong. Holds no value that could be a key.
+    pub message: String,
+    /// What may have been meant.
+    pub suggestion: Option<String>,
+}
+
+impl Problem {
+    /// A fault of `path`.
+    pub fn new(path: &str, at: Option<&Place>, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), at: at.cloned(), message: message.into(), suggestion: None }
+    }
+
+    /// With the one of `known` that is nearest to `name`, if any is near.
+    #[must_use]
+    pub fn or_nearest<'a>(mut self, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        self.suggestion = presets::nearest(name, known).map(str::to_owned);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            write!(f, "{at}: ")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "`{}`: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One error that tells all of `problems`; nothing that `tree` got from the environment is quoted.
+pub fn error(mut problems: Vec<Problem>, tree: &Node) -> Error {
+    let hidden = hidden(tree);
+    for problem in &mut problems {
+        problem.message = told(&problem.message, &hidden);
+        problem.suggestion = problem.suggestion.take().map(|text| told(&text, &hidden));
+    }
+    let message = match problems.as_slice() {
+        [one] => one.to_string(),
+        many => {
+            let lines = many.iter().map(|problem| format!("\n  {problem}"));
+            format!("{} faults in the configuration:{}", many.len(), lines.collect::<String>())
+        }
+    };
+    Error::new(Kind::Config, message).with_problems(problems)
+}
+
+/// Everything that came from the environment or a file of secrets.
+fn hidden(tree: &Node) -> Vec<&str> {
+    let mut hidden = Vec::new();
+    tree.walk(&mut |node| {
+        if let (Origin::Variable | Origin::Override, Value::Text(text)) = (node.origin, &node.value) {
+            hidden.push(text.as_str());
+        }
+    });
+    hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+    hidden
+}
+
+/// Short texts are only hidden where they are quoted whole: else they would tear words apart.
+fn told(message: &str, hidden: &[&str]) -> String {
+    let mut clean = message.to_owned();
+    for text in hidden.iter().filter(|text| !text.is_empty() && message.contains(**text)) {
+        clean = clean.replace(&format!("`{text}`"), "`***`");
+        if text.len() >= 6 {
+            clean = clean.replace(*text, "***");
+        }
+    }
+    scrub(&clean)
+}

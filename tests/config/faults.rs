@@ -1,0 +1,156 @@
+//! Everything that is wrong is told at once, each with its place, its key and what may have been meant.
+
+use crate::{Folder, problems, spot};
+
+const WRONG: &str = r#"defualt_model = "m"
+[[models.m.deployments]]
+provider = "opnai"
+model = "up"
+wieght = 2
+[models.n]
+strategy = "wieghted"
+deployments = []
+[retry]
+max_retries = "hush-1234567890"
+cap = -1
+[[rules]]
+name = "r"
+when = "true"
+model = "mm"
+[[rules]]
+name = "r"
+model = "m"
+[routing]
+exploration = 2.0
+"#;
+
+#[test]
+fn all_problems_of_a_file_are_told_at_once() {
+    let folder = Folder::new("all");
+    let error = folder.load(&[("wrong.toml", WRONG)]).unwrap_err();
+    let found: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|problem| (problem.path.as_str(), spot(problem), problem.suggestion.as_deref()))
+        .collect();
+    for expected in [
+        ("defualt_model", (1, 1), Some("default_model")),
+        ("models.m.deployments[0].provider", (3, 12), Some("openai")),
+        ("models.m.deployments[0].wieght", (5, 1), Some("weight")),
+        ("models.n.strategy", (7, 12), Some("weighted")),
+        ("retry.max_retries", (10, 15), None),
+        ("retry.cap", (11, 7), None),
+        ("rules[1].when", (16, 1), None),
+        ("routing.exploration", (20, 15), None),
+    ] {
+        assert!(found.contains(&expected), "{expected:?} is not in {error}");
+    }
+    let sentence = error.to_string();
+    assert!(
+        sentence.contains("wrong.toml:10:15: `retry.max_retries`: expected an integer, not a string"),
+        "{sentence}"
+    );
+    assert!(!sentence.contains("hush"), "{sentence}");
+}
+
+#[test]
+fn references_that_lead_nowhere_are_told() {
+    let written = r#"
+default_model = "tag:fast"
+[models.general]
+fallbacks = { any = ["cod"], quota = ["groq/llama-3"] }
+profile = "chatt"
+deployments = [{ id = "one", provider = "groq", model = "x" }]
+[models.code]
+canary = { model = "generl", percent = 5 }
+deployments = [{ id = "one", provider = "groq", model = "y" }]
+[models]
+round = "about"
+about = "round"
+[[rules]]
+name = "r"
+when = "true"
+model = [{ model = "one" }, { model = "gone" }]
+[[rules]]
+name = "r"
+when = true
+model = "code"
+[tenants.acme]
+default_model = "auto"
+api_keys = { grop = "k" }
+"#;
+    let written = written.replace("[models]\nround = \"about\"\nabout = \"round\"\n", "");
+    let written = format!("models.round = \"about\"\nmodels.about = \"round\"\n{written}");
+    let found = problems("references.toml", &written);
+    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let told = told.join("\n");
+    for part in [
+        "`default_model`: no model has the capability `fast`",
+        "`models.general.fallbacks.any`: no model is called `cod`; did you mean `code`?",
+        "`models.general.profile`: no profile is called `chatt`; did you mean `chat`?",
+        "`models.code.canary.model`: no model is called `generl`; did you mean `general`?",
+        "leads in a circle",
+        "`rules[0].model[1].model`: no model is called `gone`",
+        "`tenants.acme.default_model`: `auto` leaves the model open",
+        "no provider is called `grop`; did you mean `groq`?",
+    ] {
+        assert!(told.contains(part), "{part}\n{told}");
+    }
+    let twice = |what: &str| found.iter().find(|problem| problem.message.contains(what)).unwrap().to_string();
+    assert!(twice("a deployment is called `one` already at").ends_with("references.toml:8:23"), "{told}");
+    assert!(twice("a rule is called `r` already at").contains("references.toml:1"), "{told}");
+}
+
+#[test]
+fn what_is_left_out_of_a_required_place_is_told() {
+    let found = problems(
+        "c.yaml",
+        "rules:\n  - name: r\n    when: true\nmodels:\n  m:\n    deployments:\n      - provider: openai\n",
+    );
+    let paths: Vec<_> = found.iter().map(|problem| problem.path.as_str()).collect();
+    assert!(
+        paths.contains(&"rules[0].model") && paths.contains(&"models.m.deployments[0].model"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_fault_of_one_form_is_told_not_that_no_form_fits() {
+    let found = problems("c.yaml", "providers:\n  openai:\n    api_key:\n      - {enf: X}\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].path, "providers.openai.api_key[0].enf");
+    assert_eq!(found[0].suggestion.as_deref(), Some("env"));
+}
+
+#[test]
+fn moments_and_durations_are_told_with_their_place_too() {
+    let written = "[[models.m.deployments]]\nprovider = 'groq'\nmodel = 'x'\napi_key = { env = 'K', not_after = 'tomorrow' }\n[timeouts]\ntotal = inf\nidle = '1s'";
+    let found = problems("c.toml", written);
+    let lines: Vec<_> = found.iter().map(|problem| spot(problem).0).collect();
+    assert!(lines.contains(&4) && lines.contains(&6) && lines.contains(&7), "{found:?}");
+}
+
+#[test]
+fn numbers_out_of_their_type_are_told() {
+    let found = problems(
+        "c.json",
+        r#"{"retry": {"max_retries": -1}, "bounds": {"body": 1.5, "line": 99999999999999999999}}"#,
+    );
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn null_is_as_if_nothing_were_written() {
+    let folder = Folder::new("null");
+    let loaded = folder.load(&[("c.yaml", "default_model:\nretry:\ntimeouts: {attempt: null}\n")]).unwrap();
+    assert_eq!(loaded.config.retry.max_retries, 2);
+}
+
+#[test]
+fn what_is_hardly_meant_is_warned_about_and_loads() {
+    let written = "[[models.m.deployments]]\nprovider = 'ollama'\nmodel = 'x'\nweight = 3\n[profiles.night]\ntotal = 5\n";
+    let loaded = Folder::new("warn").load(&[("c.toml", written)]).unwrap();
+    let told: Vec<_> =
+        loaded.warnings.iter().map(|warning| (warning.path.as_str(), spot(warning).0)).collect();
+    assert_eq!(told, [("models.m.deployments[0].weight", 4), ("profiles.night", 5)]);
+}
