@@ -27,6 +27,8 @@ pub enum Kind {
     ContentFiltered,
     /// 404, or an unknown model in any status.
     NotFound,
+    /// The name of the model leads nowhere; nothing was sent.
+    ModelNotFound,
     /// 401, or a 400 that means a bad key.
     Authentication,
     /// 403.
@@ -189,7 +191,7 @@ impl Kind {
             }
             Self::ConsumerTooSlow => rule(Same::Never, Other::Never, Blow::None, false),
             Self::NoHealthyDeployment => rule(Same::Never, Other::Never, Blow::None, true),
-            Self::Deadline | Self::Config | Self::ClientClosed | Self::Internal => {
+            Self::Deadline | Self::ModelNotFound | Self::Config | Self::ClientClosed | Self::Internal => {
                 rule(Same::Never, Other::Never, Blow::None, false)
             }
         }

@@ -222,6 +222,10 @@ class NotFoundError(APIStatusError):
     """404, or an unknown model in any status."""
 
 
+class ModelNotFound(NotFoundError):
+    """The name of the model leads nowhere; nothing was sent. The message names the nearest ones."""
+
+
 class AuthenticationError(APIStatusError):
     """401, or a 400 that means a bad key."""
 
@@ -369,6 +373,7 @@ _CLASSES: dict[str, type[FairleadError]] = {
     "ContextLength": ContextLengthExceeded,
     "ContentFiltered": ContentFiltered,
     "NotFound": NotFoundError,
+    "ModelNotFound": ModelNotFound,
     "Authentication": AuthenticationError,
     "PermissionDenied": PermissionDeniedError,
     "Quota": QuotaExceeded,

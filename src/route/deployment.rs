@@ -12,6 +12,7 @@ use crate::error::{Blow, Failure, Subject};
 use crate::live;
 use crate::provider::endpoint::{self, Target};
 use crate::provider::presets::Preset;
+use crate::provider::price::Prices;
 use crate::send::Transport;
 use crate::send::attempt::Landed;
 
@@ -52,6 +53,8 @@ pub struct Deployment {
     pub params: Params,
     /// Defaults of ours that it refuses.
     pub drop_params: Vec<String>,
+    /// What it costs, as far as that is known.
+    pub prices: Option<Arc<Prices>>,
     /// What it has been doing.
     pub live: Arc<live::Deployment>,
 }

@@ -79,7 +79,7 @@ impl Plan {
 ///
 /// # Errors
 ///
-/// [`Kind::Config`] where no model is named or no key is known for it; [`Kind::NotFound`] where no model has the
+/// [`Kind::Config`] where no model is named or no key is known for it; [`Kind::ModelNotFound`] where no model has the
 /// name; where no deployment may serve the call, what it lacks.
 pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Result<Plan, Error> {
     let tenant = call.options.tenant.as_deref().and_then(|name| snapshot.tenant(name));

@@ -14,6 +14,7 @@ use super::written::Written;
 use crate::config::{Bounds, Config, Routing, Stages};
 use crate::error::{Error, Kind};
 use crate::live::Live;
+use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
 use crate::send::Connect;
@@ -21,6 +22,9 @@ use crate::settle::Gauges;
 
 /// Routes made for names no configuration lists; beyond this many they are made anew for each call.
 const INFERRED: usize = 1024;
+
+/// The most names that an error suggests for a mistyped one.
+const NEAREST: usize = 3;
 
 /// An immutable compiled configuration.
 #[derive(Debug)]
@@ -86,7 +90,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Kind::NotFound`] where nothing has the name; [`Kind::Config`] where its key is missing.
+    /// [`Kind::ModelNotFound`] where nothing has the name; [`Kind::Config`] where its key is missing.
     pub fn route(&self, name: &str) -> Result<Arc<Route>, Error> {
         if let Some(route) = self.routes.get(name) {
             return Ok(Arc::clone(route));
@@ -134,8 +138,15 @@ impl Snapshot {
     }
 
     fn unknown(&self, model: &str) -> Error {
-        let near = presets::nearest(model, self.routes.keys().map(String::as_str));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        Error::new(Kind::NotFound, format!("no model is called `{model}`{hint}"))
+        let own = presets::nearest(model, self.routes.keys().map(String::as_str));
+        let mut near: Vec<String> = own.map(str::to_owned).into_iter().collect();
+        near.extend(catalogue::nearest(model));
+        let quoted: Vec<String> = near.iter().take(NEAREST).map(|name| format!("`{name}`")).collect();
+        let hint = if quoted.is_empty() {
+            String::new()
+        } else {
+            format!("; did you mean {}?", quoted.join(" or "))
+        };
+        Error::new(Kind::ModelNotFound, format!("no model is called `{model}`{hint}"))
     }
 }

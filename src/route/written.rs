@@ -16,9 +16,11 @@ use crate::config::load::environment;
 use crate::config::{self, Bounds, Config, Pool, Secret, Upstream};
 use crate::error::{Error, Kind};
 use crate::live::Live;
+use crate::provider::catalogue::{self, Entry};
 use crate::provider::endpoint;
 use crate::provider::name::{self, Name};
 use crate::provider::presets::{self, Auth, Preset};
+use crate::provider::price::Prices;
 use crate::send::{Connect, HostOptions, Transport};
 use crate::settle::Gauges;
 
@@ -62,6 +64,8 @@ struct Draft<'a> {
     proxy: Option<&'a str>,
     ca: Option<&'a str>,
     finish_optional: Option<bool>,
+    /// The provider whose models these are; nobody's where the host may be anyone.
+    listed: &'a str,
     /// All else that the operator wrote of it.
     written: Option<&'a config::Deployment>,
     path: &'a str,
@@ -116,8 +120,10 @@ impl Written {
     /// `model` at the client's own upstream.
     pub(super) fn client<'a>(&'a self, model: &'a str) -> Result<Deployment, Error> {
         let client = &self.client;
+        let anyone = client.provider.is_none() && client.base_url.is_some();
         self.finish(Draft {
             provider: self.client_provider(),
+            listed: if anyone { "" } else { self.client_provider() },
             model,
             base_url: client.base_url.as_deref(),
             keys: &client.api_key.0,
@@ -148,7 +154,7 @@ impl Written {
     /// `model` at `provider`, a preset or one of `providers`.
     fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
         let headers = vec![&self.client.default_headers];
-        self.finish(Draft { provider, model, headers, path: "model", ..Draft::default() })
+        self.finish(Draft { provider, model, listed: provider, headers, path: "model", ..Draft::default() })
     }
 
     /// A deployment as configured at `path`.
@@ -160,6 +166,7 @@ impl Written {
         self.finish(Draft {
             provider: &written.provider,
             model: &written.model,
+            listed: &written.provider,
             base_url: written.base_url.as_deref(),
             keys: &written.api_key.0,
             headers: vec![&self.client.default_headers, &written.headers],
@@ -194,6 +201,7 @@ impl Written {
         let credentials = keys.iter().map(|key| self.credential(preset, &draft, &identity, key.as_ref()));
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
+        let entry = catalogue::find(draft.listed, draft.model);
         let name = written.id.clone().unwrap_or_else(|| format!("{}/{}", draft.provider, draft.model));
         Ok(Deployment {
             name: name.into(),
@@ -208,9 +216,10 @@ impl Written {
             priority: written.priority,
             region: written.region.clone(),
             concurrency: written.concurrency,
-            abilities: abilities(written),
+            abilities: abilities(written, entry),
             params: group::params(&written.params),
-            drop_params: written.drop_params.clone(),
+            drop_params: refused(written, entry),
+            prices: prices(written, entry),
             query: draft.query,
             paths: [Operation::Chat, Operation::Embeddings]
                 .map(|operation| endpoint::path(&operation, &target, draft.model)),
@@ -249,18 +258,37 @@ impl Written {
     }
 }
 
-/// What the operator says that it can do.
-fn abilities(written: &config::Deployment) -> Abilities {
+/// What the operator says that it can do, else the catalogue.
+fn abilities(written: &config::Deployment, entry: Option<&Entry>) -> Abilities {
     let supports = &written.supports;
+    let known = entry.map(|entry| entry.capabilities).unwrap_or_default();
+    let window = written.context_window.or(entry.and_then(|entry| entry.context_window));
+    let output = written.max_output.or(entry.and_then(|entry| entry.max_output));
     Abilities {
-        context_window: written.context_window.map(u64::from),
-        max_output: written.max_output.map(u64::from),
-        tools: supports.tools,
-        vision: supports.vision,
-        json_schema: supports.json_schema,
-        reasoning: supports.reasoning,
+        context_window: window.map(u64::from),
+        max_output: output.map(u64::from),
+        tools: known.tools.overruled(supports.tools).told(),
+        vision: known.vision.overruled(supports.vision).told(),
+        json_schema: known.json_schema.overruled(supports.json_schema).told(),
+        reasoning: known.reasoning.overruled(supports.reasoning).told(),
         stream: supports.stream,
     }
+}
+
+/// What the operator says that it refuses, and the catalogue.
+fn refused(written: &config::Deployment, entry: Option<&Entry>) -> Vec<String> {
+    let known = entry.map(|entry| entry.rejects.as_slice()).unwrap_or_default();
+    written.drop_params.iter().cloned().chain(known.iter().map(|&name| name.to_owned())).collect()
+}
+
+/// What the operator says that it costs, laid over the catalogue.
+fn prices(written: &config::Deployment, entry: Option<&Entry>) -> Option<Arc<Prices>> {
+    let known = entry.and_then(|entry| entry.prices.as_ref());
+    let prices = match &written.price {
+        Some(own) => Prices::configured(known, own),
+        None => known?.clone(),
+    };
+    Some(Arc::new(prices))
 }
 
 fn preset(own: Option<&config::Provider>, provider: &str, path: &str) -> Result<&'static Preset, Error> {

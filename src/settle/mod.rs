@@ -15,6 +15,7 @@ pub use receipt::{AttemptLine, Receipt, Timings};
 pub use story::Story;
 
 use crate::chat::usage::Usage;
+use crate::provider::price::Nano;
 
 /// A count of things that exist now.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +86,10 @@ pub struct Totals {
     pub output_tokens: AtomicU64,
     /// Tokens in the two above that are estimates.
     pub estimated_tokens: AtomicU64,
+    /// What answers cost, in nano-dollars, as far as it is known.
+    pub cost_nanos: AtomicU64,
+    /// Answers whose cost is not known.
+    pub unpriced: AtomicU64,
 }
 
 impl Totals {
@@ -100,6 +105,16 @@ impl Totals {
         self.output_tokens.fetch_add(usage.output, Ordering::Relaxed);
         if usage.estimated {
             self.estimated_tokens.fetch_add(usage.input + usage.output, Ordering::Relaxed);
+        }
+    }
+
+    /// Books what an answer cost; `None` is not known.
+    pub fn spend(&self, cost: Option<Nano>) {
+        match cost {
+            Some(Nano(nanos)) => {
+                self.cost_nanos.fetch_add(nanos, Ordering::Relaxed);
+            }
+            None => Self::count(&self.unpriced),
         }
     }
 
@@ -119,6 +134,8 @@ impl Totals {
             input_tokens: read(&self.input_tokens),
             output_tokens: read(&self.output_tokens),
             estimated_tokens: read(&self.estimated_tokens),
+            cost_nanos: read(&self.cost_nanos),
+            unpriced: read(&self.unpriced),
         }
     }
 }
@@ -139,4 +156,6 @@ pub struct Stats {
     pub input_tokens: u64,
     pub output_tokens: u64,
     pub estimated_tokens: u64,
+    pub cost_nanos: u64,
+    pub unpriced: u64,
 }

@@ -10,6 +10,7 @@ use crate::route::Decision;
 
 /// The story of one call. Holds no prompt, no answer and no key.
 #[derive(Clone, Debug, Default, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a call, not states")]
 pub struct Receipt {
     /// The model the call was led to: the caller's, or what a rule or a default picked.
     pub model: Arc<str>,
@@ -29,8 +30,11 @@ pub struct Receipt {
     pub attempts: Vec<AttemptLine>,
     /// Tokens, counted by the provider or estimated (then it says so).
     pub usage: Option<Usage>,
-    /// What the provider says it cost, in US dollars.
+    /// What the answer cost, in US dollars: the provider's own word, else its tokens at known prices; `None` is
+    /// unknown. Attempts that failed before it are not in it: nobody says what they used.
     pub cost_usd: Option<f64>,
+    /// Is the cost that of estimated tokens?
+    pub cost_estimated: bool,
     /// Was it answered from a cache?
     pub cached: bool,
     /// The provider's request id.

@@ -14,6 +14,7 @@ use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::{Attempt, Error, Subject};
+use crate::provider::price::{Extent, Nano};
 use crate::route::{Candidate, Deployment, Plan, defaults};
 use crate::send::Limits;
 use crate::send::attempt::Trace;
@@ -24,9 +25,13 @@ use crate::send::stream::Opening;
 pub struct Story {
     engine: Arc<Engine>,
     began: Instant,
+    /// The same on the calendar, for prices that change by the hour.
+    began_at: Duration,
     receipt: Receipt,
     /// The prompt's estimated tokens, for replies that count nothing.
     input: u64,
+    /// Images of the prompt, where that is known.
+    images: Option<u64>,
     asked: Option<Arc<Deployment>>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
@@ -41,8 +46,10 @@ impl Story {
         Self {
             engine: Arc::clone(engine),
             began: clock::now(),
+            began_at: clock::wall(),
             receipt: Receipt::default(),
             input: 0,
+            images: None,
             asked: None,
             operation: operation.clone(),
             told: None,
@@ -62,6 +69,7 @@ impl Story {
         self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
         self.input = facts.expected_usage().input;
+        self.images = (!facts.has_images).then_some(0);
     }
 
     /// The call was admitted.
@@ -185,8 +193,24 @@ impl Story {
             }
         });
         self.receipt.usage = Some(usage);
-        self.receipt.cost_usd = usage.cost_usd;
+        self.price(&usage);
         usage
+    }
+
+    /// What it cost: the provider's own word, else its tokens at known prices.
+    fn price(&mut self, usage: &Usage) {
+        let told = usage.cost_usd.map(Nano::from_usd);
+        let cost = told.or_else(|| self.asked.as_ref()?.prices.as_ref()?.cost(usage, &self.extent()));
+        self.receipt.cost_usd = usage.cost_usd.or(cost.map(Nano::as_usd));
+        self.receipt.cost_estimated = cost.is_some() && usage.estimated;
+        if self.operation.names_model() {
+            self.engine.totals().spend(cost);
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        let took = clock::now().saturating_duration_since(self.began);
+        Extent { images: self.images, took, at: self.began_at }
     }
 
     fn fail(&mut self, error: &Error) {

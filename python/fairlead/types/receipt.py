@@ -58,6 +58,7 @@ class Receipt(BaseModel):
     attempts: list[AttemptLine]
     usage: ReceiptUsage | None
     cost_usd: float | None
+    cost_estimated: bool
     cached: bool
     request_id: str | None
     timings: Timings

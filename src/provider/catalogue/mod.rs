@@ -57,6 +57,15 @@ pub enum Known {
 }
 
 impl Known {
+    /// As an answer that may be missing.
+    pub fn told(self) -> Option<bool> {
+        match self {
+            Self::Yes => Some(true),
+            Self::No => Some(false),
+            Self::Unknown => None,
+        }
+    }
+
     /// What an operator wrote wins over the table.
     #[must_use]
     pub fn overruled(self, written: Option<bool>) -> Self {

@@ -17,6 +17,9 @@ const VARIANTS: [&str; 4] = [":nitro", ":floor", ":online", ":exacto"];
 const PATHS: [&str; 4] = ["models/", "publishers/google/models/", "accounts/fireworks/models/", "cohere/"];
 
 pub(super) fn find(provider: &str, model: &str) -> Option<&'static Row> {
+    if model.is_empty() {
+        return None; // a client without a model yet: not worth reading the table
+    }
     let provider = presets::find(provider)?.id;
     let bare = bare(provider, model);
     table::exactly(provider, model)
