@@ -144,6 +144,12 @@ async fn images_cost_where_each_has_a_price() {
     let engine = World::new([said(COUNTED), said(COUNTED)]).engine(CONFIG);
     let plain = send(&engine, hello("pictured")).await.unwrap();
     assert_eq!(nanos(&plain), Some(Nano(210_000)), "no image, no fee");
+    let image = r#"{"type":"image_url","image_url":{"url":"data:,"}}"#;
+    let text = format!(r#"[{{"type":"text","text":"which?"}},{image},{image}]"#);
+    let messages = format!(r#"[{{"role":"user","content":{text}}},{{"role":"user","content":[{image}]}}]"#);
+    let body = format!(r#"{{"model":"pictured","messages":{messages}}}"#);
+    let seen = send(&engine, body).await.unwrap();
+    assert_eq!(nanos(&seen), Some(Nano(3 * 500_000_000 + 210_000)));
 }
 
 #[tokio::test(start_paused = true)]

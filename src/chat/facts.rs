@@ -38,6 +38,8 @@ pub struct Facts {
     pub has_tools: bool,
     /// Does any message hold an image?
     pub has_images: bool,
+    /// How many.
+    pub images: u64,
     /// Must the answer fit a JSON schema?
     pub needs_json_schema: bool,
     /// Must the answer be a JSON object?
@@ -87,6 +89,7 @@ impl Default for Facts {
             messages: 0,
             has_tools: false,
             has_images: false,
+            images: 0,
             needs_json_schema: false,
             needs_json_object: false,
             needs_reasoning: false,
@@ -177,7 +180,8 @@ impl Facts {
         }
         if let Some(messages) = held.messages.or(held.input) {
             let prose = Prose::read(messages, &mut text, &mut system);
-            self.has_images = prose.has_images;
+            self.images = prose.images;
+            self.has_images = prose.images > 0;
             self.last_user_text = prose.last_user_text();
             if held.messages.is_some() {
                 self.messages = prose.count;

@@ -132,8 +132,8 @@ pub struct Prices {
 /// What a call was beside its tokens.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extent {
-    /// Images in the prompt; `None` is not counted.
-    pub images: Option<u64>,
+    /// Images in the prompt.
+    pub images: u64,
     /// How long it took.
     pub took: Duration,
     /// When it began, counted from the Unix epoch.
@@ -160,7 +160,7 @@ impl Prices {
     /// What a call of so many tokens would cost by day, with nothing in the cache.
     pub fn expected(&self, input: u64, output: u64) -> Option<Nano> {
         let usage = Usage { input, output, total: input.saturating_add(output), ..Usage::default() };
-        self.cost(&usage, &Extent { images: Some(0), ..Extent::default() })
+        self.cost(&usage, &Extent::default())
     }
 
     /// The configured prices laid over the known ones: a field that is written wins, a list of tiers replaces.
@@ -191,11 +191,8 @@ impl Fees {
     /// Nano-dollars times a million.
     fn sum(&self, extent: &Extent) -> Option<u128> {
         let each = |fee: Nano, count: u128| u128::from(fee.0).checked_mul(count);
-        let images = match self.image {
-            Some(fee) => each(fee, u128::from(extent.images?) * MICRO)?,
-            None => 0,
-        };
         let requests = each(self.request.unwrap_or_default(), MICRO)?;
+        let images = each(self.image.unwrap_or_default(), u128::from(extent.images) * MICRO)?;
         let seconds = each(self.second.unwrap_or_default(), extent.took.as_micros())?;
         requests.checked_add(images)?.checked_add(seconds)
     }

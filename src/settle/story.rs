@@ -30,8 +30,8 @@ pub struct Story {
     receipt: Receipt,
     /// The prompt's estimated tokens, for replies that count nothing.
     input: u64,
-    /// Images of the prompt, where that is known.
-    images: Option<u64>,
+    /// Images of the prompt.
+    images: u64,
     asked: Option<Arc<Deployment>>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
@@ -49,7 +49,7 @@ impl Story {
             began_at: clock::wall(),
             receipt: Receipt::default(),
             input: 0,
-            images: None,
+            images: 0,
             asked: None,
             operation: operation.clone(),
             told: None,
@@ -69,7 +69,7 @@ impl Story {
         self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
         self.input = facts.expected_usage().input;
-        self.images = (!facts.has_images).then_some(0);
+        self.images = facts.images;
     }
 
     /// The call was admitted.

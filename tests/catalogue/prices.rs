@@ -169,9 +169,8 @@ fn requests_images_and_seconds_are_billed() {
     let own = Prices { fees: Fees { request: Some(nine), ..Fees::default() }, ..plain(1, 1) };
     assert_eq!(nano(&own, &usage(1_000, 0)), Some(5_000_000 + 1_000_000), "request beside tokens");
     let own = Prices::configured(None, &written("per_image = 0.0025"));
-    let extent = Extent { images: Some(3), ..Extent::default() };
+    let extent = Extent { images: 3, ..Extent::default() };
     assert_eq!(own.cost(&usage(1_000, 9), &extent), Some(Nano(7_500_000)), "images alone");
-    assert_eq!(nano(&own, &usage(1, 1)), None, "images nobody counted");
     let own = Prices::configured(None, &written("per_second = 0.000975"));
     let extent = Extent { took: Duration::from_millis(2_500), ..Extent::default() };
     assert_eq!(own.cost(&usage(1_000, 9), &extent), Some(Nano(2_437_500)), "seconds alone");
@@ -265,7 +264,7 @@ proptest! {
         let base = Rates { input: i, output: o, cached: c, write: w, write_1h: w, audio_in: i, image_out: o, ..Rates::default() };
         let own = Prices { standard: Schedule { base, tiers: vec![(200_000, base)] }, ..Prices::default() };
         let usage = Usage { input, output, total, cached, cache_write, cache_write_1h, reasoning, audio_in, image_out, ..Usage::default() };
-        let extent = Extent { images: Some(total), took: Duration::from_secs(output), at: Duration::from_secs(input) };
+        let extent = Extent { images: total, took: Duration::from_secs(output), at: Duration::from_secs(input) };
         let _ = own.cost(&usage, &extent);
     }
 

@@ -42,6 +42,7 @@ fn a_full_request_is_read() {
         messages: 3,
         has_tools: true,
         has_images: true,
+        images: 1,
         needs_json_schema: true,
         max_output: Some(7),
         user: Some("u1".into()),

@@ -15,7 +15,7 @@ const PREFIX: usize = 4096;
 #[derive(Default)]
 pub(super) struct Prose<'a> {
     pub(super) count: usize,
-    pub(super) has_images: bool,
+    pub(super) images: u64,
     last_user: Option<Raw<'a>>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Prose<'a> {
             prose.count += 1;
             let (role, content) = role_and_content(message);
             let Some(content) = content else { continue };
-            prose.has_images |= has_image(content);
+            prose.images += images(content);
             text.add(content);
             match role {
                 Some(role) if role.is("user") => prose.last_user = Some(content),
@@ -98,11 +98,10 @@ fn role_and_content(message: Raw<'_>) -> (Option<Str<'_>>, Option<Raw<'_>>) {
     (role, content)
 }
 
-fn has_image(content: Raw<'_>) -> bool {
-    content
-        .items()
-        .filter_map(|part| part.get("type")?.string())
-        .any(|kind| kind.is("image_url") || kind.is("input_image") || kind.is("image"))
+fn images(content: Raw<'_>) -> u64 {
+    let kinds = content.items().filter_map(|part| part.get("type")?.string());
+    let images = kinds.filter(|kind| kind.is("image_url") || kind.is("input_image") || kind.is("image"));
+    images.count() as u64
 }
 
 /// Adds the text of a message to `all`, until that has `most` bytes: its string, or its text parts one after the
