@@ -52,6 +52,16 @@ impl Operation {
         }
     }
 
+    /// Below the base URL, as OpenAI's endpoints are called.
+    pub(crate) fn path(&self) -> &str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Embeddings => "/embeddings",
+            Self::Models => "/models",
+            Self::Raw { path, .. } => path,
+        }
+    }
+
     /// Does the body name a model that decides where the call goes?
     pub(crate) fn names_model(&self) -> bool {
         matches!(self, Self::Chat | Self::Embeddings)
@@ -168,7 +178,7 @@ impl Engine {
 
     async fn lead(&self, call: &Call, story: &mut Story) -> Result<Landing, Error> {
         let snapshot = self.snapshot()?;
-        let facts = call.facts()?;
+        let facts = call.facts(snapshot.wants())?;
         let plan = route::plan(&snapshot, call, &facts, self.rng())?;
         story.planned(&plan, &facts);
         let Admission::Granted(call_permit) = admit::call(self.gauges());
@@ -211,11 +221,11 @@ impl Engine {
 
 impl Call {
     /// What the stages may know about the request.
-    pub(crate) fn facts(&self) -> Result<Facts, Error> {
+    pub(crate) fn facts(&self, wants: Wants) -> Result<Facts, Error> {
         if !self.operation.names_model() {
             return Ok(Facts::default());
         }
-        facts::scan(&self.body, Wants::NOTHING)
+        facts::scan(&self.body, wants)
             .map_err(|fault| Error::new(Kind::BadRequest, format!("the request is not JSON: {fault}")))
     }
 }

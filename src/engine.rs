@@ -75,7 +75,7 @@ impl Engine {
     /// As the call itself would fail before anything is sent.
     pub fn route(&self, call: &Call) -> Result<Arc<Decision>, Error> {
         let snapshot = self.snapshot()?;
-        let plan = route::plan(&snapshot, call, &call.facts()?, &self.rng)?;
+        let plan = route::plan(&snapshot, call, &call.facts(snapshot.wants())?, &self.rng)?;
         Ok(plan.decision)
     }
 

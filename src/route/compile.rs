@@ -35,8 +35,8 @@ pub(super) fn compile(config: &Config, written: &Written) -> Result<Compiled, Er
         routes.insert((*id).to_owned(), Arc::new(targets.route(id, "models")?));
     }
     let tenants = config.tenants.iter();
-    let tenants = tenants.map(|(name, written)| (name.clone(), Tenant::compile(written)));
-    Ok(Compiled { routes, tenants: tenants.collect() })
+    let tenants = tenants.map(|(name, written)| Ok((name.clone(), Tenant::compile(name, written)?)));
+    Ok(Compiled { routes, tenants: tenants.collect::<Result<_, Error>>()? })
 }
 
 /// Every target outside `models` itself, with the path it stands under.

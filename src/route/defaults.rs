@@ -22,7 +22,8 @@ pub fn dropped<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<It
 }
 
 fn all<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = &'a (String, String)> {
-    let lists: [&'a Params; 3] = [&plan.params, &candidate.group.params, &candidate.deployment.params];
+    let lists: [&'a Params; 3] =
+        [&plan.consequence.params, &candidate.group.params, &candidate.deployment.params];
     lists.into_iter().flatten()
 }
 

@@ -6,7 +6,9 @@ use super::decision::{Need, Rejected, Rejection};
 use super::deployment::{Abilities, Deployment};
 use super::glob;
 use super::group::{Role, Stop};
+use super::ruleset::Consequence;
 use super::tenant::Tenant;
+use crate::call::Call;
 use crate::chat::facts::Facts;
 
 /// How many windows the estimate of a prompt must come to before it is believed: estimates err, and the upstream
@@ -26,7 +28,23 @@ pub(super) struct Demands<'a> {
     pub(super) tenant: Option<&'a Tenant>,
 }
 
-impl Demands<'_> {
+impl<'a> Demands<'a> {
+    pub(super) fn of(
+        call: &'a Call,
+        facts: &Facts,
+        consequence: &'a Consequence,
+        tenant: Option<&'a Tenant>,
+    ) -> Self {
+        let theirs = tenant.map_or(&[][..], |tenant| tenant.regions.as_slice());
+        Self {
+            needs: needs(facts),
+            regions: [&call.options.regions, &consequence.regions, theirs],
+            tokens: facts.expected_usage().input,
+            output: facts.max_output.unwrap_or_default(),
+            tenant,
+        }
+    }
+
     /// The deployments of `stop` that may be asked; the others go to `rejected`.
     pub(super) fn eligible(&self, stop: &Stop, rejected: &mut Vec<Rejected>) -> Vec<Arc<Deployment>> {
         let mut eligible = Vec::with_capacity(stop.group.deployments.len());
@@ -88,11 +106,12 @@ impl Abilities {
 }
 
 /// What the request needs.
-pub(super) fn needs(facts: &Facts) -> Vec<Need> {
+fn needs(facts: &Facts) -> Vec<Need> {
     let needs = [
         (facts.has_tools, Need::Tools),
         (facts.has_images, Need::Vision),
         (facts.needs_json_schema, Need::JsonSchema),
+        (facts.needs_reasoning, Need::Reasoning),
         (facts.stream, Need::Stream),
     ];
     needs.into_iter().filter_map(|(needed, need)| needed.then_some(need)).collect()

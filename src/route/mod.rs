@@ -22,27 +22,28 @@ mod order;
 mod pick;
 mod refusal;
 pub mod rules;
+mod ruleset;
 mod settings;
 mod snapshot;
 mod tenant;
 mod written;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use decision::{Choice, Decision, Need, Rejected, Rejection, Why};
 pub use deployment::{Abilities, Candidate, Credential, Deployment};
 pub use group::{Group, Params, Role, Route, Stop};
 pub use order::{Ask, Placed, Standing};
+pub use ruleset::Consequence;
 pub use settings::{Settings, profiles};
 pub use snapshot::Snapshot;
 
 use crate::call::{Call, Operation};
 use crate::chat::facts::Facts;
-use crate::clock::{self, Rng};
+use crate::clock::Rng;
 use crate::error::{Error, Kind};
 use filter::Demands;
-use pick::Picked;
+use pick::{Asked, Picked};
 
 /// What routing decided.
 #[derive(Debug)]
@@ -53,10 +54,8 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// Timeouts and retries of this call.
     pub settings: Arc<Settings>,
-    /// Default parameters of the rule, before those of the model.
-    pub params: Arc<Params>,
-    /// The rule's limit of an attempt.
-    pub timeout: Option<Duration>,
+    /// What follows from the rule that picked the model; nothing where none did.
+    pub consequence: Arc<Consequence>,
     /// What was decided and why.
     pub decision: Arc<Decision>,
 }
@@ -82,33 +81,23 @@ impl Plan {
 /// [`Kind::Config`] where no model is named or no key is known for it; [`Kind::ModelNotFound`] where no model has the
 /// name; where no deployment may serve the call, what it lacks.
 pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Result<Plan, Error> {
-    let tenant = call.options.tenant.as_deref().and_then(|name| snapshot.tenant(name));
-    let Picked { route, why, rule } = pick::pick(snapshot, call, facts, tenant)?;
-    let own = route.own().cloned().unwrap_or_else(|| Arc::new(Group::of("", Vec::new())));
-    let profile = call.options.profile.as_deref().or(own.profile.as_deref());
-    let settings = snapshot.settings(profile.or(tenant.and_then(|tenant| tenant.profile.as_deref())))?;
-    let demands = Demands {
-        needs: filter::needs(facts),
-        regions: [&call.options.regions, tenant.map_or(&[], |tenant| tenant.regions.as_slice()), &[]],
-        tokens: facts.expected_usage().input,
-        output: facts.max_output.unwrap_or_default(),
-        tenant,
-    };
-    let ask = Ask {
-        facts,
-        tenant: call.options.tenant.as_deref(),
-        session: call.options.session.as_deref(),
-        now: clock::now(),
-        health: snapshot.stages.health,
-        routing: &snapshot.routing,
-    };
+    let options = &call.options;
+    let tenant = options.tenant.as_deref().and_then(|name| snapshot.tenant(name));
+    let Picked { route, why, consequence, notes } = Asked { snapshot, call, facts, tenant, rng }.pick()?;
+    let own = route.own().ok_or_else(|| Error::new(Kind::Internal, "a route without a group"))?;
+    let profiles = [&options.profile, &consequence.profile, &own.profile];
+    let theirs = tenant.and_then(|tenant| tenant.profile.as_deref());
+    let profile = profiles.into_iter().find_map(|profile| profile.as_deref()).or(theirs);
     let mut decision = Decision {
         requested: facts.model.clone(),
         model: Arc::clone(&own.name),
-        rule,
+        rule: (why == Why::Rule).then(|| Arc::clone(&consequence.rule)),
         why,
+        notes,
         ..Decision::default()
     };
+    let demands = Demands::of(call, facts, &consequence, tenant);
+    let ask = Ask::of(snapshot, call, facts);
     let candidates = line_up(&route, &demands, &ask, rng, &mut decision);
     if candidates.is_empty() {
         return Err(refusal::none_left(&decision));
@@ -116,9 +105,8 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
     Ok(Plan {
         operation: call.operation.clone(),
         candidates,
-        settings: Arc::clone(settings),
-        params: Arc::default(),
-        timeout: None,
+        settings: Arc::clone(snapshot.settings(profile)?),
+        consequence,
         decision: Arc::new(decision),
     })
 }

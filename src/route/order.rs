@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::deployment::Deployment;
 use super::group::Group;
+use super::snapshot::Snapshot;
+use crate::call::Call;
 use crate::chat::facts::Facts;
-use crate::clock::{Instant, Rng};
+use crate::clock::{self, Instant, Rng};
 use crate::config::Routing;
 
 /// What may be known of the call while its deployments are ordered.
@@ -24,6 +26,19 @@ pub struct Ask<'a> {
     pub health: bool,
     /// What the strategies are tuned with.
     pub routing: &'a Routing,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn of(snapshot: &'a Snapshot, call: &'a Call, facts: &'a Facts) -> Self {
+        Self {
+            facts,
+            tenant: call.options.tenant.as_deref(),
+            session: call.options.session.as_deref(),
+            now: clock::now(),
+            health: snapshot.stages.health,
+            routing: &snapshot.routing,
+        }
+    }
 }
 
 /// A deployment at its place.

@@ -1,68 +1,113 @@
-//! Which model a call goes to: the caller's word, a rule, the default, or a canary of any of these.
+//! Which model a call goes to: the caller's word, a rule, or the default.
 
 use std::sync::Arc;
 
+use super::context::Context;
 use super::decision::Why;
 use super::group::Route;
+use super::rules::AUTO;
+use super::ruleset::Consequence;
 use super::snapshot::Snapshot;
 use super::tenant::Tenant;
 use crate::call::Call;
-use crate::chat::facts::Facts;
+use crate::chat::facts::{Facts, Wants};
+use crate::clock::{self, Rng};
+use crate::config::NoMatch;
 use crate::error::{Error, Kind};
 
-/// The name that leaves the choice to the rules.
-const OPEN: &str = "auto";
+/// A call on its way to a model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) call: &'a Call,
+    pub(super) facts: &'a Facts,
+    pub(super) tenant: Option<&'a Tenant>,
+    pub(super) rng: &'a Rng,
+}
 
 /// What was picked.
 #[derive(Debug)]
 pub(super) struct Picked {
     pub(super) route: Arc<Route>,
     pub(super) why: Why,
-    pub(super) rule: Option<Arc<str>>,
+    pub(super) consequence: Arc<Consequence>,
+    pub(super) notes: Vec<String>,
 }
 
-/// Picks the model of a call.
-pub(super) fn pick(
-    snapshot: &Snapshot,
-    call: &Call,
-    facts: &Facts,
-    tenant: Option<&Tenant>,
-) -> Result<Picked, Error> {
-    if !call.operation.names_model() {
-        return Ok(Picked { route: snapshot.any_route()?, why: Why::AnyDeployment, rule: None });
+impl Asked<'_> {
+    /// Picks the model of the call.
+    pub(super) fn pick(&self) -> Result<Picked, Error> {
+        let mut notes = Vec::new();
+        let consequence = self.consequence(&mut notes).unwrap_or_default();
+        let (route, why) = if self.call.operation.names_model() {
+            let (name, why) = self.name(&consequence)?;
+            (self.with_fallbacks(self.snapshot.route(&name)?)?, why)
+        } else {
+            (self.snapshot.any_route()?, Why::AnyDeployment)
+        };
+        let why = match (why, route.own()) {
+            (Why::Named, Some(own)) if *own.name != *self.facts.model => Why::Alias,
+            (why, _) => why,
+        };
+        Ok(Picked { route, why, consequence, notes })
     }
-    let (name, why) = named(snapshot, &facts.model, tenant)?;
-    let route = snapshot.route(&name)?;
-    let route = with_fallbacks(snapshot, call, route)?;
-    Ok(Picked { route, why, rule: None })
-}
 
-fn named(snapshot: &Snapshot, model: &str, tenant: Option<&Tenant>) -> Result<(String, Why), Error> {
-    if !is_open(model) {
-        return Ok((model.to_owned(), Why::Named));
+    /// What the first rule that holds says; a tenant's own rules are asked first.
+    fn consequence(&self, notes: &mut Vec<String>) -> Option<Arc<Consequence>> {
+        let theirs = self.tenant.map(|tenant| &tenant.rules);
+        let rules = || theirs.into_iter().chain([&self.snapshot.rules]).filter(|rules| !rules.is_empty());
+        if !self.call.operation.names_model() || rules().next().is_none() {
+            return None;
+        }
+        let context = self.context();
+        rules().find_map(|rules| rules.consequence(&context, notes)).cloned()
     }
-    if let Some(default) = tenant.and_then(|tenant| tenant.default_model.clone()) {
-        return Ok((default, Why::TenantDefault));
-    }
-    let default = snapshot.default_model().map(|default| (default, Why::Default));
-    default.ok_or_else(|| {
-        let message = "no model is named: pass `model=`, or set `default_model` or the provider's variable \
-                       (such as OPENROUTER_MODEL)";
-        Error::new(Kind::Config, message)
-    })
-}
 
-/// Does the caller leave the choice to us?
-pub(super) fn is_open(model: &str) -> bool {
-    model.is_empty() || model == OPEN
-}
-
-/// The call's own fallbacks instead of the model's.
-fn with_fallbacks(snapshot: &Snapshot, call: &Call, route: Arc<Route>) -> Result<Arc<Route>, Error> {
-    let Some(names) = &call.options.fallbacks else { return Ok(route) };
-    let mut own = Route { stops: route.stops.iter().take(1).cloned().collect() };
-    for name in names {
-        own.follow(snapshot.route(name)?.as_ref());
+    fn context(&self) -> Context<'_> {
+        let mut context = Context::new(self.facts, &self.call.options);
+        context.path = self.call.operation.path();
+        context.capabilities =
+            self.snapshot.tags(if self.is_open() { None } else { Some(&self.facts.model) });
+        if self.snapshot.wants().has(Wants::CLOCK) {
+            context = context.at(clock::wall(), self.snapshot.utc_offset);
+        }
+        context
     }
-    Ok(Arc::new(own))
+
+    fn name(&self, consequence: &Consequence) -> Result<(String, Why), Error> {
+        if let Some(target) = consequence.target(self.rng) {
+            return Ok((target.to_owned(), Why::Rule));
+        }
+        if !self.is_open() {
+            return Ok((self.facts.model.clone(), Why::Named));
+        }
+        if self.snapshot.routing.no_match == NoMatch::Error {
+            let message = "no rule takes this call, and `routing.no_match` is `error`";
+            return Err(Error::new(Kind::NotFound, message));
+        }
+        if let Some(default) = self.tenant.and_then(|tenant| tenant.default_model.clone()) {
+            return Ok((default, Why::TenantDefault));
+        }
+        let default = self.snapshot.default_model().map(|default| (default, Why::Default));
+        default.ok_or_else(|| {
+            let message = "no model is named: pass `model=`, or set `default_model` or the provider's variable \
+                           (such as OPENROUTER_MODEL)";
+            Error::new(Kind::Config, message)
+        })
+    }
+
+    /// Does the caller leave the choice to us?
+    fn is_open(&self) -> bool {
+        self.facts.model.is_empty() || self.facts.model == AUTO
+    }
+
+    /// The call's own fallbacks instead of the model's.
+    fn with_fallbacks(&self, route: Arc<Route>) -> Result<Arc<Route>, Error> {
+        let Some(names) = &self.call.options.fallbacks else { return Ok(route) };
+        let mut own = Route { stops: route.stops.iter().take(1).cloned().collect() };
+        for name in names {
+            own.follow(self.snapshot.route(name)?.as_ref());
+        }
+        Ok(Arc::new(own))
+    }
 }

@@ -8,9 +8,11 @@ use parking_lot::Mutex;
 use super::compile::{self, Compiled};
 use super::deployment::Deployment;
 use super::group::{Group, Route};
-use super::settings::{Profiles, Settings};
+use super::ruleset::RuleSet;
+use super::settings::{self, Profiles, Settings};
 use super::tenant::Tenant;
 use super::written::Written;
+use crate::chat::facts::Wants;
 use crate::config::{Bounds, Config, Routing, Stages};
 use crate::error::{Error, Kind};
 use crate::live::Live;
@@ -35,6 +37,10 @@ pub struct Snapshot {
     pub stages: Stages,
     /// What holds for all models.
     pub routing: Routing,
+    /// Seconds by which the operator's clocks are ahead of UTC.
+    pub(super) utc_offset: i64,
+    pub(super) rules: RuleSet,
+    wants: Wants,
     profiles: Profiles,
     default_model: Option<String>,
     routes: HashMap<String, Arc<Route>>,
@@ -58,7 +64,14 @@ impl Snapshot {
         let written = Written::new(&config, live, gauges, connect);
         written.check()?;
         let Compiled { routes, tenants } = compile::compile(&config, &written)?;
+        let rules = RuleSet::compile(&config.rules, "rules")?;
+        let sets = tenants.values().map(|tenant| &tenant.rules).chain([&rules]);
+        let prefix = routes.values().any(|route| route.stops.iter().any(|stop| stop.group.affinity));
+        let affinity = if prefix { Wants::PREFIX } else { Wants::NOTHING };
         Ok(Self {
+            wants: sets.fold(affinity, |wants, rules| wants | rules.wants()),
+            utc_offset: settings::utc_offset(config.routing.utc_offset.as_deref())?,
+            rules,
             profiles: Profiles::compile(&config),
             routes,
             tenants,
@@ -74,6 +87,24 @@ impl Snapshot {
     /// The model of a call that leaves it open.
     pub(super) fn default_model(&self) -> Option<String> {
         self.default_model.clone().or_else(|| self.written.default_model())
+    }
+
+    /// The costly facts that rules and affinity read.
+    pub fn wants(&self) -> Wants {
+        self.wants
+    }
+
+    /// The tags of a model, or of the default one.
+    pub(super) fn tags(&self, model: Option<&str>) -> &[String] {
+        let name = model.or(self.default_model.as_deref());
+        let own = name.and_then(|name| self.routes.get(name)).and_then(|route| route.own());
+        own.map_or(&[], |group| &group.tags)
+    }
+
+    /// How often each rule could not say whether it holds, by name.
+    pub fn rule_faults(&self) -> impl Iterator<Item = (&str, u64)> {
+        let theirs = self.tenants.values().flat_map(|tenant| tenant.rules.faults());
+        self.rules.faults().chain(theirs)
     }
 
     /// What is known of a tenant.

@@ -1,13 +1,17 @@
 //! What a tenant's calls may do.
 
 use super::glob;
+use super::ruleset::RuleSet;
 use crate::config;
+use crate::error::Error;
 
 /// The policy of one tenant.
 #[derive(Debug)]
 pub(super) struct Tenant {
     /// Instead of the general default.
     pub(super) default_model: Option<String>,
+    /// Asked before the general rules.
+    pub(super) rules: RuleSet,
     /// Only deployments in one of these regions.
     pub(super) regions: Vec<String>,
     /// A named preset of timeouts and retries.
@@ -17,14 +21,15 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    pub(super) fn compile(written: &config::Tenant) -> Self {
-        Self {
+    pub(super) fn compile(name: &str, written: &config::Tenant) -> Result<Self, Error> {
+        Ok(Self {
             default_model: written.default_model.clone(),
+            rules: RuleSet::compile(&written.rules, &format!("tenants.{name}.rules"))?,
             regions: written.regions.clone(),
             profile: written.profile.clone(),
             allow: written.allow.clone(),
             deny: written.deny.clone(),
-        }
+        })
     }
 
     /// May the tenant use this model?

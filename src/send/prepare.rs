@@ -85,7 +85,7 @@ fn limits(
     is_last: bool,
 ) -> Limits {
     let (timeouts, chosen) = (&plan.settings.timeouts, &call.options.timeout);
-    let read = chosen.read.or(plan.timeout.or(candidate.group.timeout).map(Limit::After));
+    let read = chosen.read.or(plan.consequence.timeout.or(candidate.group.timeout).map(Limit::After));
     let pick = |chosen: Option<Limit>, configured: Duration| chosen.map_or(configured, Limit::duration);
     let started = clock::now();
     let answer = if facts.stream {
