@@ -2,6 +2,7 @@
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
 from typing import Any, Self, TypeVar, final
 
 from typing_extensions import disjoint_base
@@ -21,6 +22,7 @@ __all__ = [
     "__version__",
     "_after_fork",
     "_encode",
+    "_import",
     "_load",
     "_load_model",
     "_schema",
@@ -33,6 +35,7 @@ _Model = TypeVar("_Model", bound=Model)
 
 def _after_fork() -> None: ...
 def _encode(value: object, /) -> bytes: ...
+def _import(path: str | PathLike[str]) -> dict[str, Any] | None: ...
 def _load(source: Any) -> dict[str, Any]: ...
 def _load_model(class_: type[_Model], text: bytes, request_id: str | None = None) -> _Model: ...
 def _schema() -> dict[str, Any]: ...

@@ -8,7 +8,7 @@ use super::problem::{self, Problem};
 use super::source::{Content, Source};
 use super::tree::Node;
 use super::variables::{Spelling, Variables};
-use super::{Config, check, merge, shape};
+use super::{Config, check, import, merge, shape};
 use crate::error::Error;
 
 pub use super::variables::environment;
@@ -45,7 +45,7 @@ impl Loaded {
 ///
 /// [`crate::Kind::Config`] with every problem, each with its place.
 pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Error> {
-    let Content { mut tree, names, folder } =
+    let Content { mut tree, names, folder, notes } =
         source.read().map_err(|problems| problem::error(problems, &Node::table()))?;
     let mut problems = merge::overrides(&mut tree, std::env::vars_os().filter_map(readable));
     let mut variables = Variables::new(&folder, Spelling::Usual);
@@ -59,7 +59,8 @@ pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Err
     problems.append(&mut found);
     match config {
         Some(config) if problems.is_empty() => {
-            let warnings = check::warnings(&config, &|path| tree.place(path).cloned());
+            let mut warnings = check::warnings(&config, &|path| tree.place(path).cloned());
+            warnings.extend(import::told(&notes));
             Ok(Loaded { config, tree, warnings, sources: names, files })
         }
         _ => {

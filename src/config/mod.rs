@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod find;
+pub mod import;
 pub mod load;
 pub mod merge;
 pub mod problem;
@@ -15,6 +16,7 @@ pub mod shape;
 pub mod source;
 pub mod tree;
 pub mod variables;
+pub mod write;
 
 mod duration;
 mod limits;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::find::{self, PYPROJECT};
+use super::import;
 use super::merge;
 use super::problem::Problem;
 use super::read::{self, Format};
@@ -18,6 +19,8 @@ pub struct Content {
     pub names: Vec<String>,
     /// What relative paths are relative to.
     pub folder: PathBuf,
+    /// What of a foreign format has no equivalent.
+    pub notes: Vec<Problem>,
 }
 
 /// Where a configuration comes from.
@@ -49,20 +52,21 @@ impl Files {
 impl Source for Files {
     fn read(&self) -> Result<Content, Vec<Problem>> {
         let (mut tree, mut names, mut problems) = (Node::table(), Vec::new(), Vec::new());
+        let mut notes = Vec::new();
         for path in &self.paths {
             for layer in find::with_overlay(path) {
                 if layer != *path && !layer.is_file() {
                     continue;
                 }
                 names.push(layer.display().to_string());
-                match file(&layer) {
+                match file(&layer).and_then(|over| import::ours(over, &mut notes)) {
                     Ok(over) => merge::overlay(&mut tree, over),
                     Err(faults) => problems.extend(faults),
                 }
             }
         }
         let folder = self.paths.first().and_then(|path| path.parent()).unwrap_or(Path::new("")).to_owned();
-        if problems.is_empty() { Ok(Content { tree, names, folder }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Content { tree, names, folder, notes }) } else { Err(problems) }
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -103,7 +107,9 @@ pub struct Fixed(pub Node);
 
 impl Source for Fixed {
     fn read(&self) -> Result<Content, Vec<Problem>> {
-        Ok(Content { tree: self.0.clone(), names: Vec::new(), folder: PathBuf::new() })
+        let mut notes = Vec::new();
+        let tree = import::ours(self.0.clone(), &mut notes)?;
+        Ok(Content { tree, names: Vec::new(), folder: PathBuf::new(), notes })
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -111,7 +117,12 @@ impl Source for Fixed {
     }
 }
 
-fn file(path: &Path) -> Result<Node, Vec<Problem>> {
+/// What is written in one file, whoever's format it is.
+///
+/// # Errors
+///
+/// It cannot be read, or its grammar is wrong.
+pub fn file(path: &Path) -> Result<Node, Vec<Problem>> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|cause| {
         vec![Problem::new("", Some(&Place::whole(&name)), format!("cannot be read: {cause}"))]

@@ -12,6 +12,7 @@ mod convert;
 mod errors;
 mod field;
 mod hooks;
+mod import;
 mod model;
 mod options;
 mod port;
@@ -39,6 +40,7 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::StreamCore>()?;
     module.add_function(wrap_pyfunction!(config::load_config, module)?)?;
     module.add_function(wrap_pyfunction!(config::schema, module)?)?;
+    module.add_function(wrap_pyfunction!(import::foreign, module)?)?;
     module.add_function(wrap_pyfunction!(convert::encode, module)?)?;
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::after_fork, module)?)?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod faults;
+mod importing;
 mod merging;
 mod reading;
 mod schema;

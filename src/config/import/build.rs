@@ -1,0 +1,140 @@
+//! Putting a tree together from parts of another.
+
+use crate::config::tree::{Member, Node, Origin, Place, Value};
+use crate::provider::presets;
+
+/// Puts `node` at a path of keys, making the tables on the way.
+pub(super) fn put(table: &mut Node, path: &[&str], node: Node) {
+    let Some(slot) = slot(table, path, node.at.as_ref()) else { return };
+    *slot = node;
+}
+
+/// As [`put`], where nothing stands there yet.
+pub(super) fn put_new(table: &mut Node, path: &[&str], node: Node) {
+    match slot(table, path, node.at.as_ref()) {
+        Some(slot) if slot.value == Value::Null => *slot = node,
+        _ => {}
+    }
+}
+
+/// Adds `node` to the list at a path of keys.
+pub(super) fn push(table: &mut Node, path: &[&str], node: Node) {
+    let Some(slot) = slot(table, path, node.at.as_ref()) else { return };
+    match &mut slot.value {
+        Value::List(items) => items.push(node),
+        other => *other = Value::List(vec![node]),
+    }
+}
+
+fn slot<'a>(table: &'a mut Node, path: &[&str], at: Option<&Place>) -> Option<&'a mut Node> {
+    let [key, rest @ ..] = path else { return Some(table) };
+    if !matches!(table.value, Value::Map(_)) {
+        table.value = Value::Map(Vec::new());
+    }
+    let Value::Map(members) = &mut table.value else { return None };
+    if !members.iter().any(|member| member.key == *key) {
+        members.push(Member { key: (*key).to_owned(), at: at.cloned(), node: Node::default() });
+    }
+    let member = members.iter_mut().find(|member| member.key == *key)?;
+    slot(&mut member.node, rest, at)
+}
+
+/// `value` at the place of `like`.
+pub(super) fn like(like: &Node, value: Value) -> Node {
+    Node::new(value, like.at.clone())
+}
+
+/// `text` at the place of `like`.
+pub(super) fn text(like: &Node, text: impl Into<String>) -> Node {
+    self::like(like, Value::Text(text.into()))
+}
+
+/// A reference to a variable of the environment.
+pub(super) fn variable(like: &Node, name: &str) -> Node {
+    text(like, format!("${{{name}}}"))
+}
+
+/// A copy in which text means itself, but for a whole `os.environ/NAME`.
+pub(super) fn copied(node: &Node) -> Node {
+    let value = match &node.value {
+        Value::Text(text) if node.origin == Origin::Written => {
+            match text.strip_prefix("os.environ/").map(str::trim) {
+                Some(name) => return variable(node, name),
+                None => Value::Text(text.replace('$', "$$")),
+            }
+        }
+        Value::List(items) => Value::List(items.iter().map(copied).collect()),
+        Value::Map(members) => {
+            let members = members.iter().filter(|member| member.node.value != Value::Null);
+            let member = |member: &Member| Member { node: copied(&member.node), ..member.clone() };
+            Value::Map(members.map(member).collect())
+        }
+        other => other.clone(),
+    };
+    Node { value, at: node.at.clone(), origin: node.origin }
+}
+
+/// The number that `node` is or spells.
+pub(super) fn number(node: &Node) -> Option<f64> {
+    match &node.value {
+        #[expect(clippy::cast_precision_loss, reason = "quantities of people's files")]
+        Value::Integer(number) => Some(*number as f64),
+        Value::Float(number) => Some(*number),
+        Value::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Dollars per token as dollars per million tokens, without the tail that binary fractions grow.
+pub(super) fn per_million(node: &Node) -> Node {
+    let scaled = number(node).map(|dollars| (dollars * 1e15).round() / 1e9);
+    like(node, scaled.map_or(node.value.clone(), Value::Float))
+}
+
+/// Is it switched on?
+pub(super) fn is_on(node: &Node) -> bool {
+    matches!(node.value, Value::Bool(true))
+}
+
+/// Is nothing said by it: null, false, an empty list or table?
+pub(super) fn is_empty(node: &Node) -> bool {
+    match &node.value {
+        Value::Null | Value::Bool(false) => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(members) => members.is_empty(),
+        Value::Text(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+/// The items of a list; none of anything else.
+pub(super) fn items(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::List(items) => items,
+        _ => &[],
+    }
+}
+
+/// The endings that full addresses of an endpoint have.
+const ENDPOINTS: &[&str] = &["/chat/completions", "/completions", "/embeddings"];
+
+/// The base URL in the address of an endpoint.
+pub(super) fn base_url(endpoint: &str) -> &str {
+    let trimmed = endpoint.trim().trim_end_matches('/');
+    let found = ENDPOINTS.iter().find_map(|ending| trimmed.strip_suffix(ending));
+    found.unwrap_or(trimmed).trim_end_matches('/')
+}
+
+/// The preset whose own address has the same host.
+pub(super) fn preset_at(url: &str) -> Option<&'static str> {
+    let host = host(url)?;
+    let same = |preset: &&presets::Preset| preset.base_url.and_then(self::host) == Some(host);
+    presets::all().iter().find(same).map(|preset| preset.id)
+}
+
+/// The host of a URL, without its port.
+pub(super) fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    Some(authority.split_once(':').map_or(authority, |(host, _)| host)).filter(|host| !host.is_empty())
+}

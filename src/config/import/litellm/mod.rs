@@ -1,0 +1,118 @@
+//! LiteLLM: a `model_list` with its settings.
+
+mod deployment;
+mod params;
+mod settings;
+
+use super::Story;
+use super::build::{copied, is_empty, items, put, text};
+use crate::config::tree::{Node, Value};
+
+/// The configuration in our schema.
+pub(super) fn convert(tree: &Node, story: &mut Story) -> Node {
+    let mut out = Node::table();
+    let settings = settings::collect(tree, story);
+    for member in tree.members().iter().filter(|member| !is_empty(&member.node)) {
+        match member.key.as_str() {
+            "model_list" => models(&member.node, tree.get("credential_list"), &settings, &mut out, story),
+            "router_settings" | "litellm_settings" | "credential_list" => {}
+            "general_settings" => {
+                story.note("general_settings", &member.node, "belongs to LiteLLM's proxy; left out");
+            }
+            "environment_variables" => {
+                let message = "sets variables of LiteLLM's process; set them in the environment; left out";
+                story.note("environment_variables", &member.node, message);
+            }
+            key => story.lost(key, &member.node),
+        }
+    }
+    settings::apply(&settings, &mut out, story);
+    out
+}
+
+fn models(
+    list: &Node,
+    credentials: Option<&Node>,
+    settings: &settings::Settings<'_>,
+    out: &mut Node,
+    story: &mut Story,
+) {
+    for (position, entry) in items(list).iter().enumerate() {
+        let path = format!("model_list[{position}]");
+        let name = entry.get("model_name").and_then(Node::text).filter(|name| !name.is_empty());
+        let params = entry.get("litellm_params");
+        let (Some(name), Some(params)) = (name, params) else {
+            let missing = if name.is_none() { "model_name" } else { "litellm_params" };
+            story.fault(&format!("{path}.{missing}"), entry.at.as_ref(), "missing");
+            continue;
+        };
+        if let Some(wild) = wildcard(entry, params) {
+            let message = "is a wildcard; names such as `provider/model` need no entry; left out";
+            story.note(&format!("{path}.model_name"), wild, message);
+            continue;
+        }
+        let params = layered(params, settings.default_params(), credentials);
+        deployment::add(
+            deployment::Entry { whole: entry, params: &params, name, path: &path },
+            settings,
+            out,
+            story,
+        );
+    }
+    for name in names(out) {
+        strategy(&name, settings, out, story);
+    }
+}
+
+fn wildcard<'a>(entry: &'a Node, params: &'a Node) -> Option<&'a Node> {
+    let parts = [entry.get("model_name"), params.get("model")];
+    parts.into_iter().flatten().find(|node| node.text().is_some_and(|text| text.contains('*')))
+}
+
+/// `params` over the values of the credential they name, over what all deployments share.
+fn layered(params: &Node, shared: Option<&Node>, credentials: Option<&Node>) -> Node {
+    let mut all = params.clone();
+    let named = params.get("litellm_credential_name").and_then(Node::text);
+    let listed = credentials.map_or(&[][..], items);
+    let credential = listed.iter().find(|one| one.get("credential_name").and_then(Node::text) == named);
+    let values = credential.filter(|_| named.is_some()).and_then(|one| one.get("credential_values"));
+    let Value::Map(members) = &mut all.value else { return all };
+    if values.is_some() {
+        members.retain(|member| member.key != "litellm_credential_name");
+    }
+    for member in values.into_iter().chain(shared).flat_map(Node::members) {
+        if !members.iter().any(|known| known.key == member.key) {
+            members.push(member.clone());
+        }
+    }
+    all
+}
+
+/// The models that have deployments so far.
+fn names(out: &Node) -> Vec<String> {
+    let models = out.get("models").map_or(&[][..], Node::members);
+    models.iter().map(|member| member.key.clone()).collect()
+}
+
+/// How the deployments of one model are ordered. LiteLLM draws at random unless told otherwise.
+fn strategy(name: &str, settings: &settings::Settings<'_>, out: &mut Node, story: &mut Story) {
+    let Some(deployments) = out.find("models").and_then(|models| models.get(name)?.get("deployments")) else {
+        return;
+    };
+    let (several, list) = (items(deployments).len() > 1, deployments.clone());
+    if !several {
+        return;
+    }
+    let tiers = items(&list).iter().any(|one| one.get("priority").is_some());
+    let word = if tiers { "ordered" } else { settings.strategy() };
+    put(out, &["models", name, "strategy"], text(&list, word));
+    if tiers && items(&list).iter().any(|one| one.get("weight").is_some()) {
+        let message = format!("`{name}` has `order`: its deployments are asked in that order, not by weight");
+        story.note("model_list", &list, message);
+    }
+}
+
+/// A copy of `node` under `path`, as LiteLLM spells variables.
+fn take(out: &mut Node, path: &[&str], node: &Node) {
+    put(out, path, copied(node));
+}

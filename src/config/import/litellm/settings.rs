@@ -1,0 +1,251 @@
+//! What holds for all models: `router_settings`, `litellm_settings`, or the arguments of a `Router`.
+
+use super::{names, take};
+use crate::config::import::Story;
+use crate::config::import::build::{copied, is_empty, is_on, items, like, number, push, put, put_new, text};
+use crate::config::tree::{Member, Node, Value, below};
+
+/// The strategy that LiteLLM has where none is named.
+const SHUFFLE: &str = "simple-shuffle";
+
+/// LiteLLM's strategies and ours.
+const STRATEGIES: &[(&str, &str)] = &[
+    (SHUFFLE, "weighted"),
+    ("least-busy", "least_busy"),
+    ("latency-based-routing", "latency"),
+    ("cost-based-routing", "cost"),
+    ("usage-based-routing", "least_busy"),
+    ("usage-based-routing-v2", "least_busy"),
+    ("lar1", "adaptive"),
+];
+
+/// What is done anyway, or has no meaning here.
+const ALWAYS: &[&str] = &[
+    "enable_pre_call_checks",
+    "set_verbose",
+    "debug_level",
+    "ignore_invalid_deployments",
+    "disable_cooldowns",
+    "default_litellm_params",
+    "enable_weighted_failover",
+];
+
+/// Affinity is on unless switched off.
+const AFFINITY: &[&str] =
+    &["prompt_caching", "deployment_affinity", "session_affinity", "responses_api_deployment_check"];
+
+/// All settings with the paths they stand at.
+pub(super) struct Settings<'a> {
+    members: Vec<(String, &'a Member)>,
+}
+
+/// The settings of a configuration; what `router_settings` says goes before `litellm_settings`.
+pub(super) fn collect<'a>(tree: &'a Node, story: &mut Story) -> Settings<'a> {
+    let mut members: Vec<(String, &Member)> = Vec::new();
+    for table in ["router_settings", "litellm_settings"] {
+        for member in tree.get(table).map_or(&[][..], Node::members) {
+            let known = members.iter().any(|(_, known)| known.key == member.key);
+            if known && !is_empty(&member.node) {
+                story.note(
+                    &below(table, &member.key),
+                    &member.node,
+                    "`router_settings` says otherwise; left out",
+                );
+            } else if !is_empty(&member.node) {
+                members.push((below(table, &member.key), member));
+            }
+        }
+    }
+    Settings { members }
+}
+
+impl<'a> Settings<'a> {
+    fn get(&self, key: &str) -> Option<&'a Node> {
+        self.members.iter().find(|(_, member)| member.key == key).map(|(_, member)| &member.node)
+    }
+
+    /// Parameters that all deployments share.
+    pub(super) fn default_params(&self) -> Option<&'a Node> {
+        self.get("default_litellm_params")
+    }
+
+    /// Are deployments of unknown providers left out?
+    pub(super) fn skips_invalid(&self) -> bool {
+        self.get("ignore_invalid_deployments").is_some_and(is_on)
+    }
+
+    /// Our name of the strategy.
+    pub(super) fn strategy(&self) -> &'static str {
+        let theirs = self.get("routing_strategy").and_then(Node::text).unwrap_or(SHUFFLE);
+        STRATEGIES.iter().find(|(name, _)| *name == theirs).map_or("weighted", |(_, ours)| *ours)
+    }
+}
+
+/// Puts the settings into `out`, which holds the models already.
+pub(super) fn apply(settings: &Settings<'_>, out: &mut Node, story: &mut Story) {
+    for (path, member) in &settings.members {
+        setting(&member.key, &member.node, path, settings, out, story);
+    }
+    if let Some(node) = settings.get("default_fallbacks") {
+        default_fallbacks(node, "any", settings.get("fallbacks"), out);
+    }
+}
+
+fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, story: &mut Story) {
+    match key {
+        "routing_strategy" => strategy(node, path, story),
+        "num_retries" => take(out, &["retry", "max_retries"], node),
+        "retry_policy" => retry_policy(node, path, all, out, story),
+        "timeout" | "request_timeout" => timeout(node, all, key, out),
+        "stream_timeout" => {
+            take(out, &["timeouts", "first_token"], node);
+            take(out, &["timeouts", "idle"], node);
+        }
+        "fallbacks" => fallbacks(node, path, "any", out, story),
+        "context_window_fallbacks" => fallbacks(node, path, "context_window", out, story),
+        "content_policy_fallbacks" => fallbacks(node, path, "content_filter", out, story),
+        "default_fallbacks" => {}
+        "model_group_alias" => aliases(node, out),
+        "default_max_parallel_requests" => concurrency(node, out),
+        "cooldown_time" => {
+            take(out, &["routing", "ejection", "base"], node);
+            story.note(
+                path,
+                node,
+                "is used as `routing.ejection.base`; failing deployments rest by our own rules",
+            );
+        }
+        "disable_cooldowns" if is_on(node) => put(out, &["stages", "health"], like(node, Value::Bool(false))),
+        "optional_pre_call_checks" => {
+            for check in
+                items(node).iter().filter(|check| !check.text().is_some_and(|one| AFFINITY.contains(&one)))
+            {
+                story.lost(&format!("{path}: {}", check.text().unwrap_or_default()), check);
+            }
+        }
+        "allowed_fails" | "allowed_fails_policy" => {
+            story.note(path, node, "failing deployments rest by our own rules; left out");
+        }
+        "retry_after" => {
+            story.note(path, node, "waits follow the upstream's word, else `retry.base`; left out");
+        }
+        "drop_params" if is_on(node) => {
+            story.note(
+                path,
+                node,
+                "defaults that a model refuses are never sent, what the caller sets always is; left out",
+            );
+        }
+        _ if ALWAYS.contains(&key) => {}
+        _ => story.lost(path, node),
+    }
+}
+
+fn strategy(node: &Node, path: &str, story: &mut Story) {
+    let name = node.text().unwrap_or_default();
+    match STRATEGIES.iter().find(|(theirs, _)| *theirs == name) {
+        Some((_, "least_busy")) if name != "least-busy" => {
+            story.note(path, node, "counts tokens a minute in LiteLLM; here the fewest attempts in flight");
+        }
+        Some((_, "adaptive")) => story.note(path, node, "is read as `adaptive`"),
+        Some(_) => {}
+        None => {
+            let message = format!("no strategy is called `{name}`");
+            let known = STRATEGIES.iter().map(|(theirs, _)| *theirs);
+            let problem = crate::config::problem::Problem::new(path, node.at.as_ref(), message);
+            story.faults.push(problem.or_nearest(name, known));
+        }
+    }
+}
+
+/// One number for all classes of failures: the largest of those that can be retried.
+fn retry_policy(node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, story: &mut Story) {
+    const RETRIED: &[&str] = &[
+        "TimeoutErrorRetries",
+        "RateLimitErrorRetries",
+        "InternalServerErrorRetries",
+        "ServiceUnavailableErrorRetries",
+        "DefaultRetries",
+    ];
+    let count = |member: &Member| number(&member.node).unwrap_or_default();
+    let counts = node.members().iter().filter(|member| RETRIED.contains(&member.key.as_str()));
+    let most = counts.max_by(|one, other| count(one).total_cmp(&count(other)));
+    match most.filter(|_| all.get("num_retries").is_none()) {
+        Some(most) => {
+            take(out, &["retry", "max_retries"], &most.node);
+            let message = format!("`{}` holds for all failures that can be retried", most.key);
+            story.note(path, node, message);
+        }
+        None => story.note(path, node, "retries are not counted by class; `num_retries` holds; left out"),
+    }
+}
+
+/// The limit of one attempt; the call as a whole gets at least as long.
+fn timeout(node: &Node, all: &Settings<'_>, key: &str, out: &mut Node) {
+    const TOTAL: f64 = 600.0;
+    if key == "request_timeout" && all.get("timeout").is_some() {
+        return;
+    }
+    take(out, &["timeouts", "attempt"], node);
+    if number(node).is_some_and(|seconds| seconds > TOTAL) {
+        take(out, &["timeouts", "total"], node);
+    }
+}
+
+/// `[{"a": ["b", "c"]}, ...]`; `*` stands for every model without an entry of its own.
+fn fallbacks(node: &Node, path: &str, cause: &str, out: &mut Node, story: &mut Story) {
+    for member in items(node).iter().flat_map(Node::members) {
+        if member.key == "*" {
+            default_fallbacks(&member.node, cause, Some(node), out);
+            continue;
+        }
+        if out.get("models").is_none_or(|models| models.get(&member.key).is_none()) {
+            story.note(&below(path, &member.key), &member.node, "no model has this name; left out");
+            continue;
+        }
+        for target in items(&member.node) {
+            let path = below(path, &member.key);
+            push(out, &["models", &member.key, "fallbacks", cause], self::target(target, &path, story));
+        }
+    }
+}
+
+/// A fallback is a name, or a table whose other members would change the request.
+fn target(target: &Node, path: &str, story: &mut Story) -> Node {
+    let Some(model) = target.get("model") else { return copied(target) };
+    if target.members().len() > 1 {
+        story.note(path, target, "a fallback is a model's name; the other parameters are left out");
+    }
+    copied(model)
+}
+
+fn default_fallbacks(node: &Node, cause: &str, own: Option<&Node>, out: &mut Node) {
+    let own = own.map_or(&[][..], items);
+    for name in names(out) {
+        if own.iter().any(|entry| entry.get(&name).is_some()) {
+            continue;
+        }
+        for target in items(node).iter().filter(|target| target.text() != Some(&name)) {
+            push(out, &["models", &name, "fallbacks", cause], copied(target));
+        }
+    }
+}
+
+fn aliases(node: &Node, out: &mut Node) {
+    for member in node.members() {
+        let target = member.node.get("model").unwrap_or(&member.node);
+        put_new(out, &["models", &member.key], copied(&text(target, target.text().unwrap_or_default())));
+    }
+}
+
+fn concurrency(node: &Node, out: &mut Node) {
+    for name in names(out) {
+        let Some(models) = out.get_mut("models") else { return };
+        let deployments = models.get_mut(&name).and_then(|model| model.get_mut("deployments"));
+        if let Some(Value::List(deployments)) = deployments.map(|list| &mut list.value) {
+            for deployment in deployments {
+                put_new(deployment, &["concurrency"], copied(node));
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Foreign configurations, for the command line.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::errors;
+use crate::config::problem;
+use crate::config::tree::Node;
+use crate::config::{import, source, write};
+
+/// The configuration of another router in the file at `path`, as ours: a dict of `format`, `toml` and `notes`, or `None` where it is ours already.
+#[pyfunction]
+#[pyo3(name = "_import")]
+pub(super) fn foreign<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let wrong = |problems| errors::exception(py, &problem::error(problems, &Node::table()));
+    let tree = source::file(&path).map_err(wrong)?;
+    let Some(imported) = import::recognise(&tree) else { return Ok(None) };
+    if !imported.faults.is_empty() {
+        return Err(wrong(imported.faults));
+    }
+    let told = PyDict::new(py);
+    told.set_item("format", imported.format.to_string())?;
+    told.set_item("toml", write::toml(&imported.tree))?;
+    told.set_item("notes", errors::problems(py, &imported.notes)?)?;
+    Ok(Some(told))
+}
