@@ -1,6 +1,7 @@
 //! The names the table answers to, heirs of retired models, suggestions.
 
 use fairlead::provider::catalogue::{self, nearest, successor};
+use proptest::prelude::*;
 
 fn model(provider: &str, name: &str) -> Option<&'static str> {
     catalogue::find(provider, name).map(|entry| entry.model)
@@ -92,4 +93,18 @@ fn a_mistyped_name_has_suggestions() {
     assert!(nearest("").is_empty());
     assert!(nearest(&"é".repeat(5000)).is_empty());
     assert!(nearest("gpt-4o-mni").len() <= 3);
+}
+
+proptest! {
+    /// Any text, as a provider or as a model, with the marks names are made of.
+    #[test]
+    fn no_name_breaks_the_table(
+        provider in "(openai|openrouter|anthropic|gemini|\\PC{0,12})",
+        name in "\\PC{0,8}[-@/:.]?[0-9-]{0,12}(-latest|:nitro|@|/)?\\PC{0,8}",
+    ) {
+        let found = catalogue::find(&provider, &name);
+        prop_assert!(found.is_none_or(|entry| !entry.model.is_empty()));
+        prop_assert!(nearest(&name).len() <= 3);
+        let _ = successor(&provider, &name);
+    }
 }
