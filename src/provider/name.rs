@@ -33,6 +33,11 @@ pub fn parse(text: &str) -> Name {
 
 /// How many letters must be added, dropped or changed to get from `one` to `other` (Levenshtein).
 pub(super) fn distance(one: &str, other: &str) -> usize {
+    within(one, other, usize::MAX).unwrap_or_default()
+}
+
+/// The same, if it is at most `most`: gives up as soon as it cannot be.
+pub(super) fn within(one: &str, other: &str, most: usize) -> Option<usize> {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (above, letter) in one.chars().enumerate() {
@@ -46,6 +51,10 @@ pub(super) fn distance(one: &str, other: &str) -> usize {
         if let Some(first) = row.first_mut() {
             *first = above + 1;
         }
+        // Every way on leads through this row.
+        if row.iter().min().is_some_and(|least| *least > most) {
+            return None;
+        }
     }
-    row.last().copied().unwrap_or_default()
+    row.last().copied().filter(|distance| *distance <= most)
 }

@@ -1,7 +1,7 @@
 //! One model, many spellings: prefixes, variants, dates, dots; and what a mistyped name may have meant.
 
 use super::table::{self, Row};
-use crate::provider::name::distance;
+use crate::provider::name::within;
 use crate::provider::presets;
 
 /// The most suggestions for a mistyped name.
@@ -128,5 +128,5 @@ fn far(row: &Row, wanted: &str, most: usize) -> Option<usize> {
     if name.len().abs_diff(wanted.len()) > most {
         return None;
     }
-    Some(distance(&name, wanted)).filter(|far| *far <= most)
+    within(&name, wanted, most)
 }
