@@ -167,6 +167,49 @@ async fn a_default_the_model_is_known_to_refuse_is_not_sent() {
     assert!(receipt.notes[0].contains("temperature"), "{:?}", receipt.notes);
 }
 
+/// `deepseek-reasoner` is listed as one that takes no tools, `deepseek-chat` as one that does.
+const LISTED: &str = r#"
+[[models.m.deployments]]
+provider = "deepseek"
+model = "deepseek-reasoner"
+base_url = "http://cannot.test/v1"
+api_key = "k"
+"#;
+
+const WITH_TOOLS: &str =
+    r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"tools":[{"type":"function"}]}"#;
+
+#[tokio::test(start_paused = true)]
+async fn the_table_refuses_nothing_but_puts_the_able_first() {
+    let alone = World::new([said(COUNTED)]);
+    send(&alone.engine(LISTED), WITH_TOOLS.to_owned()).await.unwrap();
+    assert_eq!(alone.hosts(), ["cannot.test"]);
+    let able = LISTED.replace("reasoner", "chat").replace("cannot", "can");
+    for config in [
+        format!("{LISTED}{able}"),
+        format!("{LISTED}\n{}", able.replace("models.m", "models.n"))
+            .replace("[[models.m", "[models.m]\nfallbacks = [\"n\"]\n[[models.m"),
+    ] {
+        let world = World::new([said(COUNTED), said(COUNTED)]);
+        let engine = world.engine(&config);
+        send(&engine, WITH_TOOLS.to_owned()).await.unwrap();
+        send(&engine, hello("m")).await.unwrap();
+        assert_eq!(world.hosts(), ["can.test", "cannot.test"], "{config}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operators_word_overrules_the_table() {
+    let engine = World::new([]).engine(&format!("{LISTED}supports = {{ tools = false }}\n"));
+    let error = send(&engine, WITH_TOOLS.to_owned()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot do tools"), "{error}");
+    let able = LISTED.replace("reasoner", "chat").replace("cannot", "can");
+    let world = World::new([said(COUNTED)]);
+    let engine = world.engine(&format!("{LISTED}supports = {{ tools = true }}\n{able}"));
+    send(&engine, WITH_TOOLS.to_owned()).await.unwrap();
+    assert_eq!(world.hosts(), ["cannot.test"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_name_that_leads_nowhere_is_told_before_anything_is_sent_with_the_nearest() {
     for (name, near) in [

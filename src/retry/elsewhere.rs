@@ -36,7 +36,7 @@ impl Candidate {
     }
 
     fn has_larger_window_than(&self, other: &Self) -> bool {
-        let windows = [self, other].map(|candidate| candidate.deployment.abilities.context_window);
+        let windows = [self, other].map(|candidate| candidate.deployment.context_window());
         matches!(windows, [Some(own), Some(theirs)] if own > theirs)
     }
 }

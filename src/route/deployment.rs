@@ -10,6 +10,7 @@ use crate::call::Operation;
 use crate::clock::{self, Instant};
 use crate::error::{Blow, Failure, Subject};
 use crate::live;
+use crate::provider::catalogue::Entry;
 use crate::provider::endpoint::{self, Target};
 use crate::provider::presets::Preset;
 use crate::provider::price::Prices;
@@ -53,6 +54,8 @@ pub struct Deployment {
     pub params: Params,
     /// Defaults of ours that it refuses.
     pub drop_params: Vec<String>,
+    /// What the catalogue knows of its model. Such knowledge ages: it puts others first, and refuses nothing.
+    pub listed: Option<&'static Entry>,
     /// What it costs, as far as that is known.
     pub prices: Option<Arc<Prices>>,
     /// What it has been doing.
@@ -79,6 +82,11 @@ pub struct Abilities {
 }
 
 impl Deployment {
+    /// Tokens of prompt and answer together, by the operator's word or the catalogue's.
+    pub fn context_window(&self) -> Option<u64> {
+        self.abilities.context_window.or_else(|| self.listed?.context_window.map(u64::from))
+    }
+
     /// Should it rather not be asked now: is it cooling down, or are all its keys out of use?
     pub fn is_resting(&self, now: Instant) -> bool {
         self.live.is_cooling(now) || self.usable_keys(now) == 0

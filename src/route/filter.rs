@@ -10,6 +10,7 @@ use super::ruleset::Consequence;
 use super::tenant::Tenant;
 use crate::call::Call;
 use crate::chat::facts::Facts;
+use crate::provider::catalogue::Known;
 
 /// How many windows the estimate of a prompt must come to before it is believed: estimates err, and the upstream
 /// counts for certain.
@@ -83,7 +84,25 @@ impl<'a> Demands<'a> {
 
     /// Will the prompt and its answer probably not fit?
     pub(super) fn strains(&self, deployment: &Deployment) -> bool {
-        deployment.abilities.context_window.is_some_and(|window| self.tokens + self.output > window)
+        deployment.context_window().is_some_and(|window| self.tokens + self.output > window)
+    }
+
+    /// Does the catalogue say that it cannot, where the operator says nothing?
+    pub(super) fn doubts(&self, deployment: &Deployment) -> bool {
+        let Some(listed) = deployment.listed else { return false };
+        let known = listed.capabilities;
+        let cannot = |need: &Need| {
+            let known = match need {
+                Need::Tools => known.tools,
+                Need::Vision => known.vision,
+                Need::JsonSchema => known.json_schema,
+                Need::Reasoning => known.reasoning,
+                Need::Stream => Known::Unknown,
+            };
+            known == Known::No && deployment.abilities.can(*need).is_none()
+        };
+        let window = deployment.context_window();
+        self.needs.iter().any(cannot) || window.is_some_and(|window| self.tokens > window * FAR)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::load::environment;
 use crate::config::{self, Bounds, Config, Pool, Secret, Upstream};
 use crate::error::{Error, Kind};
 use crate::live::Live;
-use crate::provider::catalogue::{self, Entry};
+use crate::provider::catalogue::{self, Entry, Known};
 use crate::provider::endpoint;
 use crate::provider::name::{self, Name};
 use crate::provider::presets::{self, Auth, Preset};
@@ -220,6 +220,7 @@ impl Written {
             params: group::params(&written.params),
             drop_params: refused(written, entry),
             prices: prices(written, entry),
+            listed: entry,
             query: draft.query,
             paths: [Operation::Chat, Operation::Embeddings]
                 .map(|operation| endpoint::path(&operation, &target, draft.model)),
@@ -258,19 +259,18 @@ impl Written {
     }
 }
 
-/// What the operator says that it can do, else the catalogue.
+/// What the operator says that it can do, and what the catalogue says that it can.
 fn abilities(written: &config::Deployment, entry: Option<&Entry>) -> Abilities {
     let supports = &written.supports;
     let known = entry.map(|entry| entry.capabilities).unwrap_or_default();
-    let window = written.context_window.or(entry.and_then(|entry| entry.context_window));
-    let output = written.max_output.or(entry.and_then(|entry| entry.max_output));
+    let can = |told: Option<bool>, known: Known| told.or((known == Known::Yes).then_some(true));
     Abilities {
-        context_window: window.map(u64::from),
-        max_output: output.map(u64::from),
-        tools: known.tools.overruled(supports.tools).told(),
-        vision: known.vision.overruled(supports.vision).told(),
-        json_schema: known.json_schema.overruled(supports.json_schema).told(),
-        reasoning: known.reasoning.overruled(supports.reasoning).told(),
+        context_window: written.context_window.map(u64::from),
+        max_output: written.max_output.map(u64::from),
+        tools: can(supports.tools, known.tools),
+        vision: can(supports.vision, known.vision),
+        json_schema: can(supports.json_schema, known.json_schema),
+        reasoning: can(supports.reasoning, known.reasoning),
         stream: supports.stream,
     }
 }

@@ -91,10 +91,3 @@ fn quiet_hours_are_hours_of_the_week() {
     assert_eq!(hours[6], 0xff_ffff, "all of Sunday");
     assert_eq!(hours[0], 0b1111_1111_1111_1100_0011_0001, "Monday: 0-1, 4-6 and from 10 on");
 }
-
-#[test]
-fn the_operator_overrules_the_table() {
-    assert_eq!(Known::Unknown.overruled(Some(true)), Known::Yes);
-    assert_eq!(Known::Yes.overruled(Some(false)), Known::No);
-    assert_eq!(Known::Yes.overruled(None), Known::Yes);
-}

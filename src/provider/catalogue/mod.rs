@@ -56,27 +56,6 @@ pub enum Known {
     Unknown,
 }
 
-impl Known {
-    /// As an answer that may be missing.
-    pub fn told(self) -> Option<bool> {
-        match self {
-            Self::Yes => Some(true),
-            Self::No => Some(false),
-            Self::Unknown => None,
-        }
-    }
-
-    /// What an operator wrote wins over the table.
-    #[must_use]
-    pub fn overruled(self, written: Option<bool>) -> Self {
-        match written {
-            Some(true) => Self::Yes,
-            Some(false) => Self::No,
-            None => self,
-        }
-    }
-}
-
 /// What a model can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
