@@ -32,6 +32,7 @@ pub mod clock;
 pub mod error;
 
 pub mod config;
+pub mod secret;
 pub mod chat;
 pub mod live;
 pub mod route;

@@ -37,7 +37,7 @@ pub use model::{
 pub use routing::{
     Canary, CanaryBy, CanaryStep, Condition, Ejection, NoMatch, Profile, Routing, Rule, Share, Target, Tenant,
 };
-pub use secret::{Key, Keys, OAuth, Secret, TokenExchange};
+pub use secret::{ClientAuth, Key, KeySource, Keys, OAuth, Secret, TokenExchange};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -77,10 +77,35 @@ pub struct Key {
     pub options: BTreeMap<String, String>,
     /// Source: a Python callable, by its position; never written in a file.
     pub callable: Option<usize>,
-    /// How long a key read from a file, a command or a plug-in is used before it is read again. Default: 300 s.
+    /// How long a key whose source does not say so is used before it is read again. Default: 300 s.
     #[serde(deserialize_with = "optional_seconds")]
     #[schemars(with = "Option<f64>", range(min = 0))]
     pub ttl: Option<Duration>,
+    /// How long a source may take to yield the key. Default: 30 s.
+    #[serde(deserialize_with = "optional_seconds")]
+    #[schemars(with = "Option<f64>", range(min = 0))]
+    pub timeout: Option<Duration>,
+}
+
+/// Where one key comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum KeySource<'a> {
+    /// It is written out.
+    Plain(&'a Secret),
+    /// A variable of the environment, by name.
+    Env(&'a str),
+    /// A file, by path.
+    File(&'a str),
+    /// A command with its arguments.
+    Exec(&'a [String]),
+    /// OAuth 2 client credentials.
+    OAuth(&'a OAuth),
+    /// OAuth 2 token exchange.
+    Exchange(&'a TokenExchange),
+    /// A plug-in, by name.
+    Plugin(&'a str),
+    /// A Python callable, by position.
+    Callable(usize),
 }
 
 /// OAuth 2 client credentials.
@@ -93,6 +118,8 @@ pub struct OAuth {
     pub client_id: String,
     /// The secret that proves it.
     pub client_secret: Option<Secret>,
+    /// How the client proves itself. Default: `basic`.
+    pub client_auth: ClientAuth,
     /// Scopes, separated by spaces.
     pub scope: Option<String>,
     /// For whom the token is meant.
@@ -119,6 +146,8 @@ pub struct TokenExchange {
     pub client_id: Option<String>,
     /// The secret that proves it.
     pub client_secret: Option<Secret>,
+    /// How the client proves itself. Default: `basic`.
+    pub client_auth: ClientAuth,
     /// Scopes, separated by spaces.
     pub scope: Option<String>,
     /// For whom the token is meant.
@@ -127,6 +156,17 @@ pub struct TokenExchange {
     #[serde(deserialize_with = "optional_seconds")]
     #[schemars(with = "Option<f64>", range(min = 0))]
     pub refresh_margin: Option<Duration>,
+}
+
+/// How a client proves itself to an issuer (RFC 6749, section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// HTTP Basic, which every issuer must understand.
+    #[default]
+    Basic,
+    /// In the body of the request.
+    Body,
 }
 
 /// A key as it is written.
@@ -153,6 +193,22 @@ impl Key {
     /// A key that is written out.
     pub fn plain(secret: Secret) -> Self {
         Self { key: Some(secret), ..Self::default() }
+    }
+
+    /// Where it comes from; `None` unless exactly one source is written.
+    pub fn source(&self) -> Option<KeySource<'_>> {
+        let sources = [
+            self.key.as_ref().map(KeySource::Plain),
+            self.env.as_deref().map(KeySource::Env),
+            self.file.as_deref().map(KeySource::File),
+            self.exec.as_deref().map(KeySource::Exec),
+            self.oauth.as_ref().map(KeySource::OAuth),
+            self.token_exchange.as_ref().map(KeySource::Exchange),
+            self.plugin.as_deref().map(KeySource::Plugin),
+            self.callable.map(KeySource::Callable),
+        ];
+        let mut written = sources.into_iter().flatten();
+        written.next().filter(|_| written.next().is_none())
     }
 }
 

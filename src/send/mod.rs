@@ -7,6 +7,7 @@
 pub mod alarm;
 pub mod attempt;
 mod connect;
+pub mod errand;
 mod http1;
 mod inflate;
 mod odd;
