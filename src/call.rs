@@ -18,8 +18,9 @@ use crate::config::Secret;
 use crate::engine::Engine;
 use crate::error::{Attempt, Error, Kind};
 use crate::reply::Answer;
-use crate::retry::course::{Course, Verdict};
+use crate::retry::course::Course;
 use crate::route;
+use crate::secret::Renewal;
 use crate::send::attempt::{self, Landed, Trace};
 use crate::settle::Story;
 
@@ -188,10 +189,19 @@ impl Engine {
         let mut next = 0;
         loop {
             let candidate = plan.candidate(next)?;
+            let credential = &candidate.credential;
+            let began = clock::now();
+            let pass = match credential.pass(deadline).await {
+                Ok(pass) => pass,
+                Err(failure) => {
+                    next = course.judge(next, began, failure).followed().await?;
+                    continue;
+                }
+            };
             let expected = facts.expected_usage();
             let Admission::Granted(mut attempt_permit) =
                 admit::attempt(self.gauges(), self.totals(), &candidate.deployment.live, expected);
-            let job = snapshot.job(call, &facts, &plan, candidate, deadline, course.leave())?;
+            let job = snapshot.job(call, &facts, &plan, (candidate, &pass), deadline, course.leave())?;
             let mut trace = Trace::default();
             let outcome = attempt::run(&job, &mut trace).await;
             story.attempted(&plan, candidate, &job.limits, trace);
@@ -208,13 +218,12 @@ impl Engine {
             };
             attempt_permit.settle_failed(failure.kind);
             drop(attempt_permit);
-            match course.judge(next, job.limits.started, failure) {
-                Verdict::Again { candidate, wait } => {
-                    next = candidate;
-                    clock::sleep_until(clock::now() + wait).await;
-                }
-                Verdict::Fail(error) => return Err(error),
-            }
+            let renewal = credential.renewed(&pass, &failure, course.again(next), deadline).await;
+            let verdict = match renewal {
+                Renewal::Changed => course.renewed(next, job.limits.started, &failure),
+                Renewal::Same => course.judge(next, job.limits.started, failure),
+            };
+            next = verdict.followed().await?;
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Everything else takes instants and random numbers as arguments or from here, so that the rules of time run
 //! in virtual time (tokio's paused clock moves [`now`] and [`sleep_until`]) and a run can be repeated by its seed.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +19,19 @@ pub fn now() -> Instant {
 /// Time since the Unix epoch, for what is written in calendar time (`Retry-After` dates, receipts).
 #[expect(clippy::disallowed_methods, reason = "this is the one door to the machine's clock")]
 pub fn wall() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    match PRETENDED.get() {
+        Some((since, wall)) => wall + now().saturating_duration_since(since),
+        None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+    }
+}
+
+thread_local! {
+    static PRETENDED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+}
+
+/// From here on it is `wall` on this thread, and calendar time moves with [`now`]: for tests and simulations.
+pub fn pretend(wall: Duration) {
+    PRETENDED.set(Some((now(), wall)));
 }
 
 /// Completes at `at`, at once if that has passed.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use crate::call::Call;
-use crate::clock::Rng;
+use crate::clock::{self, Rng};
 use crate::config::{Config, check};
 use crate::error::{Error, Kind};
-use crate::live::Live;
+use crate::live::{KeyUsage, Live};
 use crate::route::{self, Decision, Snapshot};
+use crate::secret::Outside;
 use crate::send::{self, Connect};
 use crate::settle::{Gauges, Receipt, Stats, Totals};
 
@@ -19,6 +20,7 @@ type Listener = Box<dyn Fn(&Arc<Receipt>) + Send + Sync>;
 /// Configuration, connections, live records and totals behind one client.
 pub struct Engine {
     snapshot: ArcSwapOption<Snapshot>,
+    live: Arc<Live>,
     rng: Rng,
     gauges: Arc<Gauges>,
     totals: Arc<Totals>,
@@ -43,18 +45,38 @@ impl Engine {
         Self::assembled(config, Box::new(send::transport), Rng::from_machine())
     }
 
+    /// As [`Engine::new`], for a host with plug-ins and callables that yield keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn hosted(config: Config, outside: Arc<dyn Outside>) -> Result<Arc<Self>, Error> {
+        let live = Live::new(Some(outside));
+        Self::over(config, live, Box::new(send::transport), Rng::from_machine())
+    }
+
     /// An engine over other transports and other chance than the machine's: for tests and simulations.
     ///
     /// # Errors
     ///
     /// As [`Engine::new`].
     pub fn assembled(config: Config, connect: Connect, rng: Rng) -> Result<Arc<Self>, Error> {
+        Self::over(config, Live::default(), connect, rng)
+    }
+
+    /// An engine over these live records, other transports and other chance than the machine's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::new`].
+    pub fn over(config: Config, live: Live, connect: Connect, rng: Rng) -> Result<Arc<Self>, Error> {
         check::check(&config)?;
-        let gauges = Arc::<Gauges>::default();
+        let (gauges, live) = (Arc::<Gauges>::default(), Arc::new(live));
         let settles = config.stages.settle;
-        let snapshot = Snapshot::compile(config, &Arc::new(Live::default()), &gauges, connect)?;
+        let snapshot = Snapshot::compile(config, &live, &gauges, connect)?;
         Ok(Arc::new(Self {
             snapshot: ArcSwapOption::from_pointee(snapshot),
+            live,
             rng,
             gauges,
             totals: Arc::default(),
@@ -89,9 +111,15 @@ impl Engine {
         if self.settles { self.totals.read() } else { Totals::default().read() }
     }
 
+    /// What every key has been doing, by provider and id; never the keys.
+    pub fn keys(&self) -> Vec<KeyUsage> {
+        self.live.key_usage(clock::now())
+    }
+
     /// Refuses new calls and closes idle connections; calls that run finish on what they hold.
     pub fn close(&self) {
         self.snapshot.store(None);
+        self.live.keepers.close();
     }
 
     /// Was it closed?

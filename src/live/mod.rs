@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use serde::Serialize;
 
 use crate::clock::{self, Instant};
+use crate::secret::{Keepers, Outside};
 pub use histogram::Histogram;
 
 /// The records of one engine.
@@ -20,37 +23,63 @@ pub struct Live {
     origin: Instant,
     deployments: Mutex<HashMap<String, Arc<Deployment>>>,
     credentials: Mutex<HashMap<String, Arc<Credential>>>,
+    /// Keys that are fetched.
+    pub keepers: Keepers,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { origin: clock::now(), deployments: Mutex::default(), credentials: Mutex::default() }
+        Self::new(None)
     }
 }
 
 impl Live {
+    /// No records yet; plug-ins and callables that yield keys are those of `outside`.
+    pub fn new(outside: Option<Arc<dyn Outside>>) -> Self {
+        Self {
+            origin: clock::now(),
+            deployments: Mutex::default(),
+            credentials: Mutex::default(),
+            keepers: Keepers::new(outside),
+        }
+    }
+
     /// The record of the deployment with this identity (provider, base URL, model).
     pub fn deployment(&self, identity: &str) -> Arc<Deployment> {
         let mut records = self.deployments.lock();
         if let Some(record) = records.get(identity) {
             return Arc::clone(record);
         }
-        let record = Arc::new(Deployment { cooled_until: Until::new(self.origin), ..Deployment::default() });
+        let record = self.unlisted_deployment();
         records.insert(identity.to_owned(), Arc::clone(&record));
         record
     }
 
+    /// A record of a deployment that nobody else will find again.
+    pub fn unlisted_deployment(&self) -> Arc<Deployment> {
+        Arc::new(Deployment { cooled_until: Until::new(self.origin), ..Deployment::default() })
+    }
+
     /// The record of the credential with this identity (provider, base URL, key fingerprint); every deployment
-    /// that uses the key shares it.
-    pub fn credential(&self, identity: &str) -> Arc<Credential> {
+    /// that uses the key shares it. It is listed under the `provider` and `id` it was asked for last.
+    pub fn credential(&self, identity: &str, provider: &str, id: &str) -> Arc<Credential> {
         let mut records = self.credentials.lock();
-        if let Some(record) = records.get(identity) {
-            return Arc::clone(record);
-        }
-        let record =
-            Arc::new(Credential { disabled_until: Until::new(self.origin), ..Credential::default() });
-        records.insert(identity.to_owned(), Arc::clone(&record));
-        record
+        let known = records.entry(identity.to_owned()).or_insert_with(|| self.unlisted_credential());
+        known.listed.store(Some(Arc::new((provider.to_owned(), id.to_owned()))));
+        Arc::clone(known)
+    }
+
+    /// A record of a key that nobody else will find again.
+    pub fn unlisted_credential(&self) -> Arc<Credential> {
+        Arc::new(Credential { disabled_until: Until::new(self.origin), ..Credential::default() })
+    }
+
+    /// What every key has been doing at `now`, by provider and id.
+    pub fn key_usage(&self, now: Instant) -> Vec<KeyUsage> {
+        let mut usage: Vec<KeyUsage> =
+            self.credentials.lock().values().filter_map(|credential| credential.usage(now)).collect();
+        usage.sort_by(|one, other| (&one.provider, &one.id).cmp(&(&other.provider, &other.id)));
+        usage
     }
 }
 
@@ -93,11 +122,52 @@ impl Deployment {
 /// What a key has been doing.
 #[derive(Debug, Default)]
 pub struct Credential {
+    /// Provider and id.
+    listed: ArcSwapOption<(String, String)>,
+    requests: AtomicU64,
+    failures: AtomicU64,
     strikes: AtomicU32,
     disabled_until: Until,
 }
 
+/// What a key has been doing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KeyUsage {
+    /// Its name; never the key.
+    pub id: String,
+    /// Whom it is for.
+    pub provider: String,
+    /// Attempts made with it.
+    pub requests: u64,
+    /// Those that failed, for whatever reason.
+    pub failures: u64,
+    /// Seconds for which it is left alone after it was refused.
+    pub disabled_for: f64,
+}
+
 impl Credential {
+    /// An attempt is made with it.
+    pub fn asked(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An attempt with it failed.
+    pub fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn usage(&self, now: Instant) -> Option<KeyUsage> {
+        let listed = self.listed.load_full()?;
+        let (provider, id) = (*listed).clone();
+        Some(KeyUsage {
+            id,
+            provider,
+            requests: self.requests.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            disabled_for: self.disabled_until.after(now).as_secs_f64(),
+        })
+    }
+
     /// Takes the key out of use: 60 s at first, doubling to 15 min while it keeps being refused.
     pub fn disable(&self) {
         let strikes = self.strikes.fetch_add(1, Ordering::Relaxed).min(4);
@@ -151,5 +221,11 @@ impl Until {
 
     fn is_after(&self, now: Instant) -> bool {
         self.nanos.load(Ordering::Relaxed) > self.since_origin(now)
+    }
+
+    /// How long after `now` it lies.
+    fn after(&self, now: Instant) -> Duration {
+        let nanos = self.nanos.load(Ordering::Relaxed);
+        Duration::from_nanos(nanos.saturating_sub(self.since_origin(now)))
     }
 }

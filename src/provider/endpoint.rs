@@ -81,6 +81,14 @@ pub fn parse(base_url: &str, preset: &Preset) -> Result<Target, Fault> {
     Ok(Target { azure: preset.azure, ..target })
 }
 
+/// Reads the URL of one endpoint: where it listens, and its path with its query.
+pub fn address(url: &str) -> Result<(Target, String), Fault> {
+    let target = Target { path_prefix: String::new(), query: String::new(), ..read(url, "")? };
+    let parsed = Url::parse(url.trim()).map_err(|error| Fault::Syntax(error.to_string()))?;
+    let query = parsed.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok((target, format!("{}{query}", parsed.path())))
+}
+
 fn read(base_url: &str, default_prefix: &str) -> Result<Target, Fault> {
     let text = base_url.trim();
     if text.is_empty() {

@@ -11,7 +11,7 @@ use crate::clock::{self, Instant, Rng};
 use crate::config;
 use crate::error::{Attempt, Error, Failure, Kind, Same};
 use crate::retry::{backoff, classify};
-use crate::route::{Candidate, Plan};
+use crate::route::{Again, Candidate, Plan};
 use crate::send::alarm::later;
 use crate::send::attempt::Landed;
 use crate::send::prepare::Leave;
@@ -35,6 +35,23 @@ pub enum Verdict {
     Fail(Error),
 }
 
+impl Verdict {
+    /// The candidate that is asked next, once its time has come.
+    ///
+    /// # Errors
+    ///
+    /// What is to be raised.
+    pub async fn followed(self) -> Result<usize, Error> {
+        match self {
+            Self::Fail(error) => Err(error),
+            Self::Again { candidate, wait } => {
+                clock::sleep_until(clock::now() + wait).await;
+                Ok(candidate)
+            }
+        }
+    }
+}
+
 /// What a candidate has been through in this call.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tried {
@@ -42,6 +59,8 @@ struct Tried {
     /// Not again before this.
     ready: Option<Instant>,
     spent: bool,
+    /// Was its key renewed, because it had been refused?
+    renewed: bool,
 }
 
 /// The course of one call.
@@ -144,6 +163,28 @@ impl<'a> Course<'a> {
         self.same_again(&failure)
     }
 
+    /// May the candidate at `position` be asked once more with a renewed key?
+    pub fn again(&self, position: usize) -> Again {
+        if self.max_retries == 0 || self.requests() + 1 >= MOST_REQUESTS {
+            return Again::NoRequestLeft;
+        }
+        let renewed = self.tried.get(position).is_none_or(|tried| tried.renewed);
+        if renewed { Again::Done } else { Again::Yes }
+    }
+
+    /// The key of the candidate at `position` was refused with `failure`, and there is another one: the same
+    /// candidate is asked again, and the refusal counts as nothing.
+    pub fn renewed(&mut self, position: usize, started: Instant, failure: &Failure) -> Verdict {
+        let request_id = failure.request_id.clone();
+        let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
+        self.history.push(attempt);
+        self.keep_worst(position, failure);
+        if let Some(tried) = self.tried.get_mut(position) {
+            tried.renewed = true;
+        }
+        self.within_deadline(position, Duration::ZERO)
+    }
+
     fn note(&mut self, position: usize, failure: &Failure) {
         let same = failure.should_retry.map_or(failure.kind.rule().same, |again| match again {
             true if failure.kind.rule().same == Same::Never => Same::Backoff,
@@ -152,7 +193,7 @@ impl<'a> Course<'a> {
         });
         let ready = failure.retry_after.map(|wait| later(clock::now(), wait));
         if let Some(tried) = self.tried.get_mut(position) {
-            *tried = Tried { last: Some(failure.kind), ready, spent: same == Same::Never };
+            *tried = Tried { last: Some(failure.kind), ready, spent: same == Same::Never, ..*tried };
         }
         // What failed is the deployment, not the key: its other keys would meet the same.
         if !failure.kind.rule().disables_credential && failure.kind != Kind::RateLimit {
@@ -164,7 +205,7 @@ impl<'a> Course<'a> {
         let Some(failed) = self.plan.candidates.get(position) else { return };
         for (tried, candidate) in self.tried.iter_mut().zip(&self.plan.candidates) {
             if tried.last.is_none() && candidate.is_sibling_of(failed) {
-                *tried = Tried { last: Some(kind), ready: None, spent };
+                *tried = Tried { last: Some(kind), ready: None, spent, ..*tried };
             }
         }
     }
@@ -243,12 +284,26 @@ impl<'a> Course<'a> {
     fn error(&self, failure: Option<(Failure, usize)>, denied: &'static str) -> Error {
         let nothing = || (Failure::new(Kind::NoHealthyDeployment, "no deployment could be asked"), 0);
         let cause = if failure.is_none() { self.last.clone() } else { None };
-        let raised = failure.or_else(|| self.worst.clone()).unwrap_or_else(nothing);
+        let mut raised = failure.or_else(|| self.worst.clone()).unwrap_or_else(nothing);
+        if raised.0.kind.rule().disables_credential {
+            raised.0.message.push_str(&self.refused_keys());
+        }
         let error = self.about(raised).with_attempts(self.history.clone()).denied(denied);
         match cause {
             Some(last) => error.caused_by(self.about(last)),
             None => error,
         }
+    }
+
+    /// Which keys did not serve, where there are several; by their ids.
+    fn refused_keys(&self) -> String {
+        let tried = self.tried.iter().zip(&self.plan.candidates);
+        let refused =
+            tried.filter(|(tried, _)| tried.last.is_some_and(|kind| kind.rule().disables_credential));
+        let named =
+            refused.map(|(_, refused)| format!("`{}` of {}", refused.credential.id, refused.deployment.name));
+        let named: Vec<String> = named.collect();
+        if named.len() < 2 { String::new() } else { format!(" (keys tried: {})", named.join(", ")) }
     }
 
     fn about(&self, (failure, position): (Failure, usize)) -> Error {

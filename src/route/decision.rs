@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::credential::KeyState;
+use super::deployment::Candidate;
 use super::group::Role;
 use super::order::Standing;
 
@@ -23,6 +25,8 @@ pub struct Decision {
     pub candidates: Vec<Choice>,
     /// Who is not, and why.
     pub rejected: Vec<Rejected>,
+    /// Keys that are not used now, or only when no other is left.
+    pub idle_keys: Vec<IdleKey>,
     /// What else there is to know.
     pub notes: Vec<String>,
 }
@@ -93,6 +97,25 @@ pub struct Rejected {
     /// Why not.
     #[serde(serialize_with = "shown")]
     pub reason: Rejection,
+}
+
+/// A key that is not used now, or only when no other is left.
+#[derive(Clone, Debug, Serialize)]
+pub struct IdleKey {
+    /// The deployment it is for.
+    pub deployment: Arc<str>,
+    /// Its id; never the key.
+    pub key: Arc<str>,
+    /// Why.
+    pub reason: KeyState,
+}
+
+impl IdleKey {
+    pub(super) fn of(candidate: &Candidate, reason: KeyState) -> Self {
+        let (deployment, key) =
+            (Arc::clone(&candidate.deployment.name), Arc::clone(&candidate.credential.id));
+        Self { deployment, key, reason }
+    }
 }
 
 /// Why a deployment is not asked.

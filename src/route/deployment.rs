@@ -1,11 +1,10 @@
 //! A deployment: a provider, an upstream model, where it listens, and the keys for it.
 
-use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderMap;
-
+use super::credential::{Credential, KeyState};
 use super::group::{Group, Params, Role, Stop};
+use super::keyring::Keyring;
 use crate::call::Operation;
 use crate::clock::{self, Instant};
 use crate::error::{Blow, Failure, Subject};
@@ -18,7 +17,7 @@ use crate::send::Transport;
 use crate::send::attempt::Landed;
 
 /// An upstream model at a provider.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Deployment {
     /// Its id, else `provider/model`.
     pub name: Arc<str>,
@@ -40,6 +39,8 @@ pub struct Deployment {
     pub transport: Arc<dyn Transport>,
     /// In the order in which they are used; never empty.
     pub credentials: Vec<Arc<Credential>>,
+    /// What makes further credentials for it.
+    pub(super) keyring: Arc<Keyring>,
     /// Its share among its peers.
     pub weight: f64,
     /// The tier it belongs to, lower first.
@@ -92,9 +93,9 @@ impl Deployment {
         self.live.is_cooling(now) || self.usable_keys(now) == 0
     }
 
-    /// Keys that are in use.
+    /// Keys that can be used.
     pub fn usable_keys(&self, now: Instant) -> usize {
-        self.credentials.iter().filter(|credential| !credential.live.is_disabled(now)).count()
+        self.credentials.iter().filter(|credential| credential.state(now) == KeyState::Usable).count()
     }
 
     /// The path and query of a request for `operation`.
@@ -121,20 +122,6 @@ impl Deployment {
             provider: self.provider.clone(),
             url: self.url(operation),
         }
-    }
-}
-
-/// A key of a deployment, as the headers it becomes.
-pub struct Credential {
-    /// All headers of a request but those of the call itself.
-    pub headers: HeaderMap,
-    /// What it has been doing, shared with every deployment that uses the key.
-    pub live: Arc<live::Credential>,
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential").field("live", &self.live).finish_non_exhaustive()
     }
 }
 
@@ -176,13 +163,14 @@ impl Candidate {
                     self.deployment.live.durations.record(duration);
                 }
                 self.deployment.live.succeeded();
-                self.credential.live.accepted();
+                self.credential.accepted();
             }
             Err(failure) => {
                 let rule = failure.kind.rule();
-                if rule.disables_credential {
-                    self.credential.live.disable();
-                } else if let Some(wait) = failure.retry_after {
+                self.credential.failed(failure.kind);
+                if let Some(wait) = failure.retry_after
+                    && !rule.disables_credential
+                {
                     self.deployment.live.cool_down(wait);
                 }
                 if rule.breaker != Blow::None {

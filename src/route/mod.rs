@@ -10,6 +10,7 @@
 //! All of it reads an immutable [`Snapshot`] and the live records; nothing is sent and nothing is locked.
 
 mod compile;
+mod credential;
 pub mod context;
 mod decision;
 pub mod defaults;
@@ -18,6 +19,7 @@ pub mod expr;
 mod filter;
 pub mod glob;
 mod group;
+mod keyring;
 mod order;
 mod pick;
 mod refusal;
@@ -30,8 +32,9 @@ mod written;
 
 use std::sync::Arc;
 
-pub use decision::{Choice, Decision, Need, Rejected, Rejection, Why};
-pub use deployment::{Abilities, Candidate, Credential, Deployment};
+pub use credential::{Again, Credential, KeyState, Pass, Window};
+pub use decision::{Choice, Decision, IdleKey, Need, Rejected, Rejection, Why};
+pub use deployment::{Abilities, Candidate, Deployment};
 pub use group::{Group, Params, Role, Route, Stop};
 pub use order::{Ask, Placed, Standing};
 pub use ruleset::Consequence;
@@ -135,14 +138,31 @@ fn line_up(
     let (mut usable, mut disabled, mut by_cause) = (Vec::with_capacity(places.len()), Vec::new(), Vec::new());
     for (stop, Placed { deployment, standing }) in places {
         let mut keys = 0;
+        let mut is_asked = false;
         for candidate in Candidate::of(&deployment, stop) {
-            let is_disabled = ask.health && candidate.credential.live.is_disabled(ask.now);
-            keys += usize::from(!is_disabled);
-            match (stop.role.is_for_one_cause(), is_disabled) {
+            let state = candidate.credential.state(ask.now);
+            if state != KeyState::Usable {
+                decision.idle_keys.push(IdleKey::of(&candidate, state));
+            }
+            if state.is_outside_window() {
+                continue;
+            }
+            is_asked = true;
+            keys += usize::from(state == KeyState::Usable);
+            let is_last = ask.health && state != KeyState::Usable;
+            match (stop.role.is_for_one_cause(), is_last) {
                 (true, _) => by_cause.push(candidate),
                 (false, true) => disabled.push(candidate),
                 (false, false) => usable.push(candidate),
             }
+        }
+        if !is_asked {
+            decision.rejected.push(Rejected {
+                deployment: Arc::clone(&deployment.name),
+                model: Arc::clone(&stop.group.name),
+                reason: Rejection::NoKey,
+            });
+            continue;
         }
         decision.candidates.push(Choice {
             deployment: Arc::clone(&deployment.name),

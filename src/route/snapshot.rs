@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::compile::{self, Compiled};
+use super::credential::Credential;
 use super::deployment::Deployment;
 use super::group::{Group, Route};
 use super::ruleset::RuleSet;
@@ -13,7 +14,7 @@ use super::settings::{self, Profiles, Settings};
 use super::tenant::Tenant;
 use super::written::Written;
 use crate::chat::facts::Wants;
-use crate::config::{Bounds, Config, Routing, Stages};
+use crate::config::{Bounds, Config, Keys, Routing, Secret, Stages};
 use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::provider::catalogue;
@@ -136,6 +137,35 @@ impl Snapshot {
             inferred.insert(name.to_owned(), Arc::clone(&made));
         }
         Ok(made)
+    }
+
+    /// A tenant's own keys for a deployment; `path` is where they are written.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`], as for the keys of a deployment.
+    pub fn tenant_credentials(
+        &self,
+        deployment: &Deployment,
+        keys: &Keys,
+        path: &str,
+    ) -> Result<Vec<Arc<Credential>>, Error> {
+        self.written.tenant_credentials(deployment, keys, path)
+    }
+
+    /// `deployment` with a key, an address, or both, of one call. Without a key of its own the call uses the
+    /// deployment's at the address it names: a gateway must not take addresses from strangers.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`] for a key that cannot be sent or an address that is none.
+    pub fn for_call(
+        &self,
+        deployment: &Deployment,
+        api_key: Option<&Secret>,
+        base_url: Option<&str>,
+    ) -> Result<Arc<Deployment>, Error> {
+        self.written.for_call(deployment, api_key, base_url)
     }
 
     /// Where calls go that name no model: the client's own upstream, else the first that is configured.

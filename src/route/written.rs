@@ -5,21 +5,20 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
-use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 
-use super::deployment::{Abilities, Credential, Deployment};
+use super::deployment::{Abilities, Deployment};
 use super::group;
+use super::keyring::{Keyring, Way};
 use crate::call::Operation;
 use crate::config::load::environment;
-use crate::config::{self, Bounds, Config, Pool, Secret, Upstream};
+use crate::config::{self, Bounds, Config, Pool, Upstream};
 use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::provider::catalogue::{self, Entry, Known};
 use crate::provider::endpoint;
 use crate::provider::name::{self, Name};
-use crate::provider::presets::{self, Auth, Preset};
+use crate::provider::presets::{self, Preset};
 use crate::provider::price::Prices;
 use crate::send::{Connect, HostOptions, Transport};
 use crate::settle::Gauges;
@@ -36,7 +35,7 @@ pub(super) struct Written {
     pool: Pool,
     bounds: Bounds,
     opening: Duration,
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     gauges: Arc<Gauges>,
     connect: Connect,
     hosts: Mutex<HashMap<HostKey, Arc<dyn Transport>>>,
@@ -49,16 +48,16 @@ impl fmt::Debug for Written {
 }
 
 /// Deployments at one host share its connections.
-type HostKey = (String, bool, Option<String>, Option<String>);
+type HostKey = (String, Way);
 
 /// One deployment on its way.
 #[derive(Default)]
-struct Draft<'a> {
-    provider: &'a str,
+pub(super) struct Draft<'a> {
+    pub(super) provider: &'a str,
     model: &'a str,
-    base_url: Option<&'a str>,
-    keys: &'a [config::Key],
-    headers: Vec<&'a BTreeMap<String, String>>,
+    pub(super) base_url: Option<&'a str>,
+    pub(super) keys: &'a [config::Key],
+    pub(super) headers: Vec<&'a BTreeMap<String, String>>,
     query: Vec<(String, String)>,
     http2: bool,
     proxy: Option<&'a str>,
@@ -68,7 +67,7 @@ struct Draft<'a> {
     listed: &'a str,
     /// All else that the operator wrote of it.
     written: Option<&'a config::Deployment>,
-    path: &'a str,
+    pub(super) path: &'a str,
 }
 
 impl Written {
@@ -196,9 +195,14 @@ impl Written {
         let preset = preset(own, draft.provider, draft.path)?;
         let base_url = base_url(preset, &draft)?;
         let target = target(&base_url, preset, &mut draft)?;
-        let keys = keys(preset, &draft)?;
-        let identity = format!("{}|{}", draft.provider, base_url);
-        let credentials = keys.iter().map(|key| self.credential(preset, &draft, &identity, key.as_ref()));
+        let way = Way {
+            http2: draft.http2,
+            proxy: draft.proxy.map(str::to_owned),
+            ca: draft.ca.map(str::to_owned),
+        };
+        let transport = self.host(&target, &way, draft.path)?;
+        let keyring = Keyring::new(preset, &draft, &base_url, way)?;
+        let credentials = self.written_keys(preset, &draft, &keyring)?;
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
         let entry = catalogue::find(draft.listed, draft.model);
@@ -209,9 +213,10 @@ impl Written {
             model: draft.model.to_owned(),
             preset,
             finish_optional: draft.finish_optional.unwrap_or(preset.finish_optional),
-            credentials: credentials.collect::<Result<_, _>>()?,
-            transport: self.host(&target, &draft)?,
-            live: self.live.deployment(&format!("{identity}|{}", draft.model)),
+            live: self.live.deployment(&format!("{}|{}", keyring.identity, draft.model)),
+            credentials,
+            transport,
+            keyring: Arc::new(keyring),
             weight: written.weight,
             priority: written.priority,
             region: written.region.clone(),
@@ -228,34 +233,26 @@ impl Written {
         })
     }
 
-    fn host(&self, target: &endpoint::Target, draft: &Draft<'_>) -> Result<Arc<dyn Transport>, Error> {
-        let (proxy, ca) = (draft.proxy.map(str::to_owned), draft.ca.map(str::to_owned));
-        if let Some(ca) = &ca
+    /// What reaches `target` in this `way`; `path` is where it was written.
+    pub(super) fn host(
+        &self,
+        target: &endpoint::Target,
+        way: &Way,
+        path: &str,
+    ) -> Result<Arc<dyn Transport>, Error> {
+        if let Some(ca) = &way.ca
             && !std::path::Path::new(ca).is_file()
         {
-            return Err(fault(&format!("{}.ca", draft.path), &format!("no such file: {ca}")));
+            return Err(fault(&format!("{path}.ca"), &format!("no such file: {ca}")));
         }
-        let key = (target.origin(), draft.http2, proxy.clone(), ca.clone());
         let mut hosts = self.hosts.lock();
-        let host = hosts.entry(key).or_insert_with(|| {
-            let (pool, bounds) = (self.pool.clone(), self.bounds.clone());
-            let (target, http2, connect) = (target.clone(), draft.http2, self.opening);
-            let options = HostOptions { target, http2, proxy, ca, connect, pool, bounds };
+        let host = hosts.entry((target.origin(), way.clone())).or_insert_with(|| {
+            let (target, pool, bounds) = (target.clone(), self.pool.clone(), self.bounds.clone());
+            let Way { http2, proxy, ca } = way.clone();
+            let options = HostOptions { target, http2, proxy, ca, connect: self.opening, pool, bounds };
             (self.connect)(options, &self.gauges)
         });
         Ok(Arc::clone(host))
-    }
-
-    fn credential(
-        &self,
-        preset: &Preset,
-        draft: &Draft<'_>,
-        identity: &str,
-        key: Option<&Secret>,
-    ) -> Result<Arc<Credential>, Error> {
-        let headers = headers(preset, draft, key)?;
-        let identity = format!("{identity}|{:016x}", key.map_or(0, fingerprint));
-        Ok(Arc::new(Credential { headers, live: self.live.credential(&identity) }))
     }
 }
 
@@ -329,93 +326,6 @@ fn base_url(preset: &Preset, draft: &Draft<'_>) -> Result<String, Error> {
     })
 }
 
-/// The keys to use: as written, else the environment's; `None` where the host takes none.
-fn keys(preset: &Preset, draft: &Draft<'_>) -> Result<Vec<Option<Secret>>, Error> {
-    let path = format!("{}.api_key", draft.path);
-    let mut keys = Vec::new();
-    for written in draft.keys.iter().filter_map(|written| written.key.as_ref()) {
-        keys.push(Some(Secret::new(checked(written.expose(), &path)?)));
-    }
-    if !keys.is_empty() {
-        return Ok(keys);
-    }
-    for name in preset.key_env {
-        if let Some(key) = environment(name) {
-            return Ok(vec![Some(Secret::new(checked(&key, name)?))]);
-        }
-    }
-    if preset.key_required && draft.base_url.is_none() {
-        let variables = preset.key_env.join(" or ");
-        let message = format!(
-            "no key for `{}`: set the environment variable {variables}, or pass `api_key`",
-            draft.provider
-        );
-        return Err(Error::new(Kind::Config, message));
-    }
-    Ok(vec![None])
-}
-
-/// A key that can stand in a header; what is wrong is told without the key.
-fn checked(key: &str, path: &str) -> Result<String, Error> {
-    if key.trim() != key {
-        return Err(fault(path, "the key begins or ends with white space"));
-    }
-    if HeaderValue::from_str(key).is_err() {
-        return Err(fault(path, "the key holds characters that cannot stand in a header"));
-    }
-    Ok(key.to_owned())
-}
-
-fn headers(preset: &Preset, draft: &Draft<'_>, key: Option<&Secret>) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
-    let agent = concat!("fairlead/", env!("CARGO_PKG_VERSION"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br, zstd"));
-    for (name, value) in preset.headers {
-        insert(&mut headers, name, value, draft.path)?;
-    }
-    for (name, variables) in preset.header_env {
-        if let Some(value) = variables.iter().find_map(|variable| environment(variable)) {
-            insert(&mut headers, name, &value, draft.path)?;
-        }
-    }
-    if let Some(key) = key {
-        let (name, mut value) = match preset.auth {
-            Auth::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", key.expose()))),
-            Auth::Header(name) => (HeaderName::from_static(name), HeaderValue::from_str(key.expose())),
-        };
-        if let Ok(value) = &mut value {
-            value.set_sensitive(true);
-        }
-        if let Ok(value) = value {
-            headers.insert(name, value);
-        }
-    }
-    for written in &draft.headers {
-        for (name, value) in *written {
-            insert(&mut headers, name, value, draft.path)?;
-        }
-    }
-    Ok(headers)
-}
-
-/// Sets a header, naming it where it cannot be one.
-pub(super) fn insert(headers: &mut HeaderMap, name: &str, value: &str, path: &str) -> Result<(), Error> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
-    let (name, value) =
-        parsed.ok_or_else(|| fault(path, &format!("`{name}` is not a header that can be sent")))?;
-    headers.insert(name, value);
-    Ok(())
-}
-
-/// Tells keys apart without keeping them: FNV-1a, 64 bits.
-fn fingerprint(key: &Secret) -> u64 {
-    key.expose().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-fn fault(path: &str, what: &str) -> Error {
+pub(super) fn fault(path: &str, what: &str) -> Error {
     Error::new(Kind::Config, format!("`{path}`: {what}"))
 }

@@ -90,8 +90,14 @@ mod tests {
     #[test]
     fn an_answer_that_is_none_is_told_without_the_token() {
         let bodies = [
-            "", "hush", "[]", r#"{"access_token":7}"#, r#"{"access_token":"hush\n"}"#, r#"{"access_token":""}"#,
-            r#"{"access_token":"hush","token_type":"mac"}"#, r#"{"access_token":"hu\u0000sh"}"#,
+            "",
+            "hush",
+            "[]",
+            r#"{"access_token":7}"#,
+            r#"{"access_token":"hush\n"}"#,
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"hush","token_type":"mac"}"#,
+            r#"{"access_token":"hu\u0000sh"}"#,
         ];
         for body in bodies {
             let fault = Issued::read(body.as_bytes()).unwrap_err().to_string();

@@ -111,7 +111,9 @@ impl Issuer {
         match status {
             200..=299 => Issued::read(&body),
             408 | 429 | 500.. => Err(Fault::Passing(format!("it answered {status}"))),
-            _ => Err(Fault::Lasting(self.refusal(status, &body, subject.as_ref().map(|token| token.as_str())))),
+            _ => {
+                Err(Fault::Lasting(self.refusal(status, &body, subject.as_ref().map(|token| token.as_str()))))
+            }
         }
     }
 
@@ -122,7 +124,8 @@ impl Issuer {
                 Ok(Some(Zeroizing::new(token.expose().to_owned())))
             }
             Grant::Exchange { subject: Subject::File(path), .. } => {
-                let text = Zeroizing::new(file::read(path.clone()).await.map_err(|fault| of_subject(&fault))?);
+                let text =
+                    Zeroizing::new(file::read(path.clone()).await.map_err(|fault| of_subject(&fault))?);
                 Ok(Some(Zeroizing::new(text.trim().to_owned())))
             }
         }
@@ -180,7 +183,8 @@ impl Issuer {
         let secret = self.client.as_ref().and_then(|(_, secret)| secret.as_ref()).map(Secret::expose);
         let given = secret.into_iter().chain(subject).filter(|given| !given.is_empty());
         let reason = given.fold(reason, |reason, given| reason.replace(given, "***"));
-        let reason: String = scrub(&reason).chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect();
+        let reason: String =
+            scrub(&reason).chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect();
         format!("it answered {status}: {reason}")
     }
 }

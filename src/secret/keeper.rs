@@ -219,7 +219,8 @@ impl Keeper {
 
     /// Asks the source, on a task of its own: whoever gives up waiting takes nobody with him.
     fn depart(self: &Arc<Self>) -> Flight {
-        let (keeper, source, patience) = (Arc::downgrade(self), Arc::clone(&self.source), self.terms.patience);
+        let (keeper, source, patience) =
+            (Arc::downgrade(self), Arc::clone(&self.source), self.terms.patience);
         let waits = std::array::from_fn(|step| {
             backoff::full_jitter(BASE, patience, u32::try_from(step).unwrap_or_default(), self.rng.unit())
         });
@@ -342,6 +343,11 @@ impl Keepers {
         let keeper = Keeper::new(source(), terms);
         known.insert(identity.to_owned(), Arc::clone(&keeper));
         keeper
+    }
+
+    /// Lets go of all keys; calls that run keep theirs to their end.
+    pub fn close(&self) {
+        self.known.lock().clear();
     }
 
     /// What answers for `wanted`, where somebody does.

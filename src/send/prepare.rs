@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
 
 use super::alarm::Due;
 use super::attempt::Job;
@@ -16,7 +16,7 @@ use crate::clock::{self, Instant};
 use crate::config::{self, Timeouts};
 use crate::error::{Error, Kind};
 use crate::provider::presets;
-use crate::route::{Candidate, Plan, Snapshot, defaults};
+use crate::route::{Candidate, Pass, Plan, Snapshot, defaults};
 
 /// Whole replies a deployment must have given before their durations set the limit of an attempt.
 const SAMPLES: u64 = 50;
@@ -49,7 +49,7 @@ impl Snapshot {
         config::Retry { max_retries, ..retry.clone() }
     }
 
-    /// One attempt at `candidate`, beginning now.
+    /// One attempt at a candidate with the key in hand, beginning now.
     ///
     /// # Errors
     ///
@@ -59,12 +59,13 @@ impl Snapshot {
         call: &Call,
         facts: &Facts,
         plan: &Plan,
-        candidate: &'a Candidate,
+        (candidate, pass): (&'a Candidate, &Pass),
         deadline: Due,
         leave: Leave,
     ) -> Result<Job<'a>, Error> {
+        let repeat = leave.repeat && self.stages.transparent_retry;
         Ok(Job {
-            outgoing: outgoing(call, facts, plan, candidate, leave.repeat && self.stages.transparent_retry)?,
+            outgoing: outgoing(call, facts, plan, candidate, candidate.credential.headers(pass), repeat)?,
             candidate,
             shape: call.operation.shape(),
             stream: facts.stream,
@@ -123,6 +124,7 @@ fn outgoing(
     facts: &Facts,
     plan: &Plan,
     candidate: &Candidate,
+    mut headers: HeaderMap,
     repeat: bool,
 ) -> Result<Outgoing, Error> {
     let deployment = &candidate.deployment;
@@ -132,7 +134,6 @@ fn outgoing(
         Operation::Raw { method, .. } => method.clone(),
     };
     let path = deployment.path(&call.operation);
-    let mut headers = candidate.credential.headers.clone();
     let accept = if facts.stream { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     if facts.stream {

@@ -19,6 +19,7 @@ pub enum Meets {
     Reply { status: u16, headers: Vec<(&'static str, String)>, body: String },
     Breaks(Kind),
     Never,
+    Late(Duration, Box<Meets>),
 }
 
 pub fn ok() -> Meets {
@@ -42,6 +43,11 @@ impl Meets {
         }
     }
 
+    /// The same, so much later.
+    pub fn after(self, wait: Duration) -> Self {
+        Self::Late(wait, Box::new(self))
+    }
+
     pub fn with_body(self, text: &str) -> Self {
         match self {
             Self::Reply { status, headers, .. } => Self::Reply { status, headers, body: text.to_owned() },
@@ -55,28 +61,44 @@ impl Meets {
 pub struct Seen {
     pub host: String,
     pub at: Instant,
+    pub path: String,
     pub body: Bytes,
     pub key: String,
 }
 
-/// All hosts of an engine; each request takes the next line of its host's script, else of the common one.
-#[derive(Clone, Debug, Default)]
+type Script = Arc<dyn Fn(&Seen) -> Meets + Send + Sync>;
+
+/// All hosts of an engine; each request takes the next line of the script.
+#[derive(Clone)]
 pub struct World {
-    script: Arc<Mutex<VecDeque<Meets>>>,
+    script: Script,
     pub seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
 }
 
 impl World {
     pub fn new(script: impl IntoIterator<Item = Meets>) -> Self {
-        Self { script: Arc::new(Mutex::new(script.into_iter().collect())), seen: Arc::default() }
+        let script: Mutex<VecDeque<Meets>> = Mutex::new(script.into_iter().collect());
+        Self::answering(move |_| script.lock().pop_front().unwrap_or(Meets::Never))
+    }
+
+    /// Hosts that answer by what they are asked.
+    pub fn answering(script: impl Fn(&Seen) -> Meets + Send + Sync + 'static) -> Self {
+        Self { script: Arc::new(script), seen: Arc::default() }
+    }
+
+    pub fn connect(&self) -> Connect {
+        let world = self.clone();
+        Box::new(move |options, _| Arc::new(Host { world: world.clone(), name: options.target.host.clone() }))
     }
 
     pub fn engine(&self, config: &str) -> Arc<Engine> {
-        let world = self.clone();
-        let connect: Connect = Box::new(move |options, _| {
-            Arc::new(Host { world: world.clone(), name: options.target.host.clone() })
-        });
-        Engine::assembled(toml::from_str(config).unwrap(), connect, Rng::seeded(1)).unwrap()
+        Engine::assembled(toml::from_str(config).unwrap(), self.connect(), Rng::seeded(1)).unwrap()
     }
 
     pub fn hosts(&self) -> Vec<String> {
@@ -104,15 +126,22 @@ impl Transport for Host {
     ) -> BoxFuture<'a, Result<Exchange, Broken>> {
         let key =
             request.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        self.world.seen.lock().push(Seen {
+        let seen = Seen {
             host: self.name.clone(),
             at: now(),
+            path: request.path.clone(),
             body: request.body.clone(),
             key: key.to_owned(),
-        });
-        let meets = self.world.script.lock().pop_front().unwrap_or(Meets::Never);
+        };
+        let mut meets = (self.world.script)(&seen);
+        self.world.seen.lock().push(seen);
         Box::pin(async move {
+            while let Meets::Late(wait, then) = meets {
+                tokio::time::sleep(wait).await;
+                meets = *then;
+            }
             match meets {
+                Meets::Late(..) => unreachable!("unwrapped above"),
                 Meets::Breaks(kind) => Err(Broken::new(kind, "by script")),
                 Meets::Reply { status, headers, body } => Ok(exchange(status, &headers, body)),
                 Meets::Never => {

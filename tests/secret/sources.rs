@@ -1,0 +1,224 @@
+//! Files, commands, variables: keys that are kept elsewhere. And the keys of one call or one tenant.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead::clock::Rng;
+use fairlead::config::{Keys, Secret};
+use fairlead::live::Live;
+use fairlead::route::Snapshot;
+use fairlead::{Engine, Error, Kind};
+
+use crate::support::scripted::{World, ok, status};
+use crate::world::{Scene, call, pass_time};
+
+fn config(source: &str) -> String {
+    format!(
+        "[[models.m.deployments]]\nprovider = \"openai\"\nmodel = \"up\"\nbase_url = \"http://up.test/v1\"\n\
+         [models.m.deployments.api_key]\n{source}\n"
+    )
+}
+
+fn made(source: &str) -> Result<Arc<Engine>, Error> {
+    let world = World::new([]);
+    Engine::assembled(toml::from_str(&config(source)).unwrap(), world.connect(), Rng::seeded(1))
+}
+
+struct Held(PathBuf);
+
+impl Held {
+    fn new(name: &str, text: &str) -> Self {
+        let held = Self(std::env::temp_dir().join(format!("fairlead-{name}-{}", std::process::id())));
+        held.write(text);
+        held
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).unwrap();
+    }
+
+    fn config(&self, more: &str) -> String {
+        config(&format!("file = '{}'\n{more}", self.0.display()))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_read_anew_when_its_time_is_up() {
+    let held = Held::new("reread", "one\n");
+    let scene = Scene::new();
+    let engine = scene.engine(&held.config("ttl = 40"));
+    call(&engine).await.unwrap();
+    held.write("two\r\n");
+    pass_time(15.0).await;
+    call(&engine).await.unwrap();
+    assert_eq!(scene.keys(), ["one", "one"], "kept while it is fresh");
+    pass_time(26.0).await;
+    call(&engine).await.unwrap();
+    assert_eq!(scene.keys().last().unwrap(), "two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_is_read_anew_at_once() {
+    let held = Held::new("refused", "one");
+    let scene = Scene::new();
+    let engine = scene.engine(&held.config(""));
+    call(&engine).await.unwrap();
+    held.write("two");
+    scene.refuse("one");
+    call(&engine).await.unwrap();
+    assert_eq!(scene.keys(), ["one", "one", "two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_gone_leaves_the_last_key_for_an_hour() {
+    let held = Held::new("gone", "one");
+    let scene = Scene::new();
+    let engine = scene.engine(&held.config(""));
+    call(&engine).await.unwrap();
+    std::fs::remove_file(&held.0).unwrap();
+    for _ in 0..60 {
+        pass_time(60.0).await;
+        call(&engine).await.unwrap();
+    }
+    pass_time(301.0).await;
+    let error = call(&engine).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Authentication);
+    assert!(error.to_string().contains("the file"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_holds_no_key_is_told_without_what_it_holds() {
+    let held = Held::new("wrong", "x");
+    for (text, told) in [("hush\nhush", "cannot stand"), (" hush", "white space"), ("", "empty")] {
+        held.write(text);
+        let error = call(&Scene::new().engine(&held.config(""))).await.unwrap_err().to_string();
+        assert!(error.contains(told) && !error.contains("hush"), "{error}");
+    }
+    held.write(&"hush".repeat(20_000));
+    let error = call(&Scene::new().engine(&held.config(""))).await.unwrap_err().to_string();
+    assert!(error.contains("larger than 65536 bytes"), "{error}");
+}
+
+// Commands run in real time: the waits here are bounds, not sleeps.
+
+#[tokio::test]
+async fn a_command_prints_the_key_without_a_shell() {
+    let scene = Scene::new();
+    call(&scene.engine(&config(r#"exec = ["printf", "%s\n", "$HOME;key"]"#))).await.unwrap();
+    assert_eq!(scene.keys(), ["$HOME;key"]);
+}
+
+#[tokio::test]
+async fn a_command_may_print_a_token_with_its_life() {
+    let scene = Scene::new();
+    let source = r#"exec = ["printf", "%s", '{"access_token":"printed","expires_in":60}']"#;
+    call(&scene.engine(&config(source))).await.unwrap();
+    assert_eq!(scene.keys(), ["printed"]);
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_end_is_ended() {
+    let began = fairlead::clock::now();
+    let source = "timeout = 0.2\nexec = [\"sh\", \"-c\", \"echo $$ >&2; exec sleep 60\"]";
+    let error = call(&Scene::new().engine(&config(source))).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(20));
+    let told = "no token from the command `sh`: no answer within 0.200 s";
+    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Authentication, told));
+}
+
+#[tokio::test]
+async fn a_command_that_fails_shows_neither_its_words_nor_its_arguments() {
+    for (script, told) in [
+        ("echo hush; echo hush >&2; exit 3", "it ended with status 3"),
+        ("kill -9 $$ # hush", "it was killed"),
+        ("yes hush", "it prints more than 65536 bytes"),
+        ("printf 'hush\\n\\nhush'", "cannot stand in a header"),
+    ] {
+        let source = format!("exec = [\"sh\", \"-c\", '''{script}''']");
+        let error = call(&Scene::new().engine(&config(&source))).await.unwrap_err().to_string();
+        assert!(error.contains(told) && !error.contains("hush"), "{error}");
+    }
+    let error = call(&Scene::new().engine(&config("exec = [\"/no/such\"]"))).await.unwrap_err();
+    assert!(error.to_string().contains("it cannot be run"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_a_source_is_refused_at_load() {
+    for (source, told) in [
+        ("id = \"x\"", "exactly one of"),
+        ("key = \"a\"\nenv = \"HOME\"", "exactly one of"),
+        ("env = \"FAIRLEAD_NO_SUCH\"", "the environment variable FAIRLEAD_NO_SUCH is not set"),
+        ("file = \"/no/such/key\"", "no such file"),
+        ("exec = []", "no command"),
+        ("plugin = \"kms\"", "no secret plug-in is registered under the name `kms`"),
+        ("callable = 0", "only be given by a Python program"),
+        ("oauth = { token_url = \"nonsense\" }", "token_url"),
+        ("token_exchange = { token_url = \"http://issuer.test\" }", "either subject_token or"),
+    ] {
+        let error = made(source).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        let sentence = error.to_string();
+        assert!(
+            sentence.contains(told) && sentence.contains("models.m.deployments[0].api_key"),
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
+fn of_two_keys_the_one_whose_variable_is_missing_is_named() {
+    let written = "[[models.m.deployments]]\nprovider = \"openai\"\nmodel = \"up\"\n\
+                   api_key = [\"one\", { env = \"FAIRLEAD_NO_SUCH\" }]\n";
+    let world = World::new([]);
+    let made = Engine::assembled(toml::from_str(written).unwrap(), world.connect(), Rng::seeded(1));
+    let told = made.unwrap_err().to_string();
+    assert!(told.contains("api_key[1]`: the environment variable FAIRLEAD_NO_SUCH is not set"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_variable_gives_its_name_to_its_key() {
+    let world = World::new([ok()]);
+    let engine = world.engine(&config("env = \"PATH\""));
+    assert_eq!(engine.keys()[0].id, "PATH");
+}
+
+fn compiled(world: &World) -> Snapshot {
+    let live = Arc::new(Live::default());
+    let written = toml::from_str(&config("key = \"own\"")).unwrap();
+    Snapshot::compile(written, &live, &Arc::default(), world.connect()).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_may_bring_its_own_key_and_address() {
+    let snapshot = compiled(&World::new([]));
+    let route = snapshot.route("m").unwrap();
+    let deployment = &route.own().unwrap().deployments[0];
+    let key = Secret::new("brought");
+    let changed = snapshot.for_call(deployment, Some(&key), Some("https://else.test/api")).unwrap();
+    assert_eq!(changed.credentials[0].headers["authorization"], "Bearer brought");
+    assert_eq!(changed.path(&fairlead::call::Operation::Chat), "/api/chat/completions");
+    assert_eq!(changed.url(&fairlead::call::Operation::Chat), "https://else.test/api/chat/completions");
+    assert_eq!(deployment.credentials[0].headers["authorization"], "Bearer own");
+    let elsewhere = snapshot.for_call(deployment, None, Some("http://else.test")).unwrap();
+    assert_eq!(elsewhere.credentials[0].headers["authorization"], "Bearer own");
+    let wrong = snapshot.for_call(deployment, Some(&Secret::new("hu\nsh")), None).unwrap_err().to_string();
+    assert!(wrong.contains("`api_key`") && !wrong.contains("hu\nsh"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_tenant_brings_its_own_keys() {
+    let snapshot = compiled(&World::new([status(200)]));
+    let route = snapshot.route("m").unwrap();
+    let deployment = &route.own().unwrap().deployments[0];
+    let keys = Keys(vec![fairlead::config::Key::plain(Secret::new("theirs"))]);
+    let made = snapshot.tenant_credentials(deployment, &keys, "tenants.acme.api_keys.openai").unwrap();
+    assert_eq!(made[0].headers["authorization"], "Bearer theirs");
+    assert!(made[0].headers.contains_key("user-agent"));
+}
