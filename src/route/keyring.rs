@@ -164,9 +164,12 @@ impl Written {
         position: usize,
         path: &str,
     ) -> Result<Credential, Error> {
-        let window = window(key, path)?;
+        let window = window(key);
         let source = key.source().ok_or_else(|| {
-            fault(path, "expected exactly one of key, env, file, exec, oauth, token_exchange and plugin")
+            fault(
+                path,
+                "expected exactly one of `key`, `env`, `file`, `exec`, `oauth`, `token_exchange`, `plugin`",
+            )
         })?;
         let id = key.id.clone().unwrap_or_else(|| match source {
             KeySource::Env(name) => name.to_owned(),
@@ -269,16 +272,10 @@ impl Written {
     }
 }
 
-fn window(key: &Key, path: &str) -> Result<Window, Error> {
-    let window = Window {
+fn window(key: &Key) -> Window {
+    Window {
         not_before: key.not_before.map(|moment| moment.0),
         not_after: key.not_after.map(|moment| moment.0),
-    };
-    match (window.not_before, window.not_after) {
-        (Some(start), Some(end)) if start >= end => {
-            Err(fault(path, "`not_after` must be later than `not_before`"))
-        }
-        _ => Ok(window),
     }
 }
 

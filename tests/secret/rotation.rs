@@ -111,7 +111,7 @@ async fn a_window_that_ends_before_it_begins_is_refused_at_load() {
     let world = World::new([]);
     let made = Engine::assembled(toml::from_str(&config).unwrap(), world.connect(), clock::Rng::seeded(1));
     let told = made.unwrap_err().to_string();
-    assert!(told.contains("`models.m.deployments[0].api_key[1]`"), "{told}");
+    assert!(told.contains("`models.m.deployments[0].api_key[1].not_after`"), "{told}");
 }
 
 const TWO: &str = r#"

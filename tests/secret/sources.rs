@@ -152,8 +152,8 @@ async fn a_command_that_fails_shows_neither_its_words_nor_its_arguments() {
 #[test]
 fn what_cannot_be_a_source_is_refused_at_load() {
     for (source, told) in [
-        ("id = \"x\"", "exactly one of"),
-        ("key = \"a\"\nenv = \"HOME\"", "exactly one of"),
+        ("id = \"x\"", "no source"),
+        ("key = \"a\"\nenv = \"HOME\"", "more than one source"),
         ("env = \"FAIRLEAD_NO_SUCH\"", "the environment variable FAIRLEAD_NO_SUCH is not set"),
         ("file = \"/no/such/key\"", "no such file"),
         ("exec = []", "no command"),
