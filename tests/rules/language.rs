@@ -380,17 +380,16 @@ fn time_is_bounded_by_source_times_input() {
     for part in [
         "lower(text) == ''",
         "upper(text) == ''",
-        "icontains(text + '', system)",
+        "!icontains(text + '', system)",
         "contains(text, system + 'a')",
         "text + text == ''",
-        "text.contains('aA代aA代aA代aA')",
+        "!text.contains('aA代aA代aA代aA')",
         "icontains(system, 'zz')",
-        "text in [text, system]",
+        "text not in [text, system]",
         "user_input.contains('aA代aA代aAb')",
     ] {
         let count = (MAX_SOURCE + 4) / (part.len() + 4);
-        outcome(&vec![part; count].join(" && "), &call);
-        outcome(&vec![part; count].join(" || "), &call);
+        fails(&vec![part; count].join(" || "), &call);
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(60));
 }
@@ -405,5 +404,24 @@ proptest! {
         prop_assert_eq!(outcome(&format!("icontains(user_input, '{}')", part.to_uppercase()), &call), expected);
         let call = call.with("part", &part);
         prop_assert_eq!(outcome("user_input.contains(metadata.part)", &call), expected);
+    }
+}
+
+/// The page's examples say what it says they do.
+#[test]
+fn the_documented_examples_hold() {
+    let page = include_str!("../../docs/rules.md");
+    let block = |kind: &str| page.split(&format!("```{kind}\n")).nth(1).unwrap().split("```").next().unwrap();
+    let facts = fairlead::chat::facts::scan(block("jsonc").as_bytes(), Wants::ALL).unwrap();
+    let call = Call { facts, ..Call::default() };
+    let examples: Vec<_> = block("cel").lines().map(|line| line.split_once("//").unwrap()).collect();
+    assert!(examples.len() > 15);
+    for (source, says) in examples {
+        let found = match outcome(source.trim(), &call) {
+            Outcome::Yes => "true",
+            Outcome::No => "false",
+            Outcome::Faulty(_) => "undecided",
+        };
+        assert_eq!(found, says.trim(), "{source}");
     }
 }

@@ -17,6 +17,7 @@ mod call;
 mod expression;
 mod generate;
 mod language;
+mod oracle;
 mod random;
 mod reference;
 mod rules;
