@@ -20,10 +20,8 @@ fn one_of(random: &mut Rng, names: &[&'static str]) -> &'static str {
 
 fn condition(random: &mut Rng, depth: usize) -> Tree {
     if depth == 0 {
-        return match random.bool() {
-            true => Tree::Bool(random.bool()),
-            false => Tree::Name(one_of(random, &["has_tools", "has_images", "stream"])),
-        };
+        let name = one_of(random, &["has_tools", "has_images", "stream"]);
+        return if random.bool() { Tree::Bool(random.bool()) } else { Tree::Name(name) };
     }
     let depth = depth - 1;
     let some = |random: &mut Rng| (0..random.usize(2..4)).map(|_| condition(random, depth)).collect();
@@ -100,10 +98,10 @@ fn float(random: &mut Rng, depth: usize) -> Tree {
 
 fn list(random: &mut Rng, depth: usize) -> Tree {
     let item = |random: &mut Rng| if random.bool() { text(random, 0) } else { int(random, 0) };
-    match random.bool() || depth == 0 {
-        true => Tree::Name(one_of(random, &["needs", "capabilities"])),
-        false => Tree::List((0..random.usize(..3)).map(|_| item(random)).collect()),
+    if random.bool() || depth == 0 {
+        return Tree::Name(one_of(random, &["needs", "capabilities"]));
     }
+    Tree::List((0..random.usize(..3)).map(|_| item(random)).collect())
 }
 
 fn cel_context(call: &Call) -> Context<'static, 'static> {
