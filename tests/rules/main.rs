@@ -13,6 +13,7 @@
     clippy::cast_sign_loss
 )]
 
+mod bounds;
 mod call;
 mod expression;
 mod generate;
