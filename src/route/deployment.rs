@@ -51,6 +51,8 @@ pub struct Deployment {
     pub concurrency: Option<u32>,
     /// What it takes and can do, as far as that is known.
     pub abilities: Abilities,
+    /// Of these, what the operator stated.
+    pub stated: Abilities,
     /// Sent where neither the caller nor the model sets them.
     pub params: Params,
     /// Defaults of ours that it refuses.

@@ -27,6 +27,17 @@ pub(super) struct Demands<'a> {
     /// Tokens the answer may have.
     pub(super) output: u64,
     pub(super) tenant: Option<&'a Tenant>,
+    /// Whose word on abilities counts.
+    pub(super) believe: Believe,
+}
+
+/// Whose word counts when it says that a deployment cannot do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Believe {
+    /// The operator's and the catalogue's.
+    All,
+    /// The operator's alone: a catalogue errs and ages, and the upstream knows for certain.
+    Operator,
 }
 
 impl<'a> Demands<'a> {
@@ -43,6 +54,7 @@ impl<'a> Demands<'a> {
             tokens: facts.expected_usage().input,
             output: facts.max_output.unwrap_or_default(),
             tenant,
+            believe: Believe::All,
         }
     }
 
@@ -71,14 +83,18 @@ impl<'a> Demands<'a> {
         }
         // A fallback that runs nearby is often a small model: unless it is known to be able, it is not asked.
         let must_know = stop.role != Role::Own && deployment.preset.is_local();
-        let lacks = |need: &&Need| match deployment.abilities.can(**need) {
+        let abilities = match self.believe {
+            Believe::All => &deployment.abilities,
+            Believe::Operator => &deployment.stated,
+        };
+        let lacks = |need: &&Need| match abilities.can(**need) {
             Some(can) => !can,
             None => must_know && **need != Need::Stream,
         };
         if let Some(need) = self.needs.iter().find(lacks) {
             return Some(Rejection::Lacks(*need));
         }
-        let window = deployment.abilities.context_window?;
+        let window = abilities.context_window?;
         (self.tokens > window * FAR).then_some(Rejection::Window { tokens: self.tokens, window })
     }
 

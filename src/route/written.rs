@@ -222,6 +222,7 @@ impl Written {
             region: written.region.clone(),
             concurrency: written.concurrency,
             abilities: abilities(written, entry),
+            stated: abilities(written, None),
             params: group::params(&written.params),
             drop_params: refused(written, entry),
             prices: prices(written, entry),
