@@ -51,13 +51,11 @@ pub struct Deployment {
     pub concurrency: Option<u32>,
     /// What it takes and can do, as far as that is known.
     pub abilities: Abilities,
-    /// Of these, what the operator stated.
-    pub stated: Abilities,
     /// Sent where neither the caller nor the model sets them.
     pub params: Params,
     /// Defaults of ours that it refuses.
     pub drop_params: Vec<String>,
-    /// What the catalogue knows of its model. Such knowledge ages: it puts others first, and refuses nothing.
+    /// What the catalogue knows of its model. Such knowledge ages: it never refuses the last deployment.
     pub listed: Option<&'static Entry>,
     /// What it costs, as far as that is known.
     pub prices: Option<Arc<Prices>>,

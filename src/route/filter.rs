@@ -10,7 +10,7 @@ use super::ruleset::Consequence;
 use super::tenant::Tenant;
 use crate::call::Call;
 use crate::chat::facts::Facts;
-use crate::provider::catalogue::Known;
+use crate::provider::catalogue::{Entry, Known};
 
 /// How many windows the estimate of a prompt must come to before it is believed: estimates err, and the upstream
 /// counts for certain.
@@ -83,18 +83,19 @@ impl<'a> Demands<'a> {
         }
         // A fallback that runs nearby is often a small model: unless it is known to be able, it is not asked.
         let must_know = stop.role != Role::Own && deployment.preset.is_local();
-        let abilities = match self.believe {
-            Believe::All => &deployment.abilities,
-            Believe::Operator => &deployment.stated,
-        };
-        let lacks = |need: &&Need| match abilities.can(**need) {
+        let lacks = |need: &&Need| match deployment.abilities.can(**need) {
             Some(can) => !can,
             None => must_know && **need != Need::Stream,
         };
         if let Some(need) = self.needs.iter().find(lacks) {
             return Some(Rejection::Lacks(*need));
         }
-        let window = abilities.context_window?;
+        let listed = deployment.listed.filter(|_| self.believe == Believe::All);
+        if let Some(need) = self.needs.iter().find(|need| is_listed_without(deployment, listed, **need)) {
+            return Some(Rejection::ListedWithout(*need));
+        }
+        let listed = listed.and_then(|entry| entry.context_window).map(u64::from);
+        let window = deployment.abilities.context_window.or(listed)?;
         (self.tokens > window * FAR).then_some(Rejection::Window { tokens: self.tokens, window })
     }
 
@@ -102,24 +103,19 @@ impl<'a> Demands<'a> {
     pub(super) fn strains(&self, deployment: &Deployment) -> bool {
         deployment.context_window().is_some_and(|window| self.tokens + self.output > window)
     }
+}
 
-    /// Does the catalogue say that it cannot, where the operator says nothing?
-    pub(super) fn doubts(&self, deployment: &Deployment) -> bool {
-        let Some(listed) = deployment.listed else { return false };
-        let known = listed.capabilities;
-        let cannot = |need: &Need| {
-            let known = match need {
-                Need::Tools => known.tools,
-                Need::Vision => known.vision,
-                Need::JsonSchema => known.json_schema,
-                Need::Reasoning => known.reasoning,
-                Need::Stream => Known::Unknown,
-            };
-            known == Known::No && deployment.abilities.can(*need).is_none()
-        };
-        let window = deployment.context_window();
-        self.needs.iter().any(cannot) || window.is_some_and(|window| self.tokens > window * FAR)
-    }
+/// Does the catalogue say that it cannot, where the operator says nothing?
+fn is_listed_without(deployment: &Deployment, listed: Option<&Entry>, need: Need) -> bool {
+    let Some(known) = listed.map(|entry| entry.capabilities) else { return false };
+    let known = match need {
+        Need::Tools => known.tools,
+        Need::Vision => known.vision,
+        Need::JsonSchema => known.json_schema,
+        Need::Reasoning => known.reasoning,
+        Need::Stream => Known::Unknown,
+    };
+    known == Known::No && deployment.abilities.can(need).is_none()
 }
 
 /// Residency is a promise: a deployment whose region is not known does not keep it.

@@ -136,11 +136,8 @@ fn line_up(
         ordered.sort_by_key(|placed| demands.strains(&placed.deployment));
         places.extend(ordered.into_iter().map(|placed| (stop, placed)));
     }
-    // Stable: within the able, the healthy and the others the order holds.
-    places.sort_by_key(|(stop, placed)| {
-        let doubtful = demands.doubts(&placed.deployment);
-        (stop.role.is_for_one_cause(), doubtful, placed.standing.is_resting())
-    });
+    // Stable: within the healthy and the others the order holds.
+    places.sort_by_key(|(stop, placed)| (stop.role.is_for_one_cause(), placed.standing.is_resting()));
     let (mut usable, mut disabled, mut by_cause) = (Vec::with_capacity(places.len()), Vec::new(), Vec::new());
     for (stop, Placed { deployment, standing }) in places {
         let mut keys = 0;

@@ -222,7 +222,6 @@ impl Written {
             region: written.region.clone(),
             concurrency: written.concurrency,
             abilities: abilities(written, entry),
-            stated: abilities(written, None),
             params: group::params(&written.params),
             drop_params: refused(written, entry),
             prices: prices(written, entry),
