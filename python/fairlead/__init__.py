@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     )
     from .options import NOT_GIVEN, NotGiven, Options, Timeout, scope
     from .response import APIResponse, StreamAPIResponse
+    from .router import Router
     from .stream import AsyncStream, Stream
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "RateLimitError",
     "ResponseTooLarge",
     "ResponseTruncated",
+    "Router",
     "Secret",
     "Stream",
     "StreamAPIResponse",
@@ -226,6 +228,7 @@ _HOMES = {
         "APIResponse",
         "StreamAPIResponse",
     ),
+    "router": ("Router",),
     "stream": (
         "AsyncStream",
         "Stream",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import _core
 from ._call import call_raw
@@ -29,6 +29,8 @@ Config = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str
 
 Key = str | Secret | list[str]
 """A key, or several that are used in turn when one fails."""
+
+_Client = TypeVar("_Client", bound="_BaseClient")
 
 _ROUTE = Endpoint("chat", Route)
 _TRANSPORT = ("api_key", "provider", "base_url", "proxy", "ca", "http2")
@@ -157,6 +159,12 @@ class _BaseClient:
         return clone
 
     copy = with_options
+
+    def _twin(self, kind: type[_Client]) -> _Client:
+        """A client of another kind on the same engine."""
+        twin = kind.__new__(kind)
+        vars(twin).update({name: value for name, value in vars(self).items() if name.startswith("_")})
+        return twin
 
     def _fresh(self, others: dict[str, Any]) -> Self:
         fresh = type(self)(self._config.value, on_event=self._on_event, **{**self._arguments, **others})

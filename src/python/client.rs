@@ -17,6 +17,7 @@ use super::config::{self, Given};
 use super::convert;
 use super::errors;
 use super::hooks::{Feed, Queue};
+use super::listed;
 use super::options::{self, Request};
 use super::port::Port;
 use super::reply;
@@ -357,6 +358,11 @@ impl Engine {
     /// What its configuration warns about, as `fairlead.errors.Problem` is made.
     fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         errors::problems(py, &self.shared.loaded.load().warnings)
+    }
+
+    /// The configured models as the JSON of a list; `None` where there are none.
+    fn models(&self) -> Option<String> {
+        listed::page(&self.shared.loaded.load().config).map(|page| page.to_string())
     }
 
     /// The Python callables of the configuration by position: conditions of rules, sources of keys.

@@ -13,6 +13,7 @@ mod errors;
 mod field;
 mod hooks;
 mod import;
+mod listed;
 mod model;
 mod options;
 mod port;

@@ -193,6 +193,17 @@ fn a_litellm_file_keeps_its_fallbacks_aliases_and_limits() {
 }
 
 #[test]
+fn every_fallback_of_a_litellm_file_has_its_turn_beside_the_retries() {
+    for (retries, most) in [("0", 2), ("3", 5)] {
+        let text = LITELLM.replace("num_retries: 3", &format!("num_retries: {retries}"));
+        let config = config("config.yaml", &text);
+        let profile = config.models["chat"].group.profile.as_deref().unwrap();
+        assert_eq!(config.profiles[profile].max_retries, Some(most));
+        assert_eq!(config.models["small"].group.profile, None, "it has no fallbacks");
+    }
+}
+
+#[test]
 fn everything_of_a_litellm_file_without_an_equivalent_is_told() {
     let told = notes(&imported("config.yaml", LITELLM));
     for path in [

@@ -1,4 +1,4 @@
-"""`client.models`."""
+"""`client.models`: those of the configuration, or else what the provider offers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from ..types.params import RequestOptions
 _LIST = Endpoint("models", ModelPage)
 
 
+def configured(engine: Engine) -> ModelPage | None:
+    """The models of the configuration, if it has any."""
+    page = engine.models()
+    return None if page is None else ModelPage.model_validate_json(page)
+
+
+def _named(engine: Engine, name: str) -> Model | None:
+    return next((model for model in configured(engine) or () if model.id == name), None)
+
+
 class AsyncModelList:
     """A list that was asked for: await it for the page, or iterate over its models with `async for`."""
 
@@ -22,7 +32,14 @@ class AsyncModelList:
         self._params = params
 
     def __await__(self) -> Generator[Any, None, ModelPage]:
-        return call(self._engine, _LIST, self._params).__await__()
+        return self._page().__await__()
+
+    async def _page(self) -> ModelPage:
+        own = configured(self._engine)
+        if own is not None:
+            return own
+        page: ModelPage = await call(self._engine, _LIST, self._params)
+        return page
 
     async def __aiter__(self) -> Any:
         for model in await self:
@@ -36,8 +53,12 @@ class AsyncModels:
         self._client = client
         self._engine = engine
 
+    def configured(self) -> ModelPage:
+        """The models of the configuration alone; nothing is ever sent."""
+        return configured(self._engine) or ModelPage.model_validate({"object": "list", "data": []})
+
     def list(self, **params: Unpack[RequestOptions]) -> AsyncModelList:
-        """The models that the provider offers.
+        """The models of the configuration; where it has none, those that the provider offers.
 
         Raises:
             FairleadError: one of `fairlead.errors`, when awaited.
@@ -46,11 +67,14 @@ class AsyncModels:
         return AsyncModelList(self._engine, given)
 
     async def retrieve(self, model: str, **params: Unpack[RequestOptions]) -> Model:
-        """One model.
+        """One model of the configuration, else of the provider.
 
         Raises:
             FairleadError: one of `fairlead.errors`.
         """
+        own = _named(self._engine, model)
+        if own is not None:
+            return own
         given: Any = params
         reply: Model = await call(self._engine, Endpoint("GET", Model, path=f"/models/{model}"), given)
         return reply
@@ -63,22 +87,32 @@ class Models:
         self._client = client
         self._engine = engine
 
+    def configured(self) -> ModelPage:
+        """The models of the configuration alone; nothing is ever sent."""
+        return configured(self._engine) or ModelPage.model_validate({"object": "list", "data": []})
+
     def list(self, **params: Unpack[RequestOptions]) -> ModelPage:
-        """The models that the provider offers.
+        """As `AsyncModels.list`.
 
         Raises:
             FairleadError: one of `fairlead.errors`.
         """
+        own = configured(self._engine)
+        if own is not None:
+            return own
         given: Any = params
         reply: ModelPage = self._engine.block(_LIST, given, current_scope())
         return reply
 
     def retrieve(self, model: str, **params: Unpack[RequestOptions]) -> Model:
-        """One model.
+        """One model of the configuration, else of the provider.
 
         Raises:
             FairleadError: one of `fairlead.errors`.
         """
+        own = _named(self._engine, model)
+        if own is not None:
+            return own
         given: Any = params
         endpoint = Endpoint("GET", Model, path=f"/models/{model}")
         reply: Model = self._engine.block(endpoint, given, current_scope())

@@ -7,16 +7,22 @@ from ._base import BaseModel
 
 
 class Model(BaseModel):
-    """A model that a provider offers."""
+    """A model that a provider offers, or one of the configuration.
+
+    Only the latter have an `alias` (what the name stands for), a `description` and `capabilities`.
+    """
 
     id: str
     created: int
     object: Literal["model"]
     owned_by: str
+    alias: str | None
+    description: str | None
+    capabilities: list[str] | None
 
 
 class ModelPage(BaseModel):
-    """The models that a provider offers; iterate over it, or read `data`."""
+    """The models of a provider or of a configuration; iterate over it, or read `data`."""
 
     data: list[Model]
     object: Literal["list"]

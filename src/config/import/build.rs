@@ -85,6 +85,15 @@ pub(super) fn number(node: &Node) -> Option<f64> {
     }
 }
 
+/// A copy in which a number that is spelled as text is one.
+pub(super) fn numeric(node: &Node) -> Node {
+    let Value::Text(spelled) = &node.value else { return copied(node) };
+    let whole = spelled.trim().parse().ok().map(Value::Integer);
+    let value =
+        whole.or_else(|| spelled.trim().parse().ok().filter(|one: &f64| one.is_finite()).map(Value::Float));
+    value.map_or_else(|| copied(node), |value| like(node, value))
+}
+
 /// Dollars per token as dollars per million tokens, without the tail that binary fractions grow.
 pub(super) fn per_million(node: &Node) -> Node {
     let scaled = number(node).map(|dollars| (dollars * 1e15).round() / 1e9);

@@ -2,10 +2,10 @@
 
 use super::params::{REQUEST, provider_and_model};
 use super::settings::Settings;
-use super::take;
+use super::{count, take};
 use crate::config::import::Story;
 use crate::config::import::build::{
-    base_url, copied, is_empty, items, number, per_million, push, put, put_new, text,
+    base_url, copied, is_empty, items, number, numeric, per_million, push, put, put_new, text,
 };
 use crate::config::tree::{Node, Value, below};
 use crate::provider::presets;
@@ -119,8 +119,8 @@ fn param(
                 take(ours, &["headers", &header.key], &header.node);
             }
         }
-        "order" => take(ours, &["priority"], node),
-        "max_parallel_requests" => take(ours, &["concurrency"], node),
+        "order" => count(ours, &["priority"], node),
+        "max_parallel_requests" => count(ours, &["concurrency"], node),
         "region_name" | "aws_region_name" | "vertex_location" => take(ours, &["region"], node),
         "additional_drop_params" => take(ours, &["drop_params"], node),
         "timeout" => timeout(node, path, entry.name, out, story),
@@ -150,9 +150,9 @@ fn cost(key: &str, node: &Node, ours: &mut Node) -> Option<()> {
         "cache_read_input_token_cost" => ("cache_read", per_million(node)),
         "cache_creation_input_token_cost" => ("cache_write", per_million(node)),
         "output_cost_per_reasoning_token" => ("reasoning", per_million(node)),
-        "input_cost_per_second" | "cost_per_second" => ("per_second", copied(node)),
-        "input_cost_per_request" => ("per_request", copied(node)),
-        "input_cost_per_image" => ("per_image", copied(node)),
+        "input_cost_per_second" | "cost_per_second" => ("per_second", numeric(node)),
+        "input_cost_per_request" => ("per_request", numeric(node)),
+        "input_cost_per_image" => ("per_image", numeric(node)),
         _ => return None,
     };
     put_new(ours, &["price", name], node);
@@ -168,7 +168,7 @@ fn weight(entry: Entry<'_>, settings: &Settings<'_>, ours: &mut Node, story: &mu
         let Some((path, node)) = within.or(beside).filter(|(_, node)| !is_empty(node)) else { continue };
         let share = !used && (key == "weight" || settings.strategy() == "weighted");
         if share {
-            take(ours, &["weight"], node);
+            count(ours, &["weight"], node);
             used = true;
         }
         match (key, share) {
@@ -188,10 +188,10 @@ fn timeout(node: &Node, path: &str, name: &str, out: &mut Node, story: &mut Stor
         (Some(known), Some(own)) if (known - own).abs() > f64::EPSILON => {
             story.note(path, node, "differs between deployments; the longest holds for all of them");
             if own > known {
-                take(out, &["models", name, "timeout"], node);
+                count(out, &["models", name, "timeout"], node);
             }
         }
-        _ => take(out, &["models", name, "timeout"], node),
+        _ => count(out, &["models", name, "timeout"], node),
     }
 }
 
@@ -210,9 +210,9 @@ fn model_info(info: &Node, entry: Entry<'_>, ours: &mut Node, out: &mut Node, st
         let node = &member.node;
         match member.key.as_str() {
             "id" => take(ours, &["id"], node),
-            "max_output_tokens" => take(ours, &["max_output"], node),
-            "max_tokens" => put_new(ours, &["max_output"], copied(node)),
-            "max_input_tokens" => take(ours, &["context_window"], node),
+            "max_output_tokens" => count(ours, &["max_output"], node),
+            "max_tokens" => put_new(ours, &["max_output"], numeric(node)),
+            "max_input_tokens" => count(ours, &["context_window"], node),
             "supports_function_calling" => take(ours, &["supports", "tools"], node),
             "supports_vision" => take(ours, &["supports", "vision"], node),
             "supports_response_schema" => take(ours, &["supports", "json_schema"], node),

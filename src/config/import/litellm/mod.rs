@@ -5,7 +5,7 @@ mod params;
 mod settings;
 
 use super::Story;
-use super::build::{copied, is_empty, items, put, text};
+use super::build::{copied, is_empty, items, numeric, put, text};
 use crate::config::tree::{Node, Value};
 
 /// The configuration in our schema.
@@ -15,7 +15,7 @@ pub(super) fn convert(tree: &Node, story: &mut Story) -> Node {
     for member in tree.members().iter().filter(|member| !is_empty(&member.node)) {
         match member.key.as_str() {
             "model_list" => models(&member.node, tree.get("credential_list"), &settings, &mut out, story),
-            "router_settings" | "litellm_settings" | "credential_list" => {}
+            "router_settings" | "litellm_settings" | "credential_list" | "arguments" => {}
             "general_settings" => {
                 story.note("general_settings", &member.node, "belongs to LiteLLM's proxy; left out");
             }
@@ -115,4 +115,9 @@ fn strategy(name: &str, settings: &settings::Settings<'_>, out: &mut Node, story
 /// A copy of `node` under `path`, as LiteLLM spells variables.
 fn take(out: &mut Node, path: &[&str], node: &Node) {
     put(out, path, copied(node));
+}
+
+/// As [`take`], for a number.
+fn count(out: &mut Node, path: &[&str], node: &Node) {
+    put(out, path, numeric(node));
 }

@@ -1,12 +1,22 @@
 //! What holds for all models: `router_settings`, `litellm_settings`, or the arguments of a `Router`.
 
-use super::{names, take};
+use super::{count, names};
 use crate::config::import::Story;
-use crate::config::import::build::{copied, is_empty, is_on, items, like, number, push, put, put_new, text};
+use crate::config::import::build::{
+    copied, is_empty, is_on, items, like, number, numeric, push, put, put_new, text,
+};
 use crate::config::tree::{Member, Node, Value, below};
 
 /// The strategy that LiteLLM has where none is named.
 const SHUFFLE: &str = "simple-shuffle";
+
+/// What a `Router` was constructed with stands here, beside its `model_list`.
+const ARGUMENTS: &str = "arguments";
+
+/// A count that somebody wrote as a number of any kind.
+fn whole(number: f64) -> i128 {
+    format!("{number:.0}").parse().unwrap_or(RETRIES)
+}
 
 /// LiteLLM's strategies and ours.
 const STRATEGIES: &[(&str, &str)] = &[
@@ -42,17 +52,14 @@ pub(super) struct Settings<'a> {
 /// The settings of a configuration; what `router_settings` says goes before `litellm_settings`.
 pub(super) fn collect<'a>(tree: &'a Node, story: &mut Story) -> Settings<'a> {
     let mut members: Vec<(String, &Member)> = Vec::new();
-    for table in ["router_settings", "litellm_settings"] {
+    for table in [ARGUMENTS, "router_settings", "litellm_settings"] {
+        let path = if table == ARGUMENTS { "" } else { table };
         for member in tree.get(table).map_or(&[][..], Node::members) {
             let known = members.iter().any(|(_, known)| known.key == member.key);
             if known && !is_empty(&member.node) {
-                story.note(
-                    &below(table, &member.key),
-                    &member.node,
-                    "`router_settings` says otherwise; left out",
-                );
+                story.note(&below(table, &member.key), &member.node, "is said otherwise already; left out");
             } else if !is_empty(&member.node) {
-                members.push((below(table, &member.key), member));
+                members.push((below(path, &member.key), member));
             }
         }
     }
@@ -89,17 +96,40 @@ pub(super) fn apply(settings: &Settings<'_>, out: &mut Node, story: &mut Story) 
     if let Some(node) = settings.get("default_fallbacks") {
         default_fallbacks(node, "any", settings.get("fallbacks"), out);
     }
+    turns(settings, out);
+}
+
+/// Retries that LiteLLM makes where nobody says how many; ours are as many.
+const RETRIES: i128 = 2;
+
+/// A fallback is an attempt here and counts as a retry: a model has as many more as it has fallbacks, so that each
+/// of them has its turn, even where nothing is to be retried.
+fn turns(settings: &Settings<'_>, out: &mut Node) {
+    let retries = settings.get("num_retries").and_then(number).map_or(RETRIES, whole);
+    for name in names(out) {
+        let model = out.get("models").and_then(|models| models.get(&name));
+        let fallbacks =
+            model.and_then(|model| model.get("fallbacks")?.get("any")).cloned().unwrap_or_default();
+        let count = items(&fallbacks).len();
+        if count == 0 {
+            continue;
+        }
+        let profile = format!("fallbacks-{count}");
+        let most = Value::Integer(retries + i128::try_from(count).unwrap_or_default());
+        put(out, &["models", &name, "profile"], text(&fallbacks, &profile));
+        put_new(out, &["profiles", &profile, "max_retries"], like(&fallbacks, most));
+    }
 }
 
 fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, story: &mut Story) {
     match key {
         "routing_strategy" => strategy(node, path, story),
-        "num_retries" => take(out, &["retry", "max_retries"], node),
+        "num_retries" => count(out, &["retry", "max_retries"], node),
         "retry_policy" => retry_policy(node, path, all, out, story),
         "timeout" | "request_timeout" => timeout(node, all, key, out),
         "stream_timeout" => {
-            take(out, &["timeouts", "first_token"], node);
-            take(out, &["timeouts", "idle"], node);
+            count(out, &["timeouts", "first_token"], node);
+            count(out, &["timeouts", "idle"], node);
         }
         "fallbacks" => fallbacks(node, path, "any", out, story),
         "context_window_fallbacks" => fallbacks(node, path, "context_window", out, story),
@@ -108,7 +138,7 @@ fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Nod
         "model_group_alias" => aliases(node, out),
         "default_max_parallel_requests" => concurrency(node, out),
         "cooldown_time" => {
-            take(out, &["routing", "ejection", "base"], node);
+            count(out, &["routing", "ejection", "base"], node);
             story.note(
                 path,
                 node,
@@ -167,12 +197,12 @@ fn retry_policy(node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, sto
         "ServiceUnavailableErrorRetries",
         "DefaultRetries",
     ];
-    let count = |member: &Member| number(&member.node).unwrap_or_default();
+    let amount = |member: &Member| number(&member.node).unwrap_or_default();
     let counts = node.members().iter().filter(|member| RETRIED.contains(&member.key.as_str()));
-    let most = counts.max_by(|one, other| count(one).total_cmp(&count(other)));
+    let most = counts.max_by(|one, other| amount(one).total_cmp(&amount(other)));
     match most.filter(|_| all.get("num_retries").is_none()) {
         Some(most) => {
-            take(out, &["retry", "max_retries"], &most.node);
+            count(out, &["retry", "max_retries"], &most.node);
             let message = format!("`{}` holds for all failures that can be retried", most.key);
             story.note(path, node, message);
         }
@@ -186,9 +216,9 @@ fn timeout(node: &Node, all: &Settings<'_>, key: &str, out: &mut Node) {
     if key == "request_timeout" && all.get("timeout").is_some() {
         return;
     }
-    take(out, &["timeouts", "attempt"], node);
+    count(out, &["timeouts", "attempt"], node);
     if number(node).is_some_and(|seconds| seconds > TOTAL) {
-        take(out, &["timeouts", "total"], node);
+        count(out, &["timeouts", "total"], node);
     }
 }
 
@@ -244,7 +274,7 @@ fn concurrency(node: &Node, out: &mut Node) {
         let deployments = models.get_mut(&name).and_then(|model| model.get_mut("deployments"));
         if let Some(Value::List(deployments)) = deployments.map(|list| &mut list.value) {
             for deployment in deployments {
-                put_new(deployment, &["concurrency"], copied(node));
+                put_new(deployment, &["concurrency"], numeric(node));
             }
         }
     }

@@ -1,0 +1,253 @@
+"""A LiteLLM Router's arguments, of its constructor and of its calls, as ours."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any
+
+from ._core import Secret
+from .errors import ConfigError
+from .hooks import LOGGER
+from .structured import response_format_of
+
+ARGUMENTS = frozenset(
+    (
+        "alerting_config",
+        "allowed_fails",
+        "allowed_fails_policy",
+        "assistants_config",
+        "auto_router_capability_limit",
+        "background_health_check_model_groups",
+        "cache_kwargs",
+        "cache_responses",
+        "caching_groups",
+        "client_ttl",
+        "content_policy_fallbacks",
+        "context_window_fallbacks",
+        "cooldown_time",
+        "debug_level",
+        "default_fallbacks",
+        "default_litellm_params",
+        "default_max_parallel_requests",
+        "default_priority",
+        "deployment_affinity_ttl_seconds",
+        "disable_cooldowns",
+        "enable_health_check_routing",
+        "enable_mid_stream_fallback_continuation",
+        "enable_pre_call_checks",
+        "enable_tag_filtering",
+        "enable_weighted_failover",
+        "fallback_access_check",
+        "fallback_budget_check",
+        "fallback_on_unsupported_params",
+        "fallbacks",
+        "guardrail_list",
+        "health_check_ignore_transient_errors",
+        "health_check_staleness_threshold",
+        "ignore_invalid_deployments",
+        "max_fallbacks",
+        "model_group_affinity_config",
+        "model_group_alias",
+        "model_group_retry_policy",
+        "num_retries",
+        "optional_pre_call_checks",
+        "plugins",
+        "polling_interval",
+        "provider_budget_config",
+        "redis_db",
+        "redis_host",
+        "redis_password",
+        "redis_port",
+        "redis_url",
+        "retry_after",
+        "retry_policy",
+        "router_general_settings",
+        "routing_groups",
+        "routing_strategy",
+        "routing_strategy_args",
+        "search_tools",
+        "session_affinity_repin_on_failover",
+        "set_verbose",
+        "stream_timeout",
+        "tag_filtering_match_any",
+        "tag_routing_prefix",
+        "timeout",
+    )
+)
+"""Everything but `model_list` that the constructor of a LiteLLM Router takes."""
+
+_LEFT_OUT = frozenset(
+    (
+        "additional_drop_params",
+        "allowed_openai_params",
+        "cache",
+        "caching",
+        "content_policy_fallbacks",
+        "context_window_fallback_dict",
+        "context_window_fallbacks",
+        "cooldown_time",
+        "custom_llm_provider",
+        "drop_params",
+        "enable_json_schema_validation",
+        "id",
+        "input_cost_per_token",
+        "litellm_call_id",
+        "litellm_metadata",
+        "litellm_session_id",
+        "litellm_trace_id",
+        "logger_fn",
+        "model_info",
+        "model_list",
+        "no-log",
+        "output_cost_per_token",
+        "priority",
+        "proxy_server_request",
+        "retry_policy",
+        "retry_strategy",
+        "specific_deployment",
+        "ssl_verify",
+        "stream_timeout",
+        "ttl",
+        "verbose",
+    )
+)
+"""Arguments of a call that mean something to LiteLLM alone, and are never sent."""
+
+_MOCKS = frozenset(
+    (
+        "mock_delay",
+        "mock_response",
+        "mock_testing_content_policy_fallbacks",
+        "mock_testing_context_fallbacks",
+        "mock_testing_fallbacks",
+        "mock_testing_rate_limit_error",
+        "mock_timeout",
+        "mock_tool_calls",
+    )
+)
+
+
+def configuration(model_list: Iterable[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What the core reads as a LiteLLM configuration.
+
+    Raises:
+        TypeError: when an argument is none of LiteLLM's.
+    """
+    for name in arguments:
+        if name not in ARGUMENTS:
+            near = get_close_matches(name, ARGUMENTS, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"Router() got an unexpected keyword argument {name!r}{hint}")
+    given = {name: _plain(value) for name, value in arguments.items() if value is not None}
+    return {"model_list": [_plain(entry) for entry in model_list], "arguments": given}
+
+
+def _plain(value: Any) -> Any:
+    """`value` in dicts, lists and plain values; what has no such form stands as its type."""
+    if value is None or isinstance(value, (str, int, float, Secret)):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(member) for member in value]
+    if hasattr(value, "model_dump"):
+        return _plain(value.model_dump(exclude_none=True))
+    if hasattr(value, "connect") and hasattr(value, "read"):
+        return value.read
+    return f"<{type(value).__name__}>"
+
+
+_RETRIES = 2
+"""Where nobody says how many."""
+
+
+class Calls:
+    """Turns the arguments of one Router's calls into those of `chat.completions.create`."""
+
+    def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
+        self._told: set[str] = set()
+        self._arguments = arguments or {}
+
+    def options(self, model: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of ours that `given` ones mean.
+
+        Raises:
+            ConfigError: when an answer is to be made up.
+        """
+        made: dict[str, Any] = {} if model is None else {"model": model}
+        ours: dict[str, Any] = dict(given.get("fairlead") or {})
+        for name, value in given.items():
+            if value is None or name == "fairlead":
+                continue
+            if name in _MOCKS:
+                raise ConfigError(f"`{name}`: no answer is made up; `fairlead.testing.Upstream` serves tests")
+            if name in _LEFT_OUT:
+                self._tell(name)
+            else:
+                _place(name, value, model, made, ours)
+        if "max_retries" in ours or "fallbacks" in ours:
+            ours["max_retries"] = self._turns(model, ours)
+        if ours:
+            made["fairlead"] = ours
+        return made
+
+    def _turns(self, model: str | None, ours: Mapping[str, Any]) -> int:
+        """Retries and, as each of them is an attempt, fallbacks."""
+        configured = self._arguments.get("num_retries")
+        retries: int = ours.get("max_retries", _RETRIES if configured is None else configured)
+        chain = ours.get("fallbacks")
+        if chain is None:
+            entries = self._arguments.get("fallbacks") or ()
+            own = [entry[model] for entry in entries if model in entry]
+            chain = own[0] if own else self._arguments.get("default_fallbacks") or ()
+        return retries + len(chain)
+
+    def _tell(self, name: str) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            logging.getLogger(LOGGER).warning("`%s` of a Router's call has no equivalent; left out", name)
+
+
+def _place(name: str, value: Any, model: str | None, made: dict[str, Any], ours: dict[str, Any]) -> None:
+    match name:
+        case "fallbacks":
+            ours["fallbacks"] = list(_fallbacks(value, model))
+        case "num_retries" | "max_retries":
+            ours["max_retries"] = value
+        case "metadata":
+            ours["metadata"] = {**ours.get("metadata", {}), **value}
+        case "tags":
+            tags = [value] if isinstance(value, str) else value
+            ours["metadata"] = {**ours.get("metadata", {}), "tags": ",".join(tags)}
+        case "api_base" | "base_url":
+            ours["base_url"] = value
+        case "api_key":
+            ours["api_key"] = value
+        case "timeout" | "request_timeout":
+            made["timeout"] = value
+        case "headers" | "extra_headers":
+            made["extra_headers"] = {**made.get("extra_headers", {}), **value}
+        case "organization":
+            made["extra_headers"] = {**made.get("extra_headers", {}), "OpenAI-Organization": value}
+        case "response_format" if isinstance(value, type):
+            made["response_format"] = response_format_of(value)
+        case _:
+            made[name] = value
+
+
+def _fallbacks(value: Iterable[Any], model: str | None) -> Iterable[str]:
+    """`["b"]`, `[{"model": "b", ...}]` or `[{"a": ["b"]}]`."""
+    for entry in value:
+        if isinstance(entry, str):
+            yield entry
+        elif "model" in entry:
+            yield entry["model"]
+        else:
+            for name, targets in entry.items():
+                if name in (model, "*"):
+                    yield from _fallbacks(targets, model)
