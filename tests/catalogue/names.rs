@@ -89,6 +89,8 @@ fn a_mistyped_name_has_suggestions() {
     assert_eq!(nearest("openai/gpt-4o-mni")[0], "openai/gpt-4o-mini");
     assert_eq!(nearest("anthropic:claude-sonet-4-5")[0], "anthropic/claude-sonnet-4-5");
     assert!(nearest("claude-sonnet-4.5").contains(&"anthropic/claude-sonnet-4-5".to_owned()));
+    assert_eq!(nearest("claude-sonet-4-5")[0], "anthropic/claude-sonnet-4-5", "its maker first");
+    assert_eq!(nearest("gemini-2.5-por")[0], "gemini/gemini-2.5-pro");
     assert!(nearest("a-name-nobody-ever-gave").is_empty());
     assert!(nearest("").is_empty());
     assert!(nearest(&"é".repeat(5000)).is_empty());

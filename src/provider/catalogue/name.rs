@@ -105,8 +105,12 @@ pub fn nearest(name: &str) -> Vec<String> {
             table::of(preset.id).iter().filter_map(|row| Some((far(row, &wanted, most)?, rank, row))),
         );
     }
-    // Who sells its own models before who resells them under a path.
-    near.sort_by_key(|(far, rank, row)| (*far, row.model.contains('/'), *rank, row.model.len(), row.model));
+    let homes = homes(&near);
+    // Who made the model before who hosts it, and who hosts it under its own name before who does under a path.
+    near.sort_by_key(|(far, rank, row)| {
+        let hosted = !homes.contains(&row.provider);
+        (*far, hosted, row.model.contains('/'), *rank, row.model.len(), row.model)
+    });
     let mut names: Vec<String> = Vec::new();
     for (_, _, row) in near {
         let name = format!("{}/{}", row.provider, row.model);
@@ -115,6 +119,12 @@ pub fn nearest(name: &str) -> Vec<String> {
         }
     }
     names
+}
+
+/// Who made these models: OpenRouter names them `maker/model`.
+fn homes(near: &[(usize, usize, &Row)]) -> Vec<&'static str> {
+    let makers = near.iter().filter(|(_, _, row)| row.provider == "openrouter");
+    makers.filter_map(|(_, _, row)| Some(presets::find(row.model.split_once('/')?.0)?.id)).collect()
 }
 
 /// How far a row's name is from the wanted one, if it is near.
