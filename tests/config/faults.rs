@@ -154,3 +154,21 @@ fn what_is_hardly_meant_is_warned_about_and_loads() {
         loaded.warnings.iter().map(|warning| (warning.path.as_str(), spot(warning).0)).collect();
     assert_eq!(told, [("models.m.deployments[0].weight", 4), ("profiles.night", 5)]);
 }
+
+#[test]
+fn a_price_nobody_knows_is_warned_about() {
+    let one = |provider: &str, more: &str| {
+        format!("[[models.m.deployments]]\nprovider = '{provider}'\nmodel = 'gpt-4o-mini'\n{more}\n")
+    };
+    let written = [
+        one("openai", ""),
+        one("ollama", ""),
+        one("groq", ""),
+        one("groq", "price = { input = 1.0, output = 2.0 }"),
+        one("openai-compatible", "base_url = 'http://localhost:8000/v1'"),
+        one("openai-compatible", "base_url = 'https://models.example/v1'"),
+    ];
+    let loaded = Folder::new("unpriced").load(&[("c.toml", &written.concat())]).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.path.as_str()).collect();
+    assert_eq!(told, ["models.m.deployments[2]", "models.m.deployments[5]"]);
+}

@@ -2,7 +2,9 @@
 
 use super::{PROFILES, Places};
 use crate::config::problem::Problem;
-use crate::config::{Config, Group, Strategy};
+use crate::config::{Config, Deployment, Group, Strategy};
+use crate::provider::catalogue;
+use crate::provider::presets::{self, Preset};
 
 /// Things worth a word, each at its place.
 pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
@@ -33,6 +35,9 @@ fn group(group: &Group, path: &str, warn: &mut impl FnMut(&str, String)) {
                 format!("the strategy {} does not look at it", name(group.strategy)),
             );
         }
+        if !is_priced(deployment) {
+            warn(&path, "its price is not known, nor what its answers cost: set `price`".to_owned());
+        }
         if deployment.priority != 0 && group.strategy != Strategy::Ordered {
             warn(
                 &format!("{path}.priority"),
@@ -46,6 +51,16 @@ fn group(group: &Group, path: &str, warn: &mut impl FnMut(&str, String)) {
     {
         warn(&format!("{path}.canary.steps"), "they never begin: `start` is missing".to_owned());
     }
+}
+
+/// Is it known what it costs? What runs on a machine of one's own costs nobody's price.
+fn is_priced(deployment: &Deployment) -> bool {
+    let is_local = match &deployment.base_url {
+        Some(base_url) => ["http://localhost", "http://127."].iter().any(|own| base_url.starts_with(own)),
+        None => presets::find(&deployment.provider).is_some_and(Preset::is_local),
+    };
+    let listed = || catalogue::find(&deployment.provider, &deployment.model);
+    is_local || deployment.price.is_some() || listed().is_some_and(|entry| entry.prices.is_some())
 }
 
 fn profiles(config: &Config) -> impl Iterator<Item = &String> {
