@@ -168,7 +168,8 @@ fn a_price_nobody_knows_is_warned_about() {
         one("openai-compatible", "base_url = 'http://localhost:8000/v1'"),
         one("openai-compatible", "base_url = 'https://models.example/v1'"),
     ];
-    let loaded = Folder::new("unpriced").load(&[("c.toml", &written.concat())]).unwrap();
+    let near = "[providers.near]\nbase_url = 'http://127.0.0.1:1/v1'\n".to_owned() + &one("near", "");
+    let loaded = Folder::new("unpriced").load(&[("c.toml", &(written.concat() + &near))]).unwrap();
     let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.path.as_str()).collect();
     assert_eq!(told, ["models.m.deployments[2]", "models.m.deployments[5]"]);
 }

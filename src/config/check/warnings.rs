@@ -13,7 +13,7 @@ pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
         warnings.push(Problem::new(path, places(path).as_ref(), message));
     };
     for (name, model) in &config.models {
-        group(&model.group, &format!("models.{name}"), &mut warn);
+        group(&model.group, &format!("models.{name}"), config, &mut warn);
     }
     for name in config.profiles.keys().filter(|name| !PROFILES.contains(&name.as_str())) {
         if !profiles(config).any(|used| used == name) {
@@ -23,7 +23,7 @@ pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
     warnings
 }
 
-fn group(group: &Group, path: &str, warn: &mut impl FnMut(&str, String)) {
+fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str, String)) {
     for (position, deployment) in group.deployments.iter().enumerate() {
         let path = format!("{path}.deployments[{position}]");
         let weighted = matches!(group.strategy, Strategy::Weighted | Strategy::LeastBusy);
@@ -35,7 +35,7 @@ fn group(group: &Group, path: &str, warn: &mut impl FnMut(&str, String)) {
                 format!("the strategy {} does not look at it", name(group.strategy)),
             );
         }
-        if !is_priced(deployment) {
+        if !is_priced(deployment, config) {
             warn(&path, "its price is not known, nor what its answers cost: set `price`".to_owned());
         }
         if deployment.priority != 0 && group.strategy != Strategy::Ordered {
@@ -54,8 +54,9 @@ fn group(group: &Group, path: &str, warn: &mut impl FnMut(&str, String)) {
 }
 
 /// Is it known what it costs? What runs on a machine of one's own costs nobody's price.
-fn is_priced(deployment: &Deployment) -> bool {
-    let is_local = match &deployment.base_url {
+fn is_priced(deployment: &Deployment, config: &Config) -> bool {
+    let own = config.providers.get(&deployment.provider);
+    let is_local = match deployment.base_url.as_ref().or(own.and_then(|own| own.base_url.as_ref())) {
         Some(base_url) => ["http://localhost", "http://127."].iter().any(|own| base_url.starts_with(own)),
         None => presets::find(&deployment.provider).is_some_and(Preset::is_local),
     };
