@@ -24,6 +24,7 @@ use super::reply;
 use super::runtime::{self, Alive};
 use super::stream::{SLICE, StreamCore};
 use super::task::{self, Done, Recipient};
+use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
 use crate::config::Config;
 use crate::config::load::{self, Loaded};
@@ -164,7 +165,10 @@ impl Engine {
             Operation::Chat | Operation::Embeddings => true,
             Operation::Models | Operation::Raw { .. } => false,
         };
-        if !has_body {
+        if has_body {
+            request.options.verdicts =
+                verdicts::verdicts(&self.shared.given.callables.rules, params, &request.options)?;
+        } else {
             request.body = Bytes::new();
         }
         Ok(request)

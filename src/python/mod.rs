@@ -23,6 +23,7 @@ mod secret;
 mod stream;
 mod task;
 mod value;
+mod verdicts;
 
 use pyo3::prelude::*;
 

@@ -1,0 +1,54 @@
+//! Rules that are Python callables: asked in the caller's own thread, before the call begins.
+
+use pyo3::exceptions::PyException;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::call::CallOptions;
+
+/// What each of `rules` says of a call, by position. One that raises says no, and the log says so.
+pub(super) fn verdicts(
+    rules: &[Py<PyAny>],
+    params: &Bound<'_, PyDict>,
+    options: &CallOptions,
+) -> PyResult<Vec<bool>> {
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let py = params.py();
+    let call = params.copy()?;
+    call.set_item(intern!(py, "fairlead"), caller(py, options)?)?;
+    rules.iter().map(|rule| verdict(rule.bind(py), &call)).collect()
+}
+
+fn verdict(rule: &Bound<'_, PyAny>, call: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let py = rule.py();
+    match rule.call1((call,)).and_then(|said| said.is_truthy()) {
+        Err(raised) if raised.is_instance_of::<PyException>(py) => {
+            let details = PyDict::new(py);
+            details.set_item("exc_info", raised.value(py))?;
+            let log = py.import("logging")?.call_method1("getLogger", ("fairlead",))?;
+            let message = "the rule %r could not say whether it holds, and was passed over";
+            log.call_method("warning", (message, rule), Some(&details))?;
+            Ok(false)
+        }
+        said => said,
+    }
+}
+
+/// Who calls, under the names of the `fairlead=` argument.
+fn caller<'py>(py: Python<'py>, options: &CallOptions) -> PyResult<Bound<'py, PyDict>> {
+    let caller = PyDict::new(py);
+    caller.set_item("user", &options.user)?;
+    caller.set_item("tenant", &options.tenant)?;
+    caller.set_item("key", &options.key)?;
+    caller.set_item("session", &options.session)?;
+    caller.set_item("priority", options.priority)?;
+    let metadata = PyDict::new(py);
+    for (name, value) in &options.metadata {
+        metadata.set_item(name, value)?;
+    }
+    caller.set_item("metadata", metadata)?;
+    Ok(caller)
+}

@@ -1,0 +1,66 @@
+"""Rules that are Python callables."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+import fairlead
+
+
+def config(rule: Any) -> dict[str, Any]:
+    return {
+        "default_model": "plain",
+        "models": {name: f"openai/{name}" for name in ("plain", "special")},
+        "providers": {"openai": {"api_key": "k"}},
+        "rules": [{"name": "own", "when": rule, "model": "special"}],
+    }
+
+
+def test_a_callable_sees_the_request_and_who_calls_and_decides() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def rule(call: dict[str, Any]) -> bool:
+        seen.append(call)
+        return bool(
+            call["fairlead"]["metadata"].get("tier") == "gold" and "code" in call["messages"][0]["content"]
+        )
+
+    with fairlead.Client(config(rule)) as client:
+        route = client.route("some code", metadata={"tier": "gold"}, user="u1")
+        assert (route.model, route.rule) == ("openai/special", "own")
+        assert client.route("some code").rule is None
+    assert seen[0]["fairlead"]["user"] == "u1"
+
+
+def test_a_callable_is_asked_in_the_callers_thread_and_sees_its_scope() -> None:
+    import threading
+
+    threads: list[int] = []
+
+    def rule(call: dict[str, Any]) -> bool:
+        threads.append(threading.get_ident())
+        return call["fairlead"]["tenant"] == "acme"
+
+    with fairlead.Client(config(rule)) as client, fairlead.scope(tenant="acme"):
+        assert client.route("hi").rule == "own"
+    assert threads == [threading.get_ident()]
+
+
+def test_a_callable_that_raises_is_passed_over_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def rule(call: dict[str, Any]) -> bool:
+        raise KeyError("tier")
+
+    with caplog.at_level(logging.WARNING, "fairlead"), fairlead.Client(config(rule)) as client:
+        assert client.route("hi").rule is None
+    assert "could not say" in caplog.text and "KeyError: 'tier'" in caplog.text
+
+
+def test_what_is_no_exception_of_the_rule_is_not_swallowed() -> None:
+    def rule(call: dict[str, Any]) -> bool:
+        raise KeyboardInterrupt
+
+    with fairlead.Client(config(rule)) as client, pytest.raises(KeyboardInterrupt):
+        client.route("hi")
