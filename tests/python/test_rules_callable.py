@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import pytest
-
 import fairlead
+import pytest
 
 
 def config(rule: Any) -> dict[str, Any]:
@@ -55,7 +54,8 @@ def test_a_callable_that_raises_is_passed_over_and_the_log_says_so(caplog: pytes
 
     with caplog.at_level(logging.WARNING, "fairlead"), fairlead.Client(config(rule)) as client:
         assert client.route("hi").rule is None
-    assert "could not say" in caplog.text and "KeyError: 'tier'" in caplog.text
+    assert "could not say" in caplog.text
+    assert "KeyError: 'tier'" in caplog.text
 
 
 def test_what_is_no_exception_of_the_rule_is_not_swallowed() -> None:
