@@ -455,3 +455,14 @@ fn every_condition_that_is_no_expression_is_told_at_once() {
     let error = fairlead::Engine::new(toml::from_str(&config).unwrap()).unwrap_err().to_string();
     assert!(error.contains("rules[0].when") && error.contains("rules[1].when"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_catalogue_alone_never_refuses_the_last_deployment() {
+    let image = r#"{"model":"a","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
+    // A model that the catalogue knows to be blind.
+    let blind = "[[models.a.deployments]]\nprovider = \"openai\"\nmodel = \"o3-mini\"\napi_key = \"k\"\n";
+    assert_eq!(asked(&decide(blind, &body(image)).unwrap()), ["openai/o3-mini"]);
+    let both = format!("{blind}{}", deployment("a", "unknown", ""));
+    let decision = decide(&both, &body(image)).unwrap();
+    assert_eq!((asked(&decision), decision.rejected.len()), (vec!["openai/unknown-up"], 1));
+}

@@ -8,6 +8,7 @@ use super::tree::{Node, Place};
 use super::{Condition, Config, Deployment, Group, Key, Rule, Share, Target};
 use crate::error::Error;
 use crate::provider::presets;
+use crate::route::expr::Expression;
 use references::References;
 
 pub use warnings::warnings;
@@ -196,14 +197,21 @@ impl Check<'_> {
                 Some(first) => self.twice(&format!("{path}.name"), "rule", &rule.name, &first.clone()),
                 None => drop(seen.insert(&rule.name, format!("{path}.name"))),
             }
-            if matches!(&rule.when, Condition::Expression(text) if text.trim().is_empty()) {
-                self.fault(&format!("{path}.when"), "empty: write `true` where it always holds");
-            }
+            self.condition(&rule.when, &format!("{path}.when"));
             match &rule.model {
                 Target::Name(name) => self.target(&format!("{path}.model"), Some(name)),
                 Target::Weighted(shares) => self.shares(shares, &format!("{path}.model")),
             }
             self.profile(rule.profile.as_ref(), &path);
+        }
+    }
+
+    fn condition(&mut self, when: &Condition, path: &str) {
+        let Condition::Expression(source) = when else { return };
+        if source.trim().is_empty() {
+            self.fault(path, "empty: write `true` where it always holds");
+        } else if let Err(fault) = Expression::compile(source) {
+            self.fault(path, fault.to_string());
         }
     }
 

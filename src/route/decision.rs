@@ -125,6 +125,8 @@ pub enum Rejection {
     Region,
     /// It cannot do what the call needs.
     Lacks(Need),
+    /// The catalogue says that it cannot, and there is another one.
+    ListedWithout(Need),
     /// The prompt is far too long for its context window.
     Window {
         /// Estimated.
@@ -143,6 +145,7 @@ impl fmt::Display for Rejection {
         match self {
             Self::Region => f.write_str("not in an allowed region"),
             Self::Lacks(need) => write!(f, "cannot do {need}"),
+            Self::ListedWithout(need) => write!(f, "cannot do {need}, says the catalogue"),
             Self::Window { tokens, window } => {
                 write!(f, "about {tokens} tokens do not fit its window of {window}")
             }

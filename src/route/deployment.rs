@@ -55,7 +55,7 @@ pub struct Deployment {
     pub params: Params,
     /// Defaults of ours that it refuses.
     pub drop_params: Vec<String>,
-    /// What the catalogue knows of its model. Such knowledge ages: it puts others first, and refuses nothing.
+    /// What the catalogue knows of its model. Such knowledge ages: it never refuses the last deployment.
     pub listed: Option<&'static Entry>,
     /// What it costs, as far as that is known.
     pub prices: Option<Arc<Prices>>,

@@ -10,7 +10,7 @@ use super::ruleset::Consequence;
 use super::tenant::Tenant;
 use crate::call::Call;
 use crate::chat::facts::Facts;
-use crate::provider::catalogue::Known;
+use crate::provider::catalogue::{Entry, Known};
 
 /// How many windows the estimate of a prompt must come to before it is believed: estimates err, and the upstream
 /// counts for certain.
@@ -27,6 +27,17 @@ pub(super) struct Demands<'a> {
     /// Tokens the answer may have.
     pub(super) output: u64,
     pub(super) tenant: Option<&'a Tenant>,
+    /// Whose word on abilities counts.
+    pub(super) believe: Believe,
+}
+
+/// Whose word counts when it says that a deployment cannot do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Believe {
+    /// The operator's and the catalogue's.
+    All,
+    /// The operator's alone: a catalogue errs and ages, and the upstream knows for certain.
+    Operator,
 }
 
 impl<'a> Demands<'a> {
@@ -43,6 +54,7 @@ impl<'a> Demands<'a> {
             tokens: facts.expected_usage().input,
             output: facts.max_output.unwrap_or_default(),
             tenant,
+            believe: Believe::All,
         }
     }
 
@@ -78,7 +90,12 @@ impl<'a> Demands<'a> {
         if let Some(need) = self.needs.iter().find(lacks) {
             return Some(Rejection::Lacks(*need));
         }
-        let window = deployment.abilities.context_window?;
+        let listed = deployment.listed.filter(|_| self.believe == Believe::All);
+        if let Some(need) = self.needs.iter().find(|need| is_listed_without(deployment, listed, **need)) {
+            return Some(Rejection::ListedWithout(*need));
+        }
+        let listed = listed.and_then(|entry| entry.context_window).map(u64::from);
+        let window = deployment.abilities.context_window.or(listed)?;
         (self.tokens > window * FAR).then_some(Rejection::Window { tokens: self.tokens, window })
     }
 
@@ -86,24 +103,19 @@ impl<'a> Demands<'a> {
     pub(super) fn strains(&self, deployment: &Deployment) -> bool {
         deployment.context_window().is_some_and(|window| self.tokens + self.output > window)
     }
+}
 
-    /// Does the catalogue say that it cannot, where the operator says nothing?
-    pub(super) fn doubts(&self, deployment: &Deployment) -> bool {
-        let Some(listed) = deployment.listed else { return false };
-        let known = listed.capabilities;
-        let cannot = |need: &Need| {
-            let known = match need {
-                Need::Tools => known.tools,
-                Need::Vision => known.vision,
-                Need::JsonSchema => known.json_schema,
-                Need::Reasoning => known.reasoning,
-                Need::Stream => Known::Unknown,
-            };
-            known == Known::No && deployment.abilities.can(*need).is_none()
-        };
-        let window = deployment.context_window();
-        self.needs.iter().any(cannot) || window.is_some_and(|window| self.tokens > window * FAR)
-    }
+/// Does the catalogue say that it cannot, where the operator says nothing?
+fn is_listed_without(deployment: &Deployment, listed: Option<&Entry>, need: Need) -> bool {
+    let Some(known) = listed.map(|entry| entry.capabilities) else { return false };
+    let known = match need {
+        Need::Tools => known.tools,
+        Need::Vision => known.vision,
+        Need::JsonSchema => known.json_schema,
+        Need::Reasoning => known.reasoning,
+        Need::Stream => Known::Unknown,
+    };
+    known == Known::No && deployment.abilities.can(need).is_none()
 }
 
 /// Residency is a promise: a deployment whose region is not known does not keep it.

@@ -45,7 +45,7 @@ use crate::call::{Call, Operation};
 use crate::chat::facts::Facts;
 use crate::clock::Rng;
 use crate::error::{Error, Kind};
-use filter::Demands;
+use filter::{Believe, Demands};
 use pick::{Asked, Picked};
 
 /// What routing decided.
@@ -99,9 +99,15 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
         notes,
         ..Decision::default()
     };
-    let demands = Demands::of(call, facts, &consequence, tenant);
+    let mut demands = Demands::of(call, facts, &consequence, tenant);
     let ask = Ask::of(snapshot, call, facts);
-    let candidates = line_up(&route, &demands, &ask, rng, &mut decision);
+    let mut candidates = line_up(&route, &demands, &ask, rng, &mut decision);
+    if candidates.is_empty() {
+        // Who would be refused on the catalogue's word alone is asked before nobody is.
+        demands.believe = Believe::Operator;
+        decision.rejected.clear();
+        candidates = line_up(&route, &demands, &ask, rng, &mut decision);
+    }
     if candidates.is_empty() {
         return Err(refusal::none_left(&decision));
     }
@@ -130,11 +136,8 @@ fn line_up(
         ordered.sort_by_key(|placed| demands.strains(&placed.deployment));
         places.extend(ordered.into_iter().map(|placed| (stop, placed)));
     }
-    // Stable: within the able, the healthy and the others the order holds.
-    places.sort_by_key(|(stop, placed)| {
-        let doubtful = demands.doubts(&placed.deployment);
-        (stop.role.is_for_one_cause(), doubtful, placed.standing.is_resting())
-    });
+    // Stable: within the healthy and the others the order holds.
+    places.sort_by_key(|(stop, placed)| (stop.role.is_for_one_cause(), placed.standing.is_resting()));
     let (mut usable, mut disabled, mut by_cause) = (Vec::with_capacity(places.len()), Vec::new(), Vec::new());
     for (stop, Placed { deployment, standing }) in places {
         let mut keys = 0;

@@ -10,7 +10,7 @@ pub(super) fn none_left(decision: &Decision) -> Error {
         return Error::new(Kind::Config, format!("`{model}` has no deployments"));
     };
     let kind = match first.reason {
-        Rejection::Lacks(_) => Kind::BadRequest,
+        Rejection::Lacks(_) | Rejection::ListedWithout(_) => Kind::BadRequest,
         Rejection::Window { .. } => Kind::ContextLength,
         Rejection::Region | Rejection::Denied => Kind::PermissionDenied,
         Rejection::NoKey => Kind::Authentication,

@@ -173,3 +173,52 @@ fn a_price_nobody_knows_is_warned_about() {
     let told: Vec<_> = loaded.warnings.iter().map(|warning| warning.path.as_str()).collect();
     assert_eq!(told, ["models.m.deployments[2]", "models.m.deployments[5]"]);
 }
+
+#[test]
+fn conditions_that_do_not_compile_are_told_with_the_column() {
+    let written = r#"
+models.m = "ollama/x"
+[[rules]]
+name = "typo"
+when = "contains(usr_input, '代码')"
+model = "m"
+[[tenants.acme.rules]]
+name = "half"
+when = "metadata.lang =="
+model = "m"
+"#;
+    let found = problems("rules.toml", written);
+    let told: Vec<_> = found.iter().map(|problem| (problem.path.as_str(), spot(problem).0)).collect();
+    assert_eq!(told, [("rules[0].when", 5), ("tenants.acme.rules[0].when", 9)]);
+    assert_eq!(found[0].message, "at column 10: unknown name `usr_input`; did you mean `user_input`?");
+    assert_eq!(found[1].message, "at column 17: expected a value, found the end");
+}
+
+#[test]
+fn rules_that_never_decide_are_worth_a_warning() {
+    let written = r#"
+models.m = "ollama/x"
+[[rules]]
+name = "late"
+when = "stream"
+model = "m"
+weight = 0.5
+[[rules]]
+name = "always"
+when = "true"
+model = "m"
+[[rules]]
+name = "never"
+when = "stream && false"
+model = "m"
+weight = 2
+"#;
+    let loaded = Folder::new("unreachable").load(&[("rules.toml", written)]).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].ends_with("`rules[0].when`: it is never asked: `always` comes first and always holds"),
+        "{told:?}"
+    );
+    assert!(told[1].ends_with("`rules[2].when`: it never holds"), "{told:?}");
+}

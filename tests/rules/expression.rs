@@ -57,7 +57,9 @@ impl Tree {
             Self::Or(parts) => (1, joined(parts, 2, ["||", "OR", "or", "Or"], pick)),
             Self::If(parts) => {
                 let [condition, yes, no] = &**parts;
-                let (condition, yes) = (condition.at_least(1, pick), yes.at_least(0, pick));
+                // CEL itself wants parentheses around a choice in the middle.
+                let (condition, middle) = (condition.at_least(1, pick), [1, 0][pick(2)]);
+                let yes = yes.at_least(middle, pick);
                 (0, format!("{condition} ? {yes} : {}", no.at_least(0, pick)))
             }
             Self::Compare(operator, pair) => (4, between(pair, 5, operator, 5, pick)),

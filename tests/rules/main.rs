@@ -13,10 +13,12 @@
     clippy::cast_sign_loss
 )]
 
+mod bounds;
 mod call;
 mod expression;
 mod generate;
 mod language;
+mod oracle;
 mod random;
 mod reference;
 mod rules;

@@ -10,7 +10,7 @@ use crate::generate;
 use crate::reference;
 
 /// Ten thousand, a million in the long run.
-fn cases() -> u64 {
+pub(crate) fn cases() -> u64 {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse::<u64>().ok());
     asked.map_or(10_000, |cases| cases * 50)
 }

@@ -9,6 +9,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use fairlead::Engine;
 use fairlead::call::{Call, CallOptions, Operation};
+use fairlead::chat::facts::{self, Wants};
+use fairlead::config::Config;
+use fairlead::route::context::Context;
+use fairlead::route::rules::Rules;
 
 const STRATEGIES: [&str; 6] = ["ordered", "weighted", "latency", "cost", "least_busy", "adaptive"];
 const ROUNDS: usize = 200;
@@ -33,6 +37,28 @@ fn main() {
         "JSON alone",
         median(|| _ = black_box(fairlead::chat::json::document(text.as_bytes())))
     );
+    let scanned = || facts::scan(text.as_bytes(), Wants::NOTHING).expect("it is JSON");
+    println!("{:12} {:>10}", "facts alone", median(|| drop(black_box(scanned()))));
+    let (facts, options) = (scanned(), CallOptions::default());
+    for words in [1, 3] {
+        let rules = rules(words);
+        let picked = || black_box(rules.pick(&Context::new(black_box(&facts), &options)).looked_at);
+        assert_eq!(picked(), 20, "no rule holds");
+        println!("{:12} {:>10}", format!("rules of {words}"), median(|| _ = picked()));
+    }
+}
+
+/// Twenty rules that search the prompt for some words each, none of which is there.
+fn rules(words: usize) -> Rules {
+    let missing = ["代码", "program", "def ", "translate", "invoice", "SELECT", "```", "diagnosis", "http://", "weather"];
+    let mut text = String::new();
+    for number in 0..20 {
+        let word = |at: usize| format!("contains(user_input, '{}{number}')", missing[(number * words + at) % 10]);
+        let when: Vec<String> = (0..words).map(word).collect();
+        let _ = write!(text, "[[rules]]\nname = \"r{number}\"\nmodel = \"m\"\nwhen = \"{}\"\n", when.join(" OR "));
+    }
+    let config: Config = toml::from_str(&text).expect("the configuration is one");
+    Rules::compile(&config.rules).expect("they compile")
 }
 
 fn config(strategy: &str) -> String {

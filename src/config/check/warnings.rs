@@ -2,9 +2,10 @@
 
 use super::{PROFILES, Places};
 use crate::config::problem::Problem;
-use crate::config::{Config, Deployment, Group, Strategy};
+use crate::config::{Config, Deployment, Group, Rule, Strategy};
 use crate::provider::catalogue;
 use crate::provider::presets::{self, Preset};
+use crate::route::rules::{Rules, Warning};
 
 /// Things worth a word, each at its place.
 pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
@@ -15,12 +16,31 @@ pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
     for (name, model) in &config.models {
         group(&model.group, &format!("models.{name}"), config, &mut warn);
     }
+    rules(&config.rules, "rules", &mut warn);
+    for (id, tenant) in &config.tenants {
+        rules(&tenant.rules, &format!("tenants.{id}.rules"), &mut warn);
+    }
     for name in config.profiles.keys().filter(|name| !PROFILES.contains(&name.as_str())) {
         if !profiles(config).any(|used| used == name) {
             warn(&format!("profiles.{name}"), "nothing uses this profile".to_owned());
         }
     }
     warnings
+}
+
+/// Rules that can never decide anything. Conditions that do not compile are faults, and reported as such.
+fn rules(written: &[Rule], path: &str, warn: &mut impl FnMut(&str, String)) {
+    let Ok(rules) = Rules::compile(written) else { return };
+    let name = |position: usize| written.get(position).map_or("", |rule| &rule.name);
+    for warning in rules.warnings() {
+        let why = match warning {
+            Warning::NeverHolds { .. } => "it never holds".to_owned(),
+            Warning::Unreachable { behind, .. } => {
+                format!("it is never asked: `{}` comes first and always holds", name(behind))
+            }
+        };
+        warn(&format!("{path}[{}].when", warning.position()), why);
+    }
 }
 
 fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str, String)) {
