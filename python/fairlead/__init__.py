@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         UnprocessableEntityError,
         WriteTimeout,
     )
+    from .keys import register_secret_plugin
     from .options import NOT_GIVEN, NotGiven, Options, Timeout, scope
     from .response import APIResponse, StreamAPIResponse
     from .router import Router
@@ -145,6 +146,7 @@ __all__ = [
     "completion",
     "embedding",
     "errors",
+    "register_secret_plugin",
     "scope",
     "types",
 ]
@@ -217,6 +219,7 @@ _HOMES = {
         "UnprocessableEntityError",
         "WriteTimeout",
     ),
+    "keys": ("register_secret_plugin",),
     "options": (
         "NOT_GIVEN",
         "NotGiven",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Config = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, Any]
 """The path of a TOML, YAML, JSON or JSONC file, several laid over one another, or the same as a dict."""
 
-Key = str | Secret | list[str]
-"""A key, or several that are used in turn when one fails."""
+Key = str | Secret | Callable[[], object] | Sequence[str | Secret | Callable[[], object]]
+"""A key, a callable that yields it (see `fairlead.keys`), or several that are used in turn when one fails."""
 
 _Client = TypeVar("_Client", bound="_BaseClient")
 
@@ -79,7 +79,9 @@ class _BaseClient:
                 looked for: the files that FAIRLEAD_CONFIG names, `fairlead.toml` and its like here,
                 `[tool.fairlead]` of pyproject.toml, the user's own. None is needed: `provider/model`
                 names and the providers' environment variables will do.
-            api_key: the key of `provider`; default: its environment variable.
+            api_key: the key of `provider`; or a callable, asynchronous or not, that returns it, a pair of it
+                and the seconds it is good for, or a token endpoint's answer; default: its environment
+                variable.
             base_url: where it listens; default: the provider's own address.
             provider: the preset that `api_key` and `base_url` belong to; default: openai.
             timeout: limits of an attempt in seconds, or a `Timeout`; default: the configuration's.
@@ -191,7 +193,8 @@ class _BaseClient:
         return found
 
     def stats(self) -> dict[str, Any]:
-        """What has happened so far (calls, attempts, tokens), and under `now` what exists."""
+        """What has happened so far (calls, attempts, tokens), `credentials` one by one, and under `now` what
+        exists."""
         return {**self._engine.stats(), "now": self._engine.gauges()}
 
     def is_closed(self) -> bool:
@@ -377,6 +380,10 @@ def _hidden(key: Any) -> Any:
         return key
     if isinstance(key, list):
         return [_hidden(one) for one in key]
+    if callable(key):
+        return key
     if not isinstance(key, str):
-        raise ConfigError(f"`api_key`: expected a str or a list of them, not {type(key).__name__}")
+        raise ConfigError(
+            f"`api_key`: expected a str, a callable or a list of them, not {type(key).__name__}"
+        )
     return Secret(key)

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
 use tokio::task::AbortHandle;
 
+use super::callables::Hosted;
 use super::config::{self, Given};
 use super::convert;
 use super::errors;
@@ -106,6 +107,8 @@ impl Endpoint {
 /// What all clients that share connections share. Holds the configuration, so that a forked child can begin anew.
 struct Shared {
     given: Given,
+    /// Its callables that yield keys.
+    hosted: Hosted,
     loaded: ArcSwap<Loaded>,
     /// The engine, and the generation it belongs to.
     core: Mutex<(u64, Arc<Core>)>,
@@ -113,15 +116,16 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(given: Given, queue: Option<Arc<Queue>>) -> Result<Self, Error> {
+    fn new(mut given: Given, queue: Option<Arc<Queue>>) -> Result<Self, Error> {
+        let hosted = Hosted::new(std::mem::take(&mut given.callables.keys));
         let loaded = load::load(given.source.as_ref(), Some(&given.arguments))?;
-        let core = Self::make(&loaded.config, queue.as_ref())?;
+        let core = Self::make(&loaded.config, &hosted, queue.as_ref())?;
         let core = Mutex::new((runtime::generation(), core));
-        Ok(Self { given, loaded: ArcSwap::from_pointee(loaded), core, queue })
+        Ok(Self { given, hosted, loaded: ArcSwap::from_pointee(loaded), core, queue })
     }
 
-    fn make(config: &Config, queue: Option<&Arc<Queue>>) -> Result<Arc<Core>, Error> {
-        let core = Core::new(config.clone())?;
+    fn make(config: &Config, hosted: &Hosted, queue: Option<&Arc<Queue>>) -> Result<Arc<Core>, Error> {
+        let core = Core::hosted(config.clone(), hosted.door())?;
         if let Some(queue) = queue {
             let queue = Arc::clone(queue);
             core.on_settled(Some(Box::new(move |receipt| queue.push(receipt))));
@@ -135,7 +139,7 @@ impl Shared {
         let generation = runtime::generation();
         if core.0 != generation {
             let was_closed = core.1.is_closed();
-            let fresh = Self::make(&self.loaded.load().config, self.queue.as_ref())?;
+            let fresh = Self::make(&self.loaded.load().config, &self.hosted, self.queue.as_ref())?;
             if was_closed {
                 fresh.close();
             }
@@ -182,6 +186,7 @@ impl Engine {
         recipient: Recipient,
     ) -> PyResult<AbortHandle> {
         let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        self.shared.hosted.serve(py)?;
         let call = Call { operation: operation.clone(), body: request.body, options: request.options };
         let task = runtime::get()?.spawn(task::run(core, call, recipient, Alive::new()));
         Ok(task.abort_handle())
@@ -343,7 +348,9 @@ impl Engine {
     /// What has happened so far.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
-        pythonize::pythonize(py, &core.stats()).map_err(PyErr::from)
+        let stats = pythonize::pythonize(py, &core.stats())?;
+        stats.set_item("credentials", pythonize::pythonize(py, &core.keys())?)?;
+        Ok(stats)
     }
 
     /// What exists now. All but the idle connections are zero when nothing is going on.
@@ -369,15 +376,15 @@ impl Engine {
         listed::page(&self.shared.loaded.load().config).map(|page| page.to_string())
     }
 
-    /// The Python callables of the configuration by position: conditions of rules, sources of keys.
-    fn callables<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
-        let callables = &self.shared.given.callables;
-        Ok((PyList::new(py, &callables.rules)?, PyList::new(py, &callables.keys)?))
+    /// The Python callables that are conditions of rules, by position.
+    fn callables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, &self.shared.given.callables.rules)
     }
 
     /// Refuses new calls and closes idle connections.
     fn close(&self) {
         self.shared.core.lock().1.close();
+        self.shared.hosted.release();
     }
 
     /// Was it closed?

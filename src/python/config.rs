@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
+use super::callables::Callables;
 use super::errors;
 use super::secret::Secret;
 use crate::config::source::{Files, Fixed, Found, Source};
@@ -50,25 +51,6 @@ pub(super) struct Given {
     pub(super) arguments: Node,
     /// What stands in the tree as `{callable: position}`.
     pub(super) callables: Callables,
-}
-
-/// Python callables of a configuration, by position.
-#[derive(Debug, Default)]
-pub(super) struct Callables {
-    /// Conditions of rules.
-    pub(super) rules: Vec<Py<PyAny>>,
-    /// Sources of keys.
-    pub(super) keys: Vec<Py<PyAny>>,
-}
-
-impl Callables {
-    /// The form in which `value`, which stands at `path`, enters the tree.
-    fn keep(&mut self, value: &Bound<'_, PyAny>, path: &str) -> Value {
-        let list = if path.rsplit('.').next() == Some("when") { &mut self.rules } else { &mut self.keys };
-        let position = Node::new(Value::Integer(i128::try_from(list.len()).unwrap_or_default()), None);
-        list.push(value.clone().unbind());
-        Value::Map(vec![Member { key: "callable".to_owned(), at: None, node: position }])
-    }
 }
 
 /// The source that `source` (a path, several, a mapping or nothing) and the constructor's `arguments` make.

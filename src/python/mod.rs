@@ -6,9 +6,11 @@
 //! `asyncio.Future`s with objects that read the reply's bytes lazily ([`model`]). The I/O threads hold numbers and
 //! Rust data only: they never attach to the interpreter and never touch or drop a Python object.
 
+mod callables;
 mod client;
 mod config;
 mod convert;
+mod desk;
 mod errors;
 mod field;
 mod hooks;
@@ -33,6 +35,7 @@ use pyo3::prelude::*;
 fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::Endpoint>()?;
     module.add_class::<client::Engine>()?;
+    module.add_class::<desk::Desk>()?;
     module.add_class::<field::Field>()?;
     module.add_class::<hooks::Feed>()?;
     module.add_class::<model::Model>()?;
@@ -40,6 +43,7 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::RawReply>()?;
     module.add_class::<secret::Secret>()?;
     module.add_class::<stream::StreamCore>()?;
+    module.add_function(wrap_pyfunction!(callables::register_plugin, module)?)?;
     module.add_function(wrap_pyfunction!(config::load_config, module)?)?;
     module.add_function(wrap_pyfunction!(config::schema, module)?)?;
     module.add_function(wrap_pyfunction!(import::foreign, module)?)?;

@@ -7,6 +7,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
+use super::desk;
+
 /// Threads that move bytes, unless the first client says otherwise.
 const IO_THREADS: usize = 1;
 
@@ -60,6 +62,7 @@ fn running() -> Option<&'static Runtime> {
 #[pyo3(name = "_after_fork")]
 pub(super) fn after_fork() {
     RUNTIME.store(std::ptr::null_mut(), Ordering::Release);
+    desk::after_fork();
     TASKS.store(0, Ordering::Release);
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }

@@ -242,4 +242,4 @@ def test_a_callable_takes_its_place_by_position() -> None:
     told = _core._load(config)["config"]
     assert told["rules"][0]["when"] == {"callable": 0}
     with fairlead.Client(config) as client:
-        assert client._engine.callables() == ([fast], [])
+        assert client._engine.callables() == [fast]

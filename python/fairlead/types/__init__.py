@@ -31,7 +31,7 @@ from .embeddings import CreateEmbeddingResponse, Embedding, EmbeddingUsage
 from .models import Anything, Model, ModelPage
 from .receipt import AttemptLine, Receipt, ReceiptUsage, Timings
 from .route import Choice as RouteChoice
-from .route import Rejected, Route
+from .route import IdleKey, Rejected, Route
 
 __all__ = [
     "Annotation",
@@ -58,6 +58,7 @@ __all__ = [
     "EmbeddingUsage",
     "Function",
     "FunctionCall",
+    "IdleKey",
     "Model",
     "ModelPage",
     "ParsedChatCompletion",

@@ -25,6 +25,14 @@ class Rejected(BaseModel):
     reason: str
 
 
+class IdleKey(BaseModel):
+    """A key that is not used now, or only when no other is left, and why. `key` is its id, never the key."""
+
+    deployment: str
+    key: str
+    reason: str
+
+
 class Route(BaseModel):
     """What routing decided: the model and what picked it, who is asked in order, who is not and why."""
 
@@ -34,4 +42,5 @@ class Route(BaseModel):
     why: str
     candidates: list[Choice]
     rejected: list[Rejected]
+    idle_keys: list[IdleKey]
     notes: list[str]
