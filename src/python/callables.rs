@@ -52,6 +52,11 @@ pub(super) fn are_unused() -> bool {
     USERS.load(Ordering::Acquire) == 0
 }
 
+/// Somebody must answer before a call begins that may ask.
+pub(super) fn serve(py: Python<'_>) -> PyResult<()> {
+    if are_unused() { Ok(()) } else { desk::serve(py) }
+}
+
 /// Makes `fetch` the plug-in called `name`; `None` takes it away.
 #[pyfunction]
 #[pyo3(name = "_register_plugin")]
@@ -118,11 +123,6 @@ impl Hosted {
         Arc::clone(&self.door) as _
     }
 
-    /// Somebody must answer before a call begins that may ask.
-    pub(super) fn serve(&self, py: Python<'_>) -> PyResult<()> {
-        if are_unused() { Ok(()) } else { desk::serve(py) }
-    }
-
     /// Lets go of the callables; what is being asked is still answered.
     pub(super) fn release(&self) {
         if !self.released.swap(true, Ordering::AcqRel) {
@@ -140,12 +140,11 @@ impl Drop for Hosted {
     }
 }
 
+/// What is called, and with what.
+type Called<'py> = (Py<PyAny>, Option<Bound<'py, PyDict>>);
+
 /// What is called for `wanted` by `client`, and with what; `None` where it is gone.
-pub(super) fn find<'py>(
-    py: Python<'py>,
-    client: u64,
-    wanted: &Wanted,
-) -> PyResult<Option<(Py<PyAny>, Option<Bound<'py, PyDict>>)>> {
+pub(super) fn find<'py>(py: Python<'py>, client: u64, wanted: &Wanted) -> PyResult<Option<Called<'py>>> {
     match wanted {
         Wanted::Callable(position) => {
             let keys = KEYS.lock();

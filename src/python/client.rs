@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
 use tokio::task::AbortHandle;
 
-use super::callables::Hosted;
+use super::callables::{self, Hosted};
 use super::config::{self, Given};
 use super::convert;
 use super::errors;
@@ -186,7 +186,7 @@ impl Engine {
         recipient: Recipient,
     ) -> PyResult<AbortHandle> {
         let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
-        self.shared.hosted.serve(py)?;
+        callables::serve(py)?;
         let call = Call { operation: operation.clone(), body: request.body, options: request.options };
         let task = runtime::get()?.spawn(task::run(core, call, recipient, Alive::new()));
         Ok(task.abort_handle())

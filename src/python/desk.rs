@@ -139,6 +139,9 @@ pub(super) fn serve(py: Python<'_>) -> PyResult<()> {
     begun.map(drop).inspect_err(|_| board().state.lock().serving = false)
 }
 
+/// A number, with what to call and what with; with nothing to call, nobody waits for it any more.
+type Taken<'py> = (u64, Option<Py<PyAny>>, Option<Bound<'py, PyDict>>);
+
 /// The thread's side.
 #[pyclass(frozen, module = "fairlead._core")]
 pub(super) struct Desk(&'static Board);
@@ -150,13 +153,8 @@ impl Desk {
         Self(board())
     }
 
-    /// All that has come: numbers with what to call and what with, or with `None` for what nobody waits for any
-    /// more. `None` instead of a list: nobody will ask again, and the thread is to end once `busy` is false.
-    fn take<'py>(
-        &self,
-        py: Python<'py>,
-        busy: bool,
-    ) -> PyResult<Option<Vec<(u64, Option<Py<PyAny>>, Option<Bound<'py, PyDict>>)>>> {
+    /// All that has come. `None`: nobody will ask again, nothing is `busy`, and the thread is to end.
+    fn take<'py>(&self, py: Python<'py>, busy: bool) -> PyResult<Option<Vec<Taken<'py>>>> {
         let events = {
             let mut state = self.0.state.lock();
             if state.events.is_empty() && !busy && callables::are_unused() {
