@@ -10,7 +10,7 @@ use bytes::Bytes;
 use fairlead::Engine;
 use fairlead::call::{Call, CallOptions, Operation};
 use fairlead::chat::facts::{self, Wants};
-use fairlead::config::Config;
+use fairlead::config::{Config, Rule};
 use fairlead::route::context::Context;
 use fairlead::route::rules::Rules;
 
@@ -19,7 +19,7 @@ const ROUNDS: usize = 200;
 const CALLS: u32 = 500;
 
 fn main() {
-    println!("{:12} {:>10}", "strategy", "ns");
+    println!("{:18} {:>10}", "strategy", "ns");
     let open = call();
     for strategy in STRATEGIES {
         match Engine::new(toml::from_str(&config(strategy)).expect("the configuration is one")) {
@@ -30,26 +30,27 @@ fn main() {
     let engine = Engine::new(toml::from_str(&config("ordered")).expect("the configuration is one"));
     let engine = engine.expect("it compiles");
     let named = Call { body: Bytes::from(body(",\"model\":\"m\"")), ..open.clone() };
-    println!("{:12} {:>10}", "no rules", median(|| drop(black_box(engine.route(&named)))));
+    println!("{:18} {:>10}", "no rules", median(|| drop(black_box(engine.route(&named)))));
     let text = body("");
     println!(
-        "{:12} {:>10}",
+        "{:18} {:>10}",
         "JSON alone",
         median(|| _ = black_box(fairlead::chat::json::document(text.as_bytes())))
     );
     let scanned = || facts::scan(text.as_bytes(), Wants::NOTHING).expect("it is JSON");
-    println!("{:12} {:>10}", "facts alone", median(|| drop(black_box(scanned()))));
-    let (facts, options) = (scanned(), CallOptions::default());
-    for words in [1, 3] {
-        let rules = rules(words);
+    println!("{:18} {:>10}", "facts alone", median(|| drop(black_box(scanned()))));
+    let (facts, options) = (scanned(), call().options);
+    let written: Config = toml::from_str(&config("ordered")).expect("the configuration is one");
+    for (name, written) in [("1 word", &searching(1)), ("3 words", &searching(3)), ("as above", &written.rules)] {
+        let rules = Rules::compile(written).expect("they compile");
         let picked = || black_box(rules.pick(&Context::new(black_box(&facts), &options)).looked_at);
         assert_eq!(picked(), 20, "no rule holds");
-        println!("{:12} {:>10}", format!("rules of {words}"), median(|| _ = picked()));
+        println!("{:18} {:>10}", format!("rules, {name}"), median(|| _ = picked()));
     }
 }
 
 /// Twenty rules that search the prompt for some words each, none of which is there.
-fn rules(words: usize) -> Rules {
+fn searching(words: usize) -> Vec<Rule> {
     let missing = ["代码", "program", "def ", "translate", "invoice", "SELECT", "```", "diagnosis", "http://", "weather"];
     let mut text = String::new();
     for number in 0..20 {
@@ -57,8 +58,7 @@ fn rules(words: usize) -> Rules {
         let when: Vec<String> = (0..words).map(word).collect();
         let _ = write!(text, "[[rules]]\nname = \"r{number}\"\nmodel = \"m\"\nwhen = \"{}\"\n", when.join(" OR "));
     }
-    let config: Config = toml::from_str(&text).expect("the configuration is one");
-    Rules::compile(&config.rules).expect("they compile")
+    toml::from_str::<Config>(&text).expect("the configuration is one").rules
 }
 
 fn config(strategy: &str) -> String {

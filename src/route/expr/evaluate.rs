@@ -38,17 +38,27 @@ impl<'a> Scope<'a> {
         Self { context, grams, folded: [const { OnceCell::new() }; 3] }
     }
 
-    /// A variable in lower case, made once a decision.
-    fn folded(&self, variable: Variable) -> Option<&str> {
+    /// A variable that is a long text; its lower case is made once a decision.
+    fn text(&self, variable: Variable, case: Case) -> Option<&str> {
         let [user_input, text, system] = &self.folded;
-        let (cell, text) = match variable {
+        let (folded, text) = match variable {
             Variable::UserInput => (user_input, self.context.user_input()),
             Variable::Text => (text, self.context.facts.text.as_str()),
             Variable::System => (system, self.context.facts.system.as_str()),
             _ => return None,
         };
-        Some(cell.get_or_init(|| fold(text)))
+        Some(match case {
+            Case::Kept => text,
+            Case::Folded => folded.get_or_init(|| fold(text)),
+        })
     }
+}
+
+/// A text that can be had for nothing, as most comparisons have on both sides.
+enum AtHand<'a> {
+    Text(&'a str),
+    Missing,
+    No,
 }
 
 type Truth = Result<bool, TypeFault>;
@@ -104,12 +114,18 @@ impl Node {
                 let (of, key) = (pair.0.value(scope)?, pair.1.value(scope)?);
                 functions::item(&of, &key, scope.context).map_err(|reason| self.fault(reason))
             }
+            Is::Member(map, name) => Ok(Value::optional(functions::look_up(*map, name, scope.context))),
             Is::Call(function, arguments) => self.call(*function, arguments, scope),
             _ => self.truth(scope).map(Value::Bool),
         }
     }
 
     fn compare<'a>(&'a self, comparison: Comparison, pair: &'a (Node, Node), scope: &'a Scope<'a>) -> Truth {
+        match (pair.0.at_hand(scope), pair.1.at_hand(scope)) {
+            (AtHand::Text(left), AtHand::Text(right)) => return Ok(comparison.admits(left.cmp(right))),
+            (AtHand::No, _) | (_, AtHand::No) => {}
+            _ => return Ok(false),
+        }
         let (left, right) = (pair.0.value(scope)?, pair.1.value(scope)?);
         if left.is_null() || right.is_null() {
             return Ok(false);
@@ -123,16 +139,29 @@ impl Node {
         }
     }
 
+    /// The node's text, where it is at hand without a value around it.
+    fn at_hand<'a>(&'a self, scope: &'a Scope<'a>) -> AtHand<'a> {
+        match &self.is {
+            Is::Text(text) => AtHand::Text(text),
+            Is::Member(map, name) => {
+                functions::look_up(*map, name, scope.context).map_or(AtHand::Missing, AtHand::Text)
+            }
+            _ => AtHand::No,
+        }
+    }
+
     /// `contains` with a text that was prepared.
     fn find<'a>(&'a self, subject: &'a Node, needle: &Needle, scope: &'a Scope<'a>) -> Truth {
-        if let (Case::Folded, Is::Variable(variable)) = (needle.case, &subject.is)
-            && let Some(folded) = scope.folded(*variable)
-        {
-            return Ok(needle.is_in(folded));
-        }
         if let (Some(grams), true) = (&scope.grams, subject.is_user_input()) {
             let text = scope.context.user_input();
-            return Ok(needle.is_among(text, grams.get_or_init(|| Grams::of(text))));
+            if !needle.may_be_among(grams.get_or_init(|| Grams::of(text))) {
+                return Ok(false);
+            }
+        }
+        if let Is::Variable(variable) = &subject.is
+            && let Some(text) = scope.text(*variable, needle.case)
+        {
+            return Ok(needle.is_in(text));
         }
         match (subject.value(scope)?, needle.case) {
             (Value::Null, _) => Ok(false),

@@ -81,7 +81,7 @@ fn get<'a>(map: &Value<'a>, key: &Value<'_>, default: Value<'a>, context: &'a Co
     }
 }
 
-fn look_up<'a>(map: Map, key: &str, context: &'a Context<'a>) -> Option<&'a str> {
+pub(super) fn look_up<'a>(map: Map, key: &str, context: &'a Context<'a>) -> Option<&'a str> {
     match map {
         Map::Metadata => context.metadata(key),
         Map::Headers => context.header(key),

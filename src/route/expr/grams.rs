@@ -13,30 +13,33 @@ pub(super) struct Grams([u8; SLOTS]);
 
 /// The groups of a needle: those at its even places, and those at its odd places. One of the two sets lies at even
 /// places of the text, wherever the needle is found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Trace {
-    even: Box<[u16]>,
-    odd: Box<[u16]>,
+    even: [u16; GROUPS],
+    odd: [u16; GROUPS],
 }
 
-impl Trace {
-    /// More groups make the answer no better.
-    const MOST: usize = 8;
+/// More groups make the answer no better.
+const GROUPS: usize = 6;
 
+impl Trace {
     /// None for a needle too short to have both sets.
     pub(super) fn of(needle: &[u8]) -> Option<Self> {
-        let groups = |from: usize| -> Box<[u16]> {
-            let rest = needle.get(from..).unwrap_or_default();
-            rest.windows(3)
-                .step_by(2)
-                .take(Self::MOST)
-                .filter_map(|group| group.first_chunk().copied())
-                .map(mark)
-                .collect()
-        };
-        let (even, odd) = (groups(0), groups(1));
-        (!odd.is_empty()).then_some(Self { even, odd })
+        Some(Self { even: groups(needle, 0)?, odd: groups(needle, 1)? })
     }
+}
+
+/// Every second group from a place on; where there are few, the last one stands again.
+fn groups(needle: &[u8], from: usize) -> Option<[u16; GROUPS]> {
+    let mut found =
+        needle.get(from..)?.windows(3).step_by(2).filter_map(|group| group.first_chunk().copied());
+    let mut slots = [mark(found.next()?); GROUPS];
+    let mut last = slots.first().copied().unwrap_or_default();
+    for slot in slots.iter_mut().skip(1) {
+        last = found.next().map_or(last, mark);
+        *slot = last;
+    }
+    Some(slots)
 }
 
 /// The slot of three bytes.
@@ -77,7 +80,7 @@ impl Grams {
     }
 
     pub(super) fn may_hold(&self, trace: &Trace) -> bool {
-        let all = |slots: &[u16]| slots.iter().all(|slot| self.0.get(usize::from(*slot)) == Some(&1));
+        let all = |slots: &[u16; GROUPS]| slots.iter().all(|slot| self.0.get(usize::from(*slot)) == Some(&1));
         all(&trace.even) || all(&trace.odd)
     }
 }

@@ -1,5 +1,6 @@
 //! The names of the language: variables and functions, with their spellings.
 
+use super::value::Map;
 use crate::chat::facts::Wants;
 use crate::provider::presets::nearest;
 
@@ -119,6 +120,15 @@ impl Variable {
             Self::Needs | Self::Capabilities => Kind::List,
             Self::Metadata | Self::Headers => Kind::Map,
             _ => Kind::Text,
+        }
+    }
+
+    /// The map it is, if it is one.
+    pub(super) fn map(self) -> Option<Map> {
+        match self {
+            Self::Metadata => Some(Map::Metadata),
+            Self::Headers => Some(Map::Headers),
+            _ => None,
         }
     }
 

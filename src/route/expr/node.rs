@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 
 use super::grams::{Grams, Trace};
 use super::names::{Function, Kind, Variable};
-use super::value::Operator;
+use super::value::{Map, Operator};
 
 /// A part of an expression, and where it was written.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub(super) enum Is {
     Reckon(Operator, Box<(Node, Node)>),
     /// A member or an item: of what, which.
     Item(Box<(Node, Node)>),
+    /// A member whose map and name are known.
+    Member(Map, Box<str>),
     /// `contains` and `icontains` with a text that is known.
     Find(Box<(Node, Needle)>),
     Call(Function, Vec<Node>),
@@ -77,9 +79,9 @@ impl Comparison {
 /// A text to look for, prepared once.
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
-    pub(super) finder: Finder<'static>,
-    pub(super) case: Case,
     trace: Option<Trace>,
+    pub(super) case: Case,
+    pub(super) finder: Finder<'static>,
 }
 
 /// Do upper and lower case differ?
@@ -103,9 +105,9 @@ impl Needle {
         self.finder.find(text.as_bytes()).is_some()
     }
 
-    /// As [`Needle::is_in`], where the grams of `text` are known.
-    pub(super) fn is_among(&self, text: &str, grams: &Grams) -> bool {
-        self.trace.as_ref().is_none_or(|trace| grams.may_hold(trace)) && self.is_in(text)
+    /// May a text with these grams hold it? A needle that is looked for in lower case has no trace in them.
+    pub(super) fn may_be_among(&self, grams: &Grams) -> bool {
+        self.trace.as_ref().is_none_or(|trace| grams.may_hold(trace))
     }
 
     pub(super) fn has_trace(&self) -> bool {
@@ -127,7 +129,7 @@ impl Node {
         match &self.is {
             Is::Null => Kind::Open,
             Is::Int(_) | Is::Float(_) | Is::Negative(_) => Kind::Number,
-            Is::Text(_) => Kind::Text,
+            Is::Text(_) | Is::Member(..) => Kind::Text,
             Is::Variable(variable) => variable.kind(),
             Is::List(_) => Kind::List,
             Is::Bool(_)
@@ -174,7 +176,7 @@ impl Node {
     pub(super) fn reads_call(&self) -> bool {
         let any = |nodes: &[Self]| nodes.iter().any(Self::reads_call);
         match &self.is {
-            Is::Variable(_) => true,
+            Is::Variable(_) | Is::Member(..) => true,
             Is::Null | Is::Bool(_) | Is::Int(_) | Is::Float(_) | Is::Text(_) => false,
             Is::List(nodes) | Is::And(nodes) | Is::Or(nodes) | Is::Call(_, nodes) => any(nodes),
             Is::Not(node) | Is::NullTest(node, _) | Is::Negative(node) => node.reads_call(),

@@ -31,6 +31,11 @@ impl Parser<'_> {
 
     pub(super) fn item(&mut self, at: usize, of: Built, key: Built) -> Result<Built, Fault> {
         let named = matches!(key.node.is, Is::Text(_));
+        if let (Is::Variable(variable), Is::Text(name)) = (&of.node.is, &key.node.is)
+            && let Some(map) = variable.map()
+        {
+            return self.built(at, of.depth, Is::Member(map, name.clone()));
+        }
         match (of.node.kind(), named) {
             (Kind::Map | Kind::Open, _) | (Kind::List, false) => self.pair(at, of, key, Is::Item),
             _ => Err(self.fault(at, "only `metadata` and `headers` have members")),
