@@ -26,7 +26,7 @@ pub(super) fn past_separator(bytes: &[u8], mut at: usize) -> usize {
 pub(super) fn past_string(bytes: &[u8], at: usize) -> (usize, bool) {
     let (mut at, mut escaped) = (at + 1, false);
     loop {
-        at = plain(bytes, at);
+        at = past_plain(bytes, at);
         match bytes.get(at) {
             Some(b'"') => return (at + 1, escaped),
             Some(b'\\') => {
@@ -37,6 +37,21 @@ pub(super) fn past_string(bytes: &[u8], at: usize) -> (usize, bool) {
             None => return (bytes.len(), escaped),
         }
     }
+}
+
+/// Strings that end within so many bytes have ended before `memchr` would have begun.
+const NEAR: usize = 32;
+
+/// From `at`, the first quote or backslash, or a place before it.
+#[inline]
+fn past_plain(bytes: &[u8], at: usize) -> usize {
+    let near = bytes.len().min(at.saturating_add(NEAR));
+    let at = plain(bytes.get(..near).unwrap_or_default(), at);
+    if at < near {
+        return at;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    memchr::memchr2(b'"', b'\\', rest).map_or(bytes.len(), |found| at + found)
 }
 
 /// The end of the value that starts at `at`; `at` itself where none does.
