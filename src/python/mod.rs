@@ -16,6 +16,7 @@ mod field;
 mod hooks;
 mod import;
 mod listed;
+mod lookup;
 mod model;
 mod options;
 mod port;
@@ -48,6 +49,8 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::schema, module)?)?;
     module.add_function(wrap_pyfunction!(import::foreign, module)?)?;
     module.add_function(wrap_pyfunction!(convert::encode, module)?)?;
+    module.add_function(wrap_pyfunction!(lookup::models, module)?)?;
+    module.add_function(wrap_pyfunction!(lookup::profiles_of, module)?)?;
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::tasks, module)?)?;

@@ -42,7 +42,14 @@ def test_the_wheel_holds_the_package_its_licences_and_nothing_else() -> None:
         if path.suffix in {".py", ".pyi"} or path.name == "py.typed"
     }
     info = f"fairlead-{VERSION}.dist-info"
-    described = {"METADATA", "WHEEL", "RECORD", "licenses/LICENSE-APACHE", "licenses/LICENSE-MIT"}
+    described = {
+        "METADATA",
+        "WHEEL",
+        "RECORD",
+        "entry_points.txt",
+        "licenses/LICENSE-APACHE",
+        "licenses/LICENSE-MIT",
+    }
     expected = package | {"fairlead/_core.abi3.so"} | {f"{info}/{name}" for name in described}
     assert {name for name in wheel().namelist() if not name.endswith("/")} == expected
 

@@ -1,0 +1,339 @@
+"""The command line: `fairlead`, or `python -m fairlead`.
+
+Exit status: 0 fine, 1 something is wrong with what was asked about, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import _core
+from ._core import __version__
+from .errors import ConfigError, FairleadError, Problem
+from .hooks import LOGGER
+
+FINE, WRONG = 0, 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    given = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = given.run
+    # Warnings of a configuration are printed, not logged.
+    logger = logging.getLogger(LOGGER)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return run(given)
+    except ConfigError as error:
+        for line in _lines(error):
+            _complain(line)
+    except BrokenPipeError:
+        # Whoever read has gone; nor may the interpreter's own flush at exit complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (FairleadError, OSError) as error:
+        _complain(str(error))
+    finally:
+        logger.setLevel(level)
+    return WRONG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fairlead", description="Lead calls to language models.")
+    parser.add_argument("--version", action="version", version=f"fairlead {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    route = commands.add_parser("route", help="where a call would go and why; nothing is sent")
+    route.add_argument("text", nargs="?", default="", help="the prompt; - reads it from standard input")
+    _config(route)
+    route.add_argument("--model", help="as the call would name it; default: rules and defaults decide")
+    route.add_argument("--metadata", metavar="NAME=VALUE", type=_pair, action="append", default=[])
+    route.add_argument("--header", metavar="NAME=VALUE", type=_pair, action="append", default=[])
+    for name in ("user", "tenant", "session", "profile"):
+        route.add_argument(f"--{name}")
+    _json(route, _route)
+
+    check = commands.add_parser("check", help="all that is wrong with configurations, and what they would do")
+    check.add_argument("files", nargs="+", metavar="FILE")
+    _json(check, _check)
+
+    config = commands.add_parser("config", help="schema, show, import")
+    verbs = config.add_subparsers(title="verbs", required=True, metavar="VERB")
+    verbs.add_parser("schema", help="print the JSON Schema of a configuration").set_defaults(run=_schema)
+    show = verbs.add_parser("show", help="print a configuration as it is understood, without its keys")
+    _config(show)
+    show.set_defaults(run=_show)
+    importing = verbs.add_parser("import", help="turn another router's configuration into TOML of ours")
+    importing.add_argument("file", metavar="FILE")
+    importing.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+    importing.set_defaults(run=_import)
+
+    models = commands.add_parser("models", help="what the catalogue knows of a model")
+    models.add_argument("name", metavar="MODEL", help="provider/model, or a model at any provider")
+    _json(models, _models)
+    return parser
+
+
+def _config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", metavar="FILE", help="default: the one that a client without arguments finds"
+    )
+
+
+def _json(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE: {text!r}")
+    return name, value
+
+
+# ===== route =====
+
+
+def _route(given: argparse.Namespace) -> int:
+    from .client import Client
+
+    text = sys.stdin.read() if given.text == "-" else given.text
+    names = ("user", "tenant", "session", "profile")
+    ours = {name: value for name in names if (value := getattr(given, name)) is not None}
+    with Client(given.config) as client:
+        found = client.route(
+            text, model=given.model, metadata=dict(given.metadata), extra_headers=dict(given.header), **ours
+        )
+    if given.json:
+        _say(json.dumps(found.model_dump(), ensure_ascii=False, indent=2))
+        return FINE
+    _say(f"{_bold('model')}  {found.model}")
+    _say(f"{_bold('rule')}   {found.rule or '-'}  ({found.why})")
+    _say(_bold("asked, in this order"))
+    asked = [(f"{place}.", one.deployment, one.model, one.role, one.reason) for place, one in _counted(found)]
+    _table(asked)
+    if found.rejected:
+        _say(_bold("not asked"))
+        _table([("", one.deployment, one.model, one.reason) for one in found.rejected])
+    for note in found.notes or ():
+        _say(f"note: {note}")
+    return FINE
+
+
+def _counted(found: Any) -> Iterable[tuple[int, Any]]:
+    return enumerate(found.candidates, 1)
+
+
+# ===== check =====
+
+
+def _check(given: argparse.Namespace) -> int:
+    reports = [_report(file) for file in given.files]
+    if given.json:
+        _say(json.dumps(reports, ensure_ascii=False, indent=2))
+    else:
+        for report in reports:
+            _tell(report)
+    return FINE if all(report["ok"] for report in reports) else WRONG
+
+
+def _report(file: str) -> dict[str, Any]:
+    """All that can be said of a file."""
+    from .client import Client
+
+    report: dict[str, Any] = {"file": file, "ok": False, "problems": [], "warnings": []}
+    try:
+        loaded = _core._load(file)
+        report["warnings"] = loaded["warnings"]
+        with Client(file) as client:
+            report["empty_call"] = _outcome(client)
+    except ConfigError as error:
+        report["problems"] = [problem._asdict() for problem in error.problems] or [_problem(str(error))]
+        return report
+    hopeless = {warning["path"]: warning["message"] for warning in loaded["warnings"]}
+    config = loaded["config"]
+    report["rules"] = list(_dry_run("rules", config.get("rules") or [], hopeless))
+    for tenant, own in (config.get("tenants") or {}).items():
+        report["rules"] += _dry_run(f"tenants.{tenant}.rules", own.get("rules") or [], hopeless)
+    report["profiles"] = _core._profiles(file)
+    report["models"] = sorted(config.get("models") or {})
+    report["ok"] = True
+    return report
+
+
+def _problem(message: str) -> dict[str, Any]:
+    return Problem("", message)._asdict()
+
+
+def _outcome(client: Any) -> dict[str, Any]:
+    """Where a call goes that says nothing."""
+    try:
+        found = client.route("")
+    except FairleadError as error:
+        return {"error": str(error)}
+    return {"model": found.model, "rule": found.rule, "why": found.why}
+
+
+def _dry_run(path: str, rules: list[dict[str, Any]], hopeless: dict[str, str]) -> Iterable[dict[str, Any]]:
+    """Every rule in the order in which it is asked, with what keeps it from ever deciding."""
+    placed = sorted(enumerate(rules), key=lambda pair: -pair[1].get("weight", 1.0))
+    for position, rule in placed:
+        yield {
+            "name": rule["name"],
+            "when": rule["when"],
+            "model": rule["model"],
+            "weight": rule.get("weight", 1.0),
+            "never": hopeless.get(f"{path}[{position}].when"),
+        }
+
+
+def _tell(report: dict[str, Any]) -> None:
+    for problem in report["problems"]:
+        _complain(str(Problem(**problem)))
+    for warning in report["warnings"]:
+        _complain(f"warning: {Problem(**warning)}")
+    if not report["ok"]:
+        _complain(f"{report['file']}: {len(report['problems'])} wrong")
+        return
+    _say(f"{_bold(report['file'])}: fine; models: {', '.join(report['models']) or 'those that are named'}")
+    if report["rules"]:
+        _say(_bold("rules, in the order in which they are asked"))
+        _table(
+            [
+                (f"{rule['weight']:g}", rule["name"], str(rule["when"]), f"-> {_target(rule)}", _never(rule))
+                for rule in report["rules"]
+            ]
+        )
+    outcome = report["empty_call"]
+    _say(f"{_bold('a call that says nothing')}: {outcome.get('error') or _went(outcome)}")
+    _say(_bold("profiles (seconds)"))
+    _table(
+        [
+            (name, ", ".join(f"{key} {value:g}" for key, value in sets.items()))
+            for name, sets in sorted(report["profiles"].items())
+        ]
+    )
+
+
+def _target(rule: dict[str, Any]) -> str:
+    model = rule["model"]
+    return model if isinstance(model, str) else " | ".join(share["model"] for share in model)
+
+
+def _never(rule: dict[str, Any]) -> str:
+    return f"never: {rule['never']}" if rule["never"] else ""
+
+
+def _went(outcome: dict[str, Any]) -> str:
+    return f"{outcome['model']} (rule {outcome['rule'] or '-'}: {outcome['why']})"
+
+
+# ===== config, models =====
+
+
+def _schema(given: argparse.Namespace) -> int:
+    _say(json.dumps(_core._schema(), ensure_ascii=False, indent=2))
+    return FINE
+
+
+def _show(given: argparse.Namespace) -> int:
+    loaded = _core._load(given.config)
+    for source in loaded["sources"]:
+        _complain(f"from {source}")
+    _say(json.dumps(loaded["config"], ensure_ascii=False, indent=2))
+    return FINE
+
+
+def _import(given: argparse.Namespace) -> int:
+    imported = _core._import(given.file)
+    if imported is None:
+        _complain(f"{given.file}: no format of another router; `fairlead check` reads ours")
+        return WRONG
+    notes = [str(Problem(**note)) for note in imported["notes"]]
+    head = [f"Made from {Path(given.file).name}, {imported['format']}."]
+    head += ["", "What it says and this file does not:", *(f"- {note}" for note in notes)] if notes else []
+    text = (
+        "".join(f"# {line}".rstrip() + "\n" for line in "\n".join(head).splitlines())
+        + "\n"
+        + imported["toml"]
+    )
+    if given.output is None:
+        _say(text, end="")
+    else:
+        _write(Path(given.output), text)
+    for note in notes:
+        _complain(f"note: {note}")
+    return FINE
+
+
+def _write(path: Path, text: str) -> None:
+    """The file may hold keys: it is its owner's alone."""
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+
+
+def _models(given: argparse.Namespace) -> int:
+    found = _core._models(given.name)
+    if given.json:
+        _say(json.dumps(found, indent=2))
+    for entry in () if given.json else found["models"]:
+        _say(_bold(f"{entry['provider']}/{entry['model']}"))
+        members = (
+            ("context window", entry["context_window"], "tokens"),
+            ("answer at most", entry["max_output"], "tokens"),
+            ("prompt", entry["input"], "USD per million tokens"),
+            ("answer", entry["output"], "USD per million tokens"),
+            ("can", ", ".join(entry["capabilities"]) or None, ""),
+            ("refuses", ", ".join(entry["rejects"]) or None, ""),
+            ("served until", entry["retires"], ""),
+            ("followed by", entry["successor"], ""),
+            ("source", entry["source"], ""),
+        )
+        _table([("", name, f"{value} {unit}".rstrip()) for name, value, unit in members if value is not None])
+    if found["models"]:
+        return FINE
+    near = "; did you mean " + " or ".join(found["nearest"]) + "?" if found["nearest"] else ""
+    _complain(f"the catalogue knows no {given.name}{near}")
+    return WRONG
+
+
+# ===== the terminal =====
+
+
+def _lines(error: ConfigError) -> list[str]:
+    return [str(problem) for problem in error.problems] or [str(error)]
+
+
+def _say(text: str, end: str = "\n") -> None:
+    sys.stdout.write(text + end)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _bold(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if _is_coloured() else text
+
+
+def _is_coloured() -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        _say("  " + "  ".join(cells).rstrip())
