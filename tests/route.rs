@@ -466,3 +466,25 @@ async fn the_catalogue_alone_never_refuses_the_last_deployment() {
     let decision = decide(&both, &body(image)).unwrap();
     assert_eq!((asked(&decision), decision.rejected.len()), (vec!["openai/unknown-up"], 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_at_sign_at_openrouter_names_who_serves_and_the_caller_may_say_otherwise() {
+    let config = "[providers.openrouter]\napi_key = 'k'\nbase_url = 'http://r.test/v1'\n\
+                  [providers.other]\napi_key = 'k'\nbase_url = 'http://o.test/v1'\n";
+    let ordered = |order: &[&str]| Some(serde_json::json!({ "order": order, "allow_fallbacks": false }));
+    let only = serde_json::json!({ "only": ["z"] });
+    let cases = [
+        ("openrouter/a/m:nitro@x", "", "a/m:nitro", ordered(&["x"])),
+        ("openrouter/a/m@x, y", "", "a/m", ordered(&["x", "y"])),
+        ("openrouter/a/m@x", r#","provider":{"only":["z"]}"#, "a/m", Some(only)),
+        ("openrouter/a/m:free", "", "a/m:free", None),
+        ("other/m@2024", "", "m@2024", None),
+    ];
+    for (model, more, name, provider) in cases {
+        let world = World::new([ok()]);
+        let call = body(&format!(r#"{{"model":"{model}","messages":[]{more}}}"#));
+        receipt(&world, config, call).await;
+        let sent: serde_json::Value = serde_json::from_slice(&world.seen.lock()[0].body).unwrap();
+        assert_eq!((&sent["model"], sent.get("provider")), (&name.into(), provider.as_ref()), "{model}");
+    }
+}

@@ -31,6 +31,17 @@ pub fn parse(text: &str) -> Name {
     }
 }
 
+/// At OpenRouter, `model@one,two` asks these of its upstream providers, in this order, and nobody else; variants such
+/// as `:nitro` stay in the model's name.
+pub fn upstreams(model: &str) -> (&str, Vec<&str>) {
+    match model.split_once('@') {
+        Some((model, order)) => {
+            (model, order.split(',').map(str::trim).filter(|one| !one.is_empty()).collect())
+        }
+        None => (model, Vec::new()),
+    }
+}
+
 /// How many letters must be added, dropped or changed to get from `one` to `other` (Levenshtein).
 pub(super) fn distance(one: &str, other: &str) -> usize {
     within(one, other, usize::MAX).unwrap_or_default()

@@ -25,6 +25,8 @@ use crate::settle::Gauges;
 
 /// The provider of a client that names none.
 const DEFAULT_PROVIDER: &str = "openai";
+/// Who takes the upstream providers of a model after an `@`.
+const OPENROUTER: &str = "openrouter";
 /// Any host that speaks OpenAI's dialect.
 const ANY_HOST: &str = "openai-compatible";
 
@@ -193,6 +195,8 @@ impl Written {
             }
         }
         let preset = preset(own, draft.provider, draft.path)?;
+        let asked = draft.model;
+        let params = upstreams(preset, &mut draft);
         let base_url = base_url(preset, &draft)?;
         let target = target(&base_url, preset, &mut draft)?;
         let way = Way {
@@ -206,14 +210,14 @@ impl Written {
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
         let entry = catalogue::find(draft.listed, draft.model);
-        let name = written.id.clone().unwrap_or_else(|| format!("{}/{}", draft.provider, draft.model));
+        let name = written.id.clone().unwrap_or_else(|| format!("{}/{asked}", draft.provider));
         Ok(Deployment {
             name: name.into(),
             provider: draft.provider.to_owned(),
             model: draft.model.to_owned(),
             preset,
             finish_optional: draft.finish_optional.unwrap_or(preset.finish_optional),
-            live: self.live.deployment(&format!("{}|{}", keyring.identity, draft.model)),
+            live: self.live.deployment(&format!("{}|{asked}", keyring.identity)),
             credentials,
             transport,
             keyring: Arc::new(keyring),
@@ -222,7 +226,7 @@ impl Written {
             region: written.region.clone(),
             concurrency: written.concurrency,
             abilities: abilities(written, entry),
-            params: group::params(&written.params),
+            params: group::params(&written.params).into_iter().chain(params).collect(),
             drop_params: refused(written, entry),
             prices: prices(written, entry),
             listed: entry,
@@ -294,6 +298,19 @@ fn preset(own: Option<&config::Provider>, provider: &str, path: &str) -> Result<
     let preset = found.ok_or_else(|| fault(path, &format!("no provider is called `{provider}`")))?;
     preset.spoken().map_err(|what| fault(path, &what))?;
     Ok(preset)
+}
+
+/// Takes `@one,two` off the name of a model at OpenRouter and says the same in a parameter, which the operator's and
+/// the caller's own `provider` go before.
+fn upstreams(preset: &Preset, draft: &mut Draft<'_>) -> Option<(String, String)> {
+    if preset.id != OPENROUTER {
+        return None;
+    }
+    let (model, order) = name::upstreams(draft.model);
+    draft.model = model;
+    let own = draft.written.is_some_and(|written| written.params.contains_key("provider"));
+    let value = serde_json::json!({ "order": order, "allow_fallbacks": false });
+    (!order.is_empty() && !own).then(|| ("provider".to_owned(), value.to_string()))
 }
 
 /// Where the deployment is. Azure's API version decides the form of its URLs, wherever it was written.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Required, TypedDict
 
 from ..options import NotGiven, Options, Timeout
+from .openrouter import Plugin, ProviderPreferences, Reasoning
 
 Message = Mapping[str, Any] | Any
 """A message: a dict, or an object of a reply or of an SDK."""
@@ -43,18 +44,23 @@ class ParseParams(RequestOptions, total=False):
     max_tokens: int | None
     metadata: Mapping[str, str] | None
     modalities: list[str] | None
+    models: list[str]
     moderation: Any
     n: int | None
     parallel_tool_calls: bool
+    plugins: list[Plugin]
     prediction: Mapping[str, Any] | None
     presence_penalty: float | None
     prompt_cache_key: str
     prompt_cache_options: Mapping[str, Any]
     prompt_cache_retention: str | None
+    provider: ProviderPreferences
+    reasoning: Reasoning | Mapping[str, Any] | None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
     safety_identifier: str
     seed: int | None
     service_tier: str | None
+    session_id: str
     stop: str | list[str] | None
     store: bool | None
     stream_options: Mapping[str, Any] | None
@@ -84,11 +90,16 @@ class TextParams(RequestOptions, total=False):
     max_output_tokens: int | None
     max_tokens: int | None
     metadata: Mapping[str, str] | None
+    models: list[str]
+    plugins: list[Plugin]
     presence_penalty: float | None
+    provider: ProviderPreferences
+    reasoning: Reasoning | Mapping[str, Any] | None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
     response_format: Mapping[str, Any]
     seed: int | None
     service_tier: str | None
+    session_id: str
     stop: str | list[str] | None
     temperature: float | None
     top_k: int | None
