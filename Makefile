@@ -32,10 +32,10 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak lint format schema bench wheel dev clean
+.PHONY: help demo test soak lint format schema strategies bench wheel dev clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.wheel  ## build, then watch real calls against local upstreams: no key, no network
 	@$(BIN)/python examples/demo.py
@@ -66,6 +66,9 @@ format: $(VENV)/.extras  ## format both languages
 
 schema:  ## write the JSON Schema of configurations into the package, after a change of the structs
 	FAIRLEAD_WRITE_SCHEMA=1 cargo test --locked --quiet --test config the_schema_in_the_package
+
+strategies:  ## write the table of docs/strategies.md, after a change of a strategy
+	FAIRLEAD_WRITE_TABLE=1 cargo test --locked --quiet --test strategies the_page_tells
 
 bench: wheel  ## measure beside the peers (12 minutes): a table, and docs/benchmark.svg
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench

@@ -208,7 +208,7 @@ impl Engine {
             if trace.repeated {
                 course.repeated();
             }
-            candidate.learn(&outcome, job.limits.started);
+            candidate.learn(&outcome, &job.limits, &snapshot.routing.ejection);
             let failure = match outcome {
                 Ok(landed) => {
                     let history = course.succeeded(next, job.limits.started, &landed);

@@ -2,7 +2,14 @@
 //!
 //! Stages write outcomes here and `route` reads them; a reload of the configuration binds the same records again.
 
+pub mod aside;
+mod deployment;
+pub mod hash;
 mod histogram;
+pub mod pace;
+mod published;
+pub mod room;
+pub mod tally;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +22,12 @@ use serde::Serialize;
 
 use crate::clock::{self, Instant};
 use crate::secret::{Keepers, Outside};
+pub use aside::Offence;
+pub use deployment::{Deployment, Form};
 pub use histogram::Histogram;
+pub use pace::Pace;
+pub use room::Room;
+pub use tally::Tally;
 
 /// The records of one engine.
 #[derive(Debug)]
@@ -50,14 +62,14 @@ impl Live {
         if let Some(record) = records.get(identity) {
             return Arc::clone(record);
         }
-        let record = self.unlisted_deployment();
+        let record = Arc::new(Deployment::new(identity, self.origin));
         records.insert(identity.to_owned(), Arc::clone(&record));
         record
     }
 
     /// A record of a deployment that nobody else will find again.
     pub fn unlisted_deployment(&self) -> Arc<Deployment> {
-        Arc::new(Deployment { cooled_until: Until::new(self.origin), ..Deployment::default() })
+        Arc::new(Deployment::new("", self.origin))
     }
 
     /// The record of the credential with this identity (provider, base URL, key fingerprint); every deployment
@@ -80,42 +92,6 @@ impl Live {
             self.credentials.lock().values().filter_map(|credential| credential.usage(now)).collect();
         usage.sort_by(|one, other| (&one.provider, &one.id).cmp(&(&other.provider, &other.id)));
         usage
-    }
-}
-
-/// What a deployment has been doing.
-#[derive(Debug, Default)]
-pub struct Deployment {
-    /// Attempts that are running.
-    pub in_flight: AtomicU64,
-    /// Attempts that answered.
-    pub successes: AtomicU64,
-    /// Attempts that failed in a way a breaker sees.
-    pub failures: AtomicU64,
-    /// How long whole replies took.
-    pub durations: Histogram,
-    cooled_until: Until,
-}
-
-impl Deployment {
-    /// An attempt answered.
-    pub fn succeeded(&self) {
-        self.successes.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// An attempt failed in a way a breaker sees.
-    pub fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Keeps the deployment at the end of the order for `wait` (bounded to 600 s: hints lie).
-    pub fn cool_down(&self, wait: Duration) {
-        self.cooled_until.extend(clock::now() + wait.min(Duration::from_secs(600)));
-    }
-
-    /// Is it cooling down at `now`?
-    pub fn is_cooling(&self, now: Instant) -> bool {
-        self.cooled_until.is_after(now)
     }
 }
 
@@ -213,6 +189,10 @@ impl Until {
 
     fn extend(&self, at: Instant) {
         self.nanos.fetch_max(self.since_origin(at), Ordering::Relaxed);
+    }
+
+    fn nanos(&self) -> u64 {
+        self.nanos.load(Ordering::Relaxed)
     }
 
     fn clear(&self) {

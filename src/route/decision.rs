@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::credential::KeyState;
 use super::deployment::Candidate;
 use super::group::Role;
-use super::order::Standing;
+use super::standing::Standing;
 
 /// What routing decided and why; the same record is shown by `route()` and goes with every reply.
 #[derive(Clone, Debug, Default, Serialize)]

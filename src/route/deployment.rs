@@ -1,20 +1,24 @@
 //! A deployment: a provider, an upstream model, where it listens, and the keys for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::credential::{Credential, KeyState};
 use super::group::{Group, Params, Role, Stop};
 use super::keyring::Keyring;
+use super::outlier::{self, Manner};
 use crate::call::Operation;
+use crate::chat::estimate;
 use crate::clock::{self, Instant};
-use crate::error::{Blow, Failure, Subject};
-use crate::live;
+use crate::config::Ejection;
+use crate::error::{Blow, Failure, Kind, Subject};
+use crate::live::{self, Form, pace};
 use crate::provider::catalogue::Entry;
 use crate::provider::endpoint::{self, Target};
 use crate::provider::presets::Preset;
 use crate::provider::price::Prices;
-use crate::send::Transport;
 use crate::send::attempt::Landed;
+use crate::send::{Limits, Transport};
 
 /// An upstream model at a provider.
 #[derive(Clone, Debug)]
@@ -155,15 +159,14 @@ impl Candidate {
     }
 
     /// Writes the outcome of an attempt into the live records.
-    pub fn learn(&self, outcome: &Result<Landed, Failure>, started: Instant) {
+    pub fn learn(&self, outcome: &Result<Landed, Failure>, limits: &Limits, ejection: &Ejection) {
+        let now = clock::now();
+        let took = now.saturating_duration_since(limits.started);
         match outcome {
             Ok(landed) => {
-                if matches!(landed, Landed::Whole { .. }) {
-                    let duration = clock::now().saturating_duration_since(started);
-                    self.deployment.live.durations.record(duration);
-                }
-                self.deployment.live.succeeded();
+                self.deployment.live.succeeded(now);
                 self.credential.accepted();
+                self.measure(landed, took, ejection, now);
             }
             Err(failure) => {
                 let rule = failure.kind.rule();
@@ -173,9 +176,45 @@ impl Candidate {
                 {
                     self.deployment.live.cool_down(wait);
                 }
-                if rule.breaker != Blow::None {
-                    self.deployment.live.failed();
-                }
+                self.blame(rule.breaker, failure.status, limits.answer.limit.max(took), ejection, now);
+            }
+        }
+    }
+
+    /// Writes that a stream broke after it had begun into the live records.
+    pub fn relapse(&self, kind: Kind, took: Duration, ejection: &Ejection) {
+        if kind.rule().breaker != Blow::None {
+            let now = clock::now();
+            self.deployment.live.broke(took, now);
+            outlier::judge_failure(&self.deployment, &self.group, Manner::Answered, ejection, now);
+        }
+    }
+
+    fn measure(&self, landed: &Landed, took: Duration, ejection: &Ejection, now: Instant) {
+        let live = &self.deployment.live;
+        let (form, seconds) = match landed {
+            Landed::Whole { facts, .. } => {
+                live.durations.record(took);
+                let counted = facts.usage.map(|usage| usage.output);
+                let tokens = counted.unwrap_or_else(|| estimate::tokens(facts.output_bytes));
+                (Form::Whole, pace::brought_to_length(took.as_secs_f64(), tokens as f64))
+            }
+            Landed::Stream(opening) => (Form::Streamed, opening.first_token.unwrap_or(took).as_secs_f64()),
+        };
+        live.measured(form, seconds, now);
+        outlier::judge_slowness(&self.deployment, &self.group, form, ejection, now);
+    }
+
+    /// A failure that cost `lost`: its own time, and at least the limit it had.
+    fn blame(&self, blow: Blow, status: Option<u16>, lost: Duration, ejection: &Ejection, now: Instant) {
+        let live = &self.deployment.live;
+        match blow {
+            Blow::None => {}
+            Blow::Ratio => live.throttled(lost, now),
+            Blow::Hard => {
+                live.failed(lost, now);
+                let manner = if status.is_some() { Manner::Answered } else { Manner::Silent };
+                outlier::judge_failure(&self.deployment, &self.group, manner, ejection, now);
             }
         }
     }

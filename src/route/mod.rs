@@ -9,6 +9,8 @@
 //!
 //! All of it reads an immutable [`Snapshot`] and the live records; nothing is sent and nothing is locked.
 
+mod affinity;
+pub mod canary;
 mod compile;
 mod credential;
 pub mod context;
@@ -21,12 +23,15 @@ pub mod glob;
 mod group;
 mod keyring;
 mod order;
+pub mod outlier;
 mod pick;
 mod refusal;
 pub mod rules;
 mod ruleset;
 mod settings;
 mod snapshot;
+mod standing;
+mod strategy;
 mod tenant;
 mod written;
 
@@ -36,10 +41,11 @@ pub use credential::{Again, Credential, KeyState, Pass, Window};
 pub use decision::{Choice, Decision, IdleKey, Need, Rejected, Rejection, Why};
 pub use deployment::{Abilities, Candidate, Deployment};
 pub use group::{Group, Params, Role, Route, Stop};
-pub use order::{Ask, Placed, Standing};
+pub use order::{Ask, Placed};
 pub use ruleset::Consequence;
 pub use settings::{Settings, profiles};
 pub use snapshot::Snapshot;
+pub use standing::{Full, Standing};
 
 use crate::call::{Call, Operation};
 use crate::chat::facts::Facts;

@@ -1,11 +1,13 @@
 //! In which order the deployments of one group are asked, and why each stands where it stands.
 
-use std::fmt;
 use std::sync::Arc;
 
+use super::affinity;
 use super::deployment::Deployment;
 use super::group::Group;
 use super::snapshot::Snapshot;
+use super::standing::Standing;
+use super::strategy::{self, Contender};
 use crate::call::Call;
 use crate::chat::facts::Facts;
 use crate::clock::{self, Instant, Rng};
@@ -50,44 +52,20 @@ pub struct Placed {
     pub standing: Standing,
 }
 
-/// Why a deployment stands where it stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Standing {
-    /// As written.
-    AsWritten,
-    /// It rests after failures or on the upstream's word: asked last.
-    Resting,
-}
-
-impl Standing {
-    /// Is it asked last?
-    pub fn is_resting(self) -> bool {
-        self == Self::Resting
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AsWritten => "as written",
-            Self::Resting => "resting: asked last",
-        })
-    }
-}
-
 /// Orders `eligible` deployments of `group`, the first to ask first. Loses none.
-pub(super) fn order(
-    _group: &Group,
-    eligible: Vec<Arc<Deployment>>,
-    ask: &Ask<'_>,
-    _rng: &Rng,
-) -> Vec<Placed> {
-    let place = |deployment: Arc<Deployment>| {
-        let rests = ask.health && deployment.is_resting(ask.now);
-        let standing = if rests { Standing::Resting } else { Standing::AsWritten };
-        Placed { deployment, standing }
-    };
-    let mut placed: Vec<Placed> = eligible.into_iter().map(place).collect();
-    placed.sort_by_key(|placed| placed.standing == Standing::Resting);
-    placed
+///
+/// First by whether they can be asked at all now, then by `priority`, then by the strategy. A conversation keeps its
+/// own deployment among the best.
+pub(super) fn order(group: &Group, eligible: Vec<Arc<Deployment>>, ask: &Ask<'_>, rng: &Rng) -> Vec<Placed> {
+    let mut contenders = strategy::contenders(eligible, ask);
+    // Stable: within a tier they stand as written.
+    contenders.sort_by_key(Contender::tier);
+    for tier in contenders.chunk_by_mut(|one, other| one.tier() == other.tier()) {
+        strategy::rank(group.strategy, tier, ask, rng);
+    }
+    if let Some(first) = contenders.chunk_by_mut(|one, other| one.tier() == other.tier()).next() {
+        strategy::lead(group.strategy, first, rng);
+        affinity::keep(group, first, ask);
+    }
+    contenders.into_iter().map(Placed::from).collect()
 }

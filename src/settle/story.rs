@@ -15,7 +15,7 @@ use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::{Attempt, Error, Subject};
 use crate::provider::price::{Extent, Nano};
-use crate::route::{Candidate, Deployment, Plan, defaults};
+use crate::route::{Candidate, Plan, defaults};
 use crate::send::Limits;
 use crate::send::attempt::Trace;
 use crate::send::stream::Opening;
@@ -32,7 +32,7 @@ pub struct Story {
     input: u64,
     /// Images of the prompt.
     images: u64,
-    asked: Option<Arc<Deployment>>,
+    asked: Option<Candidate>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
     /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
@@ -86,7 +86,7 @@ impl Story {
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name))
             .collect();
         self.receipt.provider.clone_from(&deployment.provider);
-        self.asked = Some(Arc::clone(deployment));
+        self.asked = Some(candidate.clone());
         self.receipt.upstream_model.clone_from(&deployment.model);
         let queue = limits.started.saturating_duration_since(self.began);
         let timings = &mut self.receipt.timings;
@@ -111,6 +111,7 @@ impl Story {
         self.receipt.warnings.extend(found.warnings.names());
         let usage = self.usage(found.usage, found.usage_invalid, found.output_bytes);
         permit.settle(&usage);
+        self.wrote(&usage);
         Totals::count(&self.engine.totals().succeeded);
         self.tell("ok")
     }
@@ -132,12 +133,13 @@ impl Story {
     /// What an error of the last attempt is about.
     pub fn subject(&self) -> Subject {
         let asked = self.asked.as_ref();
-        asked.map(|asked| asked.subject(&self.receipt.model, &self.operation)).unwrap_or_default()
+        asked.map(|asked| asked.deployment.subject(&self.receipt.model, &self.operation)).unwrap_or_default()
     }
 
     /// A stream ended properly.
     pub fn stream_ended(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
-        self.stream_settled(state, permit);
+        let usage = self.stream_settled(state, permit);
+        self.wrote(&usage);
         if !state.done() {
             Totals::count(&self.engine.totals().missing_done);
         }
@@ -148,6 +150,7 @@ impl Story {
     /// A stream broke after commit.
     pub fn stream_failed(&mut self, error: &Error, state: &StreamState, permit: &mut AttemptPermit) {
         self.stream_settled(state, permit);
+        self.relapsed(error);
         self.fail(error);
     }
 
@@ -170,10 +173,26 @@ impl Story {
         self.told.clone().unwrap_or_else(|| Arc::new(self.receipt.clone()))
     }
 
-    fn stream_settled(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
+    fn stream_settled(&mut self, state: &StreamState, permit: &mut AttemptPermit) -> Usage {
         self.receipt.warnings.extend(state.warnings().names());
         let usage = self.usage(state.usage(), state.usage_invalid(), state.output_bytes());
         permit.settle(&usage);
+        usage
+    }
+
+    /// The length of a complete answer, for what the next one may cost.
+    fn wrote(&self, usage: &Usage) {
+        if let Some(asked) = self.asked.as_ref().filter(|_| self.operation.names_model()) {
+            asked.deployment.live.wrote(usage.output);
+        }
+    }
+
+    /// A stream that breaks was no success after all.
+    fn relapsed(&self, error: &Error) {
+        if let (Some(asked), Ok(snapshot)) = (&self.asked, self.engine.snapshot()) {
+            let took = clock::now().saturating_duration_since(self.began);
+            asked.relapse(error.kind(), took, &snapshot.routing.ejection);
+        }
     }
 
     /// The provider's count, or an estimate that says so.
@@ -200,7 +219,8 @@ impl Story {
     /// What it cost: the provider's own word, else its tokens at known prices.
     fn price(&mut self, usage: &Usage) {
         let told = usage.cost_usd.map(Nano::from_usd);
-        let cost = told.or_else(|| self.asked.as_ref()?.prices.as_ref()?.cost(usage, &self.extent()));
+        let cost =
+            told.or_else(|| self.asked.as_ref()?.deployment.prices.as_ref()?.cost(usage, &self.extent()));
         self.receipt.cost_usd = usage.cost_usd.or(cost.map(Nano::as_usd));
         self.receipt.cost_estimated = cost.is_some() && usage.estimated;
         if self.operation.names_model() {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 pub mod scripted;
+pub mod simulated;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

@@ -155,7 +155,7 @@ impl Transport for Host {
     }
 }
 
-fn exchange(status: u16, headers: &[(&'static str, String)], body: String) -> Exchange {
+pub fn exchange(status: u16, headers: &[(&'static str, String)], body: String) -> Exchange {
     let mut map = HeaderMap::new();
     map.insert("content-type", HeaderValue::from_static("application/json"));
     for (name, value) in headers {

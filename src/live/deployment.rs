@@ -1,0 +1,203 @@
+//! What a deployment has been doing: counts, speeds, room, and whether it rests or is set aside.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::aside::{Aside, Offence};
+use super::pace::{DECAY, Pace};
+use super::published::Published;
+use super::room::Room;
+use super::tally::{Counted, Tally};
+use super::{Histogram, Until, hash};
+use crate::clock::{self, Instant};
+
+/// Seconds in which the counts that peers are compared by fall to 1/e.
+const MINUTE: f64 = 60.0;
+/// Answers that the mean length looks back on, about.
+const LENGTHS: f64 = 64.0;
+
+/// What a deployment has been doing.
+#[derive(Debug, Default)]
+pub struct Deployment {
+    /// Attempts that are running.
+    pub in_flight: AtomicU64,
+    /// Attempts that answered.
+    pub successes: AtomicU64,
+    /// Attempts that failed in a way a breaker sees.
+    pub failures: AtomicU64,
+    /// Attempts that were refused for being too many.
+    pub throttles: AtomicU64,
+    /// How long whole replies took.
+    pub durations: Histogram,
+    /// Its place among others, the same in every process.
+    pub seat: u64,
+    cooled_until: Until,
+    aside: Aside,
+    /// Failures since the last answer.
+    in_a_row: AtomicU32,
+    recent: Published<4>,
+    minute: Published<4>,
+    room: Published<2>,
+    whole: Published<5>,
+    streamed: Published<5>,
+    /// The mean tokens of an answer, and of how many.
+    lengths: Published<2>,
+}
+
+/// How a deployment answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// In one piece: its speed is the duration, brought to one length.
+    Whole,
+    /// As a stream: its speed is the time to first content.
+    Streamed,
+}
+
+impl Deployment {
+    pub(super) fn new(identity: &str, origin: Instant) -> Self {
+        Self {
+            seat: hash::hash([identity]),
+            cooled_until: Until::new(origin),
+            aside: Aside::new(origin),
+            ..Self::default()
+        }
+    }
+
+    /// An attempt answered, or a stream has begun.
+    pub fn succeeded(&self, now: Instant) {
+        self.successes.fetch_add(1, Ordering::Relaxed);
+        self.in_a_row.store(0, Ordering::Relaxed);
+        self.count(Counted::Answer, now);
+        self.room.change(|room| Room::from(room).answered(self.running()).into());
+    }
+
+    /// An attempt failed in a way a breaker sees. It cost at least `lost`, the limit it had: what fails fast must
+    /// not look fast.
+    pub fn failed(&self, lost: Duration, now: Instant) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.in_a_row.fetch_add(1, Ordering::Relaxed);
+        self.count(Counted::Failure(lost.as_secs_f64()), now);
+    }
+
+    /// A stream broke after it had begun.
+    pub fn broke(&self, lost: Duration, now: Instant) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.in_a_row.fetch_add(1, Ordering::Relaxed);
+        self.count(Counted::Relapse(lost.as_secs_f64()), now);
+    }
+
+    /// An attempt was refused for being too many. That says nothing of its health, so peers are not compared by it.
+    pub fn throttled(&self, lost: Duration, now: Instant) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.throttles.fetch_add(1, Ordering::Relaxed);
+        self.room.change(|room| Room::from(room).throttled(self.running()).into());
+        let seconds = self.since_origin(now);
+        let counted = Counted::Failure(lost.as_secs_f64());
+        self.recent.change(|tally| Tally::from(tally).with(counted, seconds, DECAY).into());
+    }
+
+    /// How fast it answered, in seconds.
+    pub fn measured(&self, form: Form, seconds: f64, now: Instant) {
+        let at = self.since_origin(now);
+        self.paces(form).change(|pace| Pace::from(pace).with(seconds, at).into());
+    }
+
+    /// How long an answer was, in tokens.
+    pub fn wrote(&self, tokens: u64) {
+        self.lengths.change(|[mean, count]| {
+            let count = count + 1.0;
+            [mean + (tokens as f64 - mean) / count.min(LENGTHS), count]
+        });
+    }
+
+    /// Attempts that are running.
+    pub fn running(&self) -> f64 {
+        self.in_flight.load(Ordering::Relaxed) as f64
+    }
+
+    /// Failures since the last answer.
+    pub fn in_a_row(&self) -> u32 {
+        self.in_a_row.load(Ordering::Relaxed)
+    }
+
+    /// How attempts ended in the last ten seconds or so, throttling included.
+    pub fn recent(&self, now: Instant) -> Tally {
+        Tally::from(self.recent.read()).faded(self.since_origin(now), DECAY)
+    }
+
+    /// How attempts ended in the last minute or so, but for throttling.
+    pub fn minute(&self, now: Instant) -> Tally {
+        Tally::from(self.minute.read()).faded(self.since_origin(now), MINUTE)
+    }
+
+    /// How fast it answers.
+    pub fn pace(&self, form: Form) -> Pace {
+        self.paces(form).read().into()
+    }
+
+    /// The peak of [`Deployment::pace`], faded to `now`; `None` before anything was measured.
+    pub fn peak(&self, form: Form, now: Instant) -> Option<f64> {
+        let pace = self.pace(form);
+        (pace.count > 0.0).then(|| pace.fading(self.since_origin(now)))
+    }
+
+    /// The mean tokens of an answer; `None` before there was one.
+    pub fn length(&self) -> Option<f64> {
+        let [mean, count] = self.lengths.read();
+        (count > 0.0).then_some(mean)
+    }
+
+    /// How many attempts at once it takes, as far as it was learned.
+    pub fn room(&self) -> Room {
+        self.room.read().into()
+    }
+
+    /// Keeps the deployment at the end of the order for `wait` (bounded to 600 s: hints lie).
+    pub fn cool_down(&self, wait: Duration) {
+        self.cooled_until.extend(clock::now() + wait.min(Duration::from_secs(600)));
+    }
+
+    /// Is it cooling down at `now`?
+    pub fn is_cooling(&self, now: Instant) -> bool {
+        self.cooled_until.is_after(now)
+    }
+
+    /// Sets it aside for `base` times as often as that happened in a row. It comes back to one attempt at a time.
+    pub fn set_aside(&self, offence: Offence, base: Duration, now: Instant) {
+        if self.aside.begin(offence, base, now) {
+            self.room.change(|room| Room::from(room).returning().into());
+            let at = self.since_origin(now);
+            self.minute.change(|_| Tally { at, ..Tally::default() }.into());
+            for form in [Form::Whole, Form::Streamed] {
+                self.paces(form).change(|pace| Pace::from(pace).forgiven().into());
+            }
+        }
+    }
+
+    /// The end of its time aside, for comparison; `None` where it is not aside at `now`.
+    pub fn aside_until(&self, now: Instant) -> Option<u64> {
+        self.aside.until(now)
+    }
+
+    /// What it is aside for at `now`.
+    pub fn offence(&self, now: Instant) -> Option<Offence> {
+        self.aside.offence(now)
+    }
+
+    fn count(&self, counted: Counted, now: Instant) {
+        let seconds = self.since_origin(now);
+        self.recent.change(|tally| Tally::from(tally).with(counted, seconds, DECAY).into());
+        self.minute.change(|tally| Tally::from(tally).with(counted, seconds, MINUTE).into());
+    }
+
+    fn paces(&self, form: Form) -> &Published<5> {
+        match form {
+            Form::Whole => &self.whole,
+            Form::Streamed => &self.streamed,
+        }
+    }
+
+    fn since_origin(&self, now: Instant) -> f64 {
+        self.cooled_until.since_origin(now) as f64 / 1e9
+    }
+}

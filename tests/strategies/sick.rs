@@ -1,0 +1,151 @@
+//! Deployments that do worse than their peers are set aside, and come back.
+
+use fairlead::Kind;
+use fairlead::route::Standing;
+
+use super::support::scripted::{Meets, status};
+use super::support::simulated::{Behaviour, Fleet, Scene, jitter, wrote};
+use super::{call, config, first, of, receipt, seconds, standing};
+use fairlead::call::CallOptions;
+
+fn works() -> Behaviour {
+    Box::new(|scene: &Scene| (seconds(0.5 * jitter(scene.luck)), wrote(100)))
+}
+
+fn refuses() -> Behaviour {
+    Box::new(|_| (seconds(0.001), Meets::Breaks(Kind::Connect)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_refuses_connections_rests_for_a_growing_time_where_there_are_peers() {
+    let fleet = Fleet::new(vec![("a", refuses()), ("b", works())], 1);
+    let engine = fleet.engine(&config("ordered", &[("a", ""), ("b", "")], ""));
+    for _ in 0..600 {
+        receipt(&engine, call()).await.unwrap();
+        tokio::time::sleep(seconds(0.5)).await;
+    }
+    let asked = fleet.asked("a", seconds(0.0), seconds(100_000.0));
+    // Three at first, then one after 30, 60, 90, 120, 150 seconds.
+    assert!((6..=9).contains(&asked), "asked {asked} times in ten minutes");
+    let first_half_minute = fleet.asked("a", seconds(0.0), seconds(29.0));
+    assert_eq!(first_half_minute, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_deployment_is_never_set_aside_nor_all_of_a_group() {
+    let fleet = Fleet::new(vec![("a", refuses())], 1);
+    let engine = fleet.engine(&config("ordered", &[("a", "")], ""));
+    for _ in 0..20 {
+        receipt(&engine, call()).await.unwrap_err();
+    }
+    assert_eq!(standing(&engine.route(&call()).unwrap(), "a"), Standing::AsWritten);
+
+    let hosts = ["a", "b", "c", "d"];
+    let fleet = Fleet::new(hosts.map(|host| (host, refuses())).into(), 1);
+    let engine = fleet.engine(&config("weighted", &hosts.map(|host| (host, "")), ""));
+    for _ in 0..50 {
+        receipt(&engine, call()).await.unwrap_err();
+    }
+    let decision = engine.route(&call()).unwrap();
+    let aside = decision.candidates.iter().filter(|choice| choice.reason.is_resting()).count();
+    assert_eq!(aside, 2, "at most half: {decision:?}");
+    assert_eq!(decision.candidates.len(), 4, "nobody is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_far_more_often_than_its_peers_is_set_aside_and_says_why() {
+    let flaky = |scene: &Scene| match scene.luck[2] {
+        luck if luck < 0.75 => (seconds(0.2), status(500)),
+        _ => (seconds(0.2), wrote(100)),
+    };
+    let fleet = Fleet::new(vec![("a", works()), ("b", works()), ("flaky", Box::new(flaky))], 3);
+    let engine = fleet.engine(&config("weighted", &[("a", ""), ("b", ""), ("flaky", "")], ""));
+    let mut calls = 0;
+    while !standing(&engine.route(&call()).unwrap(), "flaky").is_resting() {
+        receipt(&engine, call()).await.unwrap();
+        calls += 1;
+        assert!(calls < 200, "never set aside");
+    }
+    let decision = engine.route(&call()).unwrap();
+    assert!(standing(&decision, "flaky").to_string().contains("failures in"), "{decision:?}");
+    assert_eq!(&*decision.candidates[2].deployment, "flaky", "asked last");
+    tokio::time::sleep(seconds(30.0)).await;
+    assert!(!standing(&engine.route(&call()).unwrap(), "flaky").is_resting(), "back by time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_becomes_slow_alone_is_set_aside_and_who_is_slow_by_nature_is_not() {
+    let slows = |scene: &Scene| {
+        let times = if scene.at > seconds(300.0) { 10.0 } else { 1.0 };
+        (seconds(0.5 * times * jitter(scene.luck)), wrote(100))
+    };
+    let slow = |scene: &Scene| (seconds(6.0 * jitter(scene.luck)), wrote(100));
+    let fleet = Fleet::new(vec![("slows", Box::new(slows)), ("slow", Box::new(slow)), ("b", works())], 1);
+    let engine = fleet.engine(&config("weighted", &[("slows", ""), ("slow", ""), ("b", "")], ""));
+    let mut aside = 0;
+    for second in 0..600 {
+        receipt(&engine, call()).await.unwrap();
+        let decision = engine.route(&call()).unwrap();
+        assert!(!standing(&decision, "slow").is_resting(), "{second}: {decision:?}");
+        assert!(!standing(&decision, "b").is_resting(), "{second}: {decision:?}");
+        if let Standing::SetAside(offence) = standing(&decision, "slows") {
+            assert!(offence.to_string().contains("as slow as usual"), "{offence}");
+            aside += 1;
+        }
+    }
+    assert!(aside > 20, "{aside}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_deployment_is_passed_over_at_the_load_it_was_refused_at() {
+    let four = |scene: &Scene| match scene.in_flight {
+        5.. => (seconds(0.05), status(429)),
+        _ => (seconds(2.0), wrote(100)),
+    };
+    let hosts = [("four", ""), ("spare", "priority = 1")];
+    let fleet = Fleet::new(vec![("four", Box::new(four)), ("spare", works())], 1);
+    let engine = fleet.engine(&config("ordered", &hosts, ""));
+    let mut refused = 0;
+    for number in 0..1200 {
+        let engine = engine.clone();
+        let call = tokio::spawn(async move { receipt(&engine, call()).await.unwrap().attempts.len() });
+        tokio::time::sleep(seconds(0.25)).await;
+        if number >= 200 && call.is_finished() {
+            refused += usize::from(call.await.unwrap() > 1);
+        }
+    }
+    let served = fleet.asked("four", seconds(50.0), seconds(300.0));
+    assert!(served > 350, "{served}: it is used for what it takes, about 1.7 a second");
+    assert!(refused < 60, "{refused} of 1000 calls met a refusal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_goes_to_a_resting_deployment_while_another_can_be_asked() {
+    for strategy in ["ordered", "weighted", "latency", "cost", "least_busy", "adaptive"] {
+        let waits = |_: &Scene| (seconds(0.01), status(429).with_header("retry-after", "40"));
+        let fleet = Fleet::new(vec![("a", Box::new(waits)), ("b", works()), ("c", works())], 1);
+        let engine = fleet.engine(&config(strategy, &[("a", ""), ("b", ""), ("c", "")], ""));
+        for number in 0..200 {
+            let options = CallOptions { session: Some(format!("s{number}")), ..CallOptions::default() };
+            receipt(&engine, of(options)).await.unwrap();
+            tokio::time::sleep(seconds(0.1)).await;
+        }
+        let seen = fleet.seen.lock();
+        let asked = seen.iter().filter(|seen| seen.host == "a.test").count();
+        let span = seen[seen.len() - 1].at - seen[0].at;
+        let most = 1 + usize::try_from(span.as_secs() / 40).unwrap();
+        assert!(asked <= most, "{strategy}: {asked} times in {span:?}, each time it asked for 40 s of rest");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ejection_and_health_can_be_switched_off() {
+    for off in ["routing.ejection.enabled = false", "stages.health = false"] {
+        let fleet = Fleet::new(vec![("a", refuses()), ("b", works())], 1);
+        let engine = fleet.engine(&config("ordered", &[("a", ""), ("b", "")], off));
+        for _ in 0..10 {
+            receipt(&engine, call()).await.unwrap();
+        }
+        assert_eq!(first(&engine, &call()), "a", "{off}");
+    }
+}
