@@ -460,8 +460,9 @@ fn every_condition_that_is_no_expression_is_told_at_once() {
 async fn the_catalogue_alone_never_refuses_the_last_deployment() {
     let image = r#"{"model":"a","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
     // A model that the catalogue knows to be blind.
-    let blind = "[[models.a.deployments]]\nprovider = \"openai\"\nmodel = \"o3-mini\"\napi_key = \"k\"\n";
-    assert_eq!(asked(&decide(blind, &body(image)).unwrap()), ["openai/o3-mini"]);
+    let blind =
+        "[[models.a.deployments]]\nprovider = \"groq\"\nmodel = \"llama-3.1-8b-instant\"\napi_key = \"k\"\n";
+    assert_eq!(asked(&decide(blind, &body(image)).unwrap()), ["groq/llama-3.1-8b-instant"]);
     let both = format!("{blind}{}", deployment("a", "unknown", ""));
     let decision = decide(&both, &body(image)).unwrap();
     assert_eq!((asked(&decision), decision.rejected.len()), (vec!["openai/unknown-up"], 1));
@@ -487,4 +488,76 @@ async fn an_at_sign_at_openrouter_names_who_serves_and_the_caller_may_say_otherw
         let sent: serde_json::Value = serde_json::from_slice(&world.seen.lock()[0].body).unwrap();
         assert_eq!((&sent["model"], sent.get("provider")), (&name.into(), provider.as_ref()), "{model}");
     }
+}
+
+fn keys(world: &World) -> Vec<String> {
+    world.seen.lock().iter().map(|seen| seen.key.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_own_keys_are_used_for_its_calls_and_for_nobody_elses() {
+    let config =
+        format!("[tenants.acme]\napi_keys = {{ openai = \"theirs\" }}\n{}", deployment("a", "ha", ""));
+    let text = r#"{"model":"a","messages":[]}"#;
+    let acme = CallOptions { tenant: Some("acme".into()), ..CallOptions::default() };
+    let world = World::new([ok(), ok(), ok()]);
+    let engine = world.engine(&config);
+    for options in [acme.clone(), CallOptions::default(), acme] {
+        engine.call(with(text, options)).await.unwrap();
+    }
+    assert_eq!(keys(&world), ["Bearer theirs", "Bearer k", "Bearer theirs"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_tenants_bring_their_keys_the_house_needs_none_and_serves_nobody_else() {
+    let config = "[tenants.acme]\napi_keys = { groq = \"theirs\" }\n\
+                  [[models.a.deployments]]\nprovider = \"groq\"\nmodel = \"m\"\n";
+    let text = r#"{"model":"a","messages":[]}"#;
+    let acme = CallOptions { tenant: Some("acme".into()), ..CallOptions::default() };
+    let world = World::new([ok()]);
+    let engine = world.engine(config);
+    engine.call(with(text, acme)).await.unwrap();
+    assert_eq!(keys(&world), ["Bearer theirs"]);
+    let error = engine.call(body(text)).await.unwrap_err();
+    assert!(error.to_string().contains("no usable key"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_calls_own_key_and_address_are_for_its_model_alone() {
+    let config = format!(
+        "[models.a]\nfallbacks = [\"b\"]\n{}{}",
+        deployment("a", "ha", ""),
+        deployment("b", "hb", "")
+    );
+    let options = CallOptions {
+        base_url: Some("http://elsewhere.test/v1".into()),
+        api_key: Some(fairlead::config::Secret::new("once")),
+        ..CallOptions::default()
+    };
+    let world = World::new([status(401), ok(), ok()]);
+    let engine = world.engine(&config);
+    engine.call(with(r#"{"model":"a","messages":[]}"#, options)).await.unwrap_err();
+    assert_eq!((world.hosts(), keys(&world)), (vec!["elsewhere.test".into()], vec!["Bearer once".into()]));
+    engine.call(named("a")).await.unwrap();
+    assert_eq!(keys(&world)[1], "Bearer k", "the deployment's own key did not suffer");
+    let unsendable = fairlead::config::Secret::new("hu\nsh");
+    let options = CallOptions { api_key: Some(unsendable), ..CallOptions::default() };
+    let error = engine.call(with(r#"{"model":"a","messages":[]}"#, options)).await.unwrap_err();
+    assert!(error.to_string().contains("`api_key`") && !error.to_string().contains("hu\nsh"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retired_model_is_answered_by_its_heir_and_the_record_says_so() {
+    let config = "[providers.openai]\napi_key = \"k\"\n";
+    let world = World::new([ok()]);
+    let receipt = receipt(&world, config, named("openai/gpt-4-vision-preview")).await;
+    let note = &receipt.route.as_ref().unwrap().notes[0];
+    assert!(note.starts_with("`gpt-4-vision-preview` is retired: gpt-4o"), "{note}");
+    let sent: serde_json::Value = serde_json::from_slice(&world.seen.lock()[0].body).unwrap();
+    assert_ne!(sent["model"], "gpt-4-vision-preview");
+
+    // At an address of one's own, somebody may still answer to the old name.
+    let config = "[providers.openai]\napi_key = \"k\"\nbase_url = \"http://own.test/v1\"\n";
+    let decision = decide(config, &named("openai/gpt-4-vision-preview")).unwrap();
+    assert_eq!(decision.notes, Vec::<String>::new());
 }

@@ -62,6 +62,11 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// Is it as good as any?
+    pub fn is_usable(self) -> bool {
+        self == Self::Usable
+    }
+
     /// Is it outside its window, so that it is not used at all?
     pub fn is_outside_window(self) -> bool {
         matches!(self, Self::NotYetValid | Self::Expired)

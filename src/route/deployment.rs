@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::credential::{Credential, KeyState};
+use super::credential::Credential;
 use super::group::{Group, Params, Role, Stop};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
@@ -29,6 +29,8 @@ pub struct Deployment {
     pub provider: String,
     /// The name the provider knows the model by.
     pub model: String,
+    /// The name that was written, where its model is retired and `model` is its heir.
+    pub retired: Option<String>,
     /// What the provider is like.
     pub preset: &'static Preset,
     /// Does this host end streams without a finish reason?
@@ -99,7 +101,7 @@ impl Deployment {
 
     /// Keys that can be used.
     pub fn usable_keys(&self, now: Instant) -> usize {
-        self.credentials.iter().filter(|credential| credential.state(now) == KeyState::Usable).count()
+        self.credentials.iter().filter(|credential| credential.state(now).is_usable()).count()
     }
 
     /// The path and query of a request for `operation`.

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::deployment::Deployment;
 use crate::config::{self, Canary, Strategy};
+use crate::error::Error;
 
 /// Default parameters: names with their JSON.
 pub type Params = Vec<(String, String)>;
 
 /// Deployments that serve one name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     /// The model's name.
     pub name: Arc<str>,
@@ -132,6 +133,24 @@ impl Route {
     /// A route without fallbacks.
     pub(super) fn only(group: Group) -> Self {
         Self { stops: vec![Stop { group: Arc::new(group), role: Role::Own }] }
+    }
+
+    /// The same route over other deployments.
+    pub(super) fn over(
+        &self,
+        other: impl Fn(&Arc<Deployment>) -> Result<Arc<Deployment>, Error>,
+    ) -> Result<Self, Error> {
+        let stops = self.stops.iter().map(|stop| {
+            let deployments = stop.group.deployments.iter().map(&other).collect::<Result<_, Error>>()?;
+            let group = Arc::new(Group { deployments, ..stop.group.as_ref().clone() });
+            Ok(Stop { group, role: stop.role })
+        });
+        Ok(Self { stops: stops.collect::<Result<_, Error>>()? })
+    }
+
+    /// The same route without what follows when it fails.
+    pub(super) fn alone(&self) -> Self {
+        Self { stops: self.stops.iter().take(1).cloned().collect() }
     }
 
     /// Adds the own group of another route as a fallback.

@@ -21,6 +21,7 @@ pub mod expr;
 mod filter;
 pub mod glob;
 mod group;
+mod lineup;
 mod keyring;
 mod order;
 pub mod outlier;
@@ -107,12 +108,12 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
     };
     let mut demands = Demands::of(call, facts, &consequence, tenant);
     let ask = Ask::of(snapshot, call, facts);
-    let mut candidates = line_up(&route, &demands, &ask, rng, &mut decision);
+    let mut candidates = lineup::line_up(&route, &demands, &ask, rng, &mut decision);
     if candidates.is_empty() {
         // Who would be refused on the catalogue's word alone is asked before nobody is.
         demands.believe = Believe::Operator;
         decision.rejected.clear();
-        candidates = line_up(&route, &demands, &ask, rng, &mut decision);
+        candidates = lineup::line_up(&route, &demands, &ask, rng, &mut decision);
     }
     if candidates.is_empty() {
         return Err(refusal::none_left(&decision));
@@ -124,64 +125,4 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
         consequence,
         decision: Arc::new(decision),
     })
-}
-
-/// Lines up the candidates of all stops: those for any failure first, what rests behind what does not, keys out of
-/// use behind the others.
-fn line_up(
-    route: &Route,
-    demands: &Demands<'_>,
-    ask: &Ask<'_>,
-    rng: &Rng,
-    decision: &mut Decision,
-) -> Vec<Candidate> {
-    let mut places = Vec::new();
-    for stop in &route.stops {
-        let eligible = demands.eligible(stop, &mut decision.rejected);
-        let mut ordered = order::order(&stop.group, eligible, ask, rng);
-        ordered.sort_by_key(|placed| demands.strains(&placed.deployment));
-        places.extend(ordered.into_iter().map(|placed| (stop, placed)));
-    }
-    // Stable: within the healthy and the others the order holds.
-    places.sort_by_key(|(stop, placed)| (stop.role.is_for_one_cause(), placed.standing.is_resting()));
-    let (mut usable, mut disabled, mut by_cause) = (Vec::with_capacity(places.len()), Vec::new(), Vec::new());
-    for (stop, Placed { deployment, standing }) in places {
-        let mut keys = 0;
-        let mut is_asked = false;
-        for candidate in Candidate::of(&deployment, stop) {
-            let state = candidate.credential.state(ask.now);
-            if state != KeyState::Usable {
-                decision.idle_keys.push(IdleKey::of(&candidate, state));
-            }
-            if state.is_outside_window() {
-                continue;
-            }
-            is_asked = true;
-            keys += usize::from(state == KeyState::Usable);
-            let is_last = ask.health && state != KeyState::Usable;
-            match (stop.role.is_for_one_cause(), is_last) {
-                (true, _) => by_cause.push(candidate),
-                (false, true) => disabled.push(candidate),
-                (false, false) => usable.push(candidate),
-            }
-        }
-        if !is_asked {
-            decision.rejected.push(Rejected {
-                deployment: Arc::clone(&deployment.name),
-                model: Arc::clone(&stop.group.name),
-                reason: Rejection::NoKey,
-            });
-            continue;
-        }
-        decision.candidates.push(Choice {
-            deployment: Arc::clone(&deployment.name),
-            model: Arc::clone(&stop.group.name),
-            role: stop.role,
-            reason: standing,
-            keys,
-        });
-    }
-    usable.append(&mut disabled);
-    usable.append(&mut by_cause);
-    usable
 }

@@ -41,7 +41,8 @@ impl Asked<'_> {
         let consequence = self.consequence(&mut notes).unwrap_or_default();
         let (route, why) = if self.call.operation.names_model() {
             let (name, why) = self.name(&consequence)?;
-            (self.with_fallbacks(self.snapshot.route(&name)?)?, why)
+            let route = self.snapshot.route(&name, self.tenant)?;
+            (self.for_this_call(self.with_fallbacks(route)?)?, why)
         } else {
             (self.snapshot.any_route()?, Why::AnyDeployment)
         };
@@ -104,10 +105,22 @@ impl Asked<'_> {
     /// The call's own fallbacks instead of the model's.
     fn with_fallbacks(&self, route: Arc<Route>) -> Result<Arc<Route>, Error> {
         let Some(names) = &self.call.options.fallbacks else { return Ok(route) };
-        let mut own = Route { stops: route.stops.iter().take(1).cloned().collect() };
+        let mut own = route.alone();
         for name in names {
-            own.follow(self.snapshot.route(name)?.as_ref());
+            own.follow(self.snapshot.route(name, self.tenant)?.as_ref());
         }
+        Ok(Arc::new(own))
+    }
+
+    /// The route with the call's own key and address, where it brings them: they are meant for its model alone, and
+    /// no other is asked in its stead.
+    fn for_this_call(&self, route: Arc<Route>) -> Result<Arc<Route>, Error> {
+        let options = &self.call.options;
+        let (key, base_url) = (options.api_key.as_ref(), options.base_url.as_deref());
+        if key.is_none() && base_url.is_none() {
+            return Ok(route);
+        }
+        let own = route.alone().over(|deployment| self.snapshot.for_call(deployment, key, base_url))?;
         Ok(Arc::new(own))
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::compile::{self, Compiled};
-use super::credential::Credential;
 use super::deployment::Deployment;
 use super::group::{Group, Route};
 use super::ruleset::RuleSet;
@@ -14,7 +13,7 @@ use super::settings::{self, Profiles, Settings};
 use super::tenant::Tenant;
 use super::written::Written;
 use crate::chat::facts::Wants;
-use crate::config::{Bounds, Config, Keys, Routing, Secret, Stages};
+use crate::config::{Bounds, Config, Routing, Secret, Stages};
 use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::provider::catalogue;
@@ -118,39 +117,38 @@ impl Snapshot {
         self.profiles.find(profile)
     }
 
-    /// What stands behind `name`.
+    /// What stands behind `name`, for a tenant with keys of its own or for everybody.
     ///
     /// # Errors
     ///
     /// [`Kind::ModelNotFound`] where nothing has the name; [`Kind::Config`] where its key is missing.
-    pub fn route(&self, name: &str) -> Result<Arc<Route>, Error> {
+    pub(super) fn route(&self, name: &str, tenant: Option<&Tenant>) -> Result<Arc<Route>, Error> {
+        match tenant.filter(|tenant| tenant.brings_keys()) {
+            None => self.common_route(name),
+            Some(tenant) => {
+                self.kept(&tenant.own(name), || tenant.over(self.common_route(name)?.as_ref(), &self.written))
+            }
+        }
+    }
+
+    fn common_route(&self, name: &str) -> Result<Arc<Route>, Error> {
         if let Some(route) = self.routes.get(name) {
             return Ok(Arc::clone(route));
         }
-        if let Some(known) = self.inferred.lock().get(name) {
-            return Ok(Arc::clone(known));
-        }
-        let deployment = Arc::new(self.infer(name)?);
-        let made = Arc::new(Route::only(Group::of(name, vec![deployment])));
-        let mut inferred = self.inferred.lock();
-        if inferred.len() < INFERRED {
-            inferred.insert(name.to_owned(), Arc::clone(&made));
-        }
-        Ok(made)
+        self.kept(name, || Ok(Route::only(Group::of(name, vec![Arc::new(self.infer(name)?)]))))
     }
 
-    /// A tenant's own keys for a deployment; `path` is where they are written.
-    ///
-    /// # Errors
-    ///
-    /// [`Kind::Config`], as for the keys of a deployment.
-    pub fn tenant_credentials(
-        &self,
-        deployment: &Deployment,
-        keys: &Keys,
-        path: &str,
-    ) -> Result<Vec<Arc<Credential>>, Error> {
-        self.written.tenant_credentials(deployment, keys, path)
+    /// A route that is made when it is first asked for.
+    fn kept(&self, key: &str, make: impl FnOnce() -> Result<Route, Error>) -> Result<Arc<Route>, Error> {
+        if let Some(known) = self.inferred.lock().get(key) {
+            return Ok(Arc::clone(known));
+        }
+        let route = Arc::new(make()?);
+        let mut inferred = self.inferred.lock();
+        if inferred.len() < INFERRED {
+            inferred.insert(key.to_owned(), Arc::clone(&route));
+        }
+        Ok(route)
     }
 
     /// `deployment` with a key, an address, or both, of one call. Without a key of its own the call uses the

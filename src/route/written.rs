@@ -1,6 +1,6 @@
 //! From what the operator wrote to deployments: presets, providers of one's own, keys, headers, hosts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(super) struct Written {
     pub(super) live: Arc<Live>,
     gauges: Arc<Gauges>,
     connect: Connect,
+    /// Providers that tenants bring keys of their own for, so that the house needs none.
+    pub(super) brought: BTreeSet<String>,
     hosts: Mutex<HashMap<HostKey, Arc<dyn Transport>>>,
 }
 
@@ -83,6 +85,7 @@ impl Written {
             live: Arc::clone(live),
             gauges: Arc::clone(gauges),
             connect,
+            brought: config.tenants.values().flat_map(|tenant| tenant.api_keys.keys().cloned()).collect(),
             hosts: Mutex::default(),
         }
     }
@@ -209,12 +212,17 @@ impl Written {
         let credentials = self.written_keys(preset, &draft, &keyring)?;
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
-        let entry = catalogue::find(draft.listed, draft.model);
         let name = written.id.clone().unwrap_or_else(|| format!("{}/{asked}", draft.provider));
+        // Nobody answers to a retired name; at an address of one's own, somebody may.
+        let heir = catalogue::successor(draft.listed, draft.model).filter(|_| draft.base_url.is_none());
+        let retired = heir.map(|_| draft.model.to_owned());
+        draft.model = heir.unwrap_or(draft.model);
+        let entry = catalogue::find(draft.listed, draft.model);
         Ok(Deployment {
             name: name.into(),
             provider: draft.provider.to_owned(),
             model: draft.model.to_owned(),
+            retired,
             preset,
             finish_optional: draft.finish_optional.unwrap_or(preset.finish_optional),
             live: self.live.deployment(&format!("{}|{asked}", keyring.identity)),

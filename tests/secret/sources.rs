@@ -5,12 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead::clock::Rng;
-use fairlead::config::{Keys, Secret};
-use fairlead::live::Live;
-use fairlead::route::Snapshot;
 use fairlead::{Engine, Error, Kind};
 
-use crate::support::scripted::{World, ok, status};
+use crate::support::scripted::{World, ok};
 use crate::world::{Scene, call, pass_time};
 
 fn config(source: &str) -> String {
@@ -187,38 +184,4 @@ async fn a_variable_gives_its_name_to_its_key() {
     let world = World::new([ok()]);
     let engine = world.engine(&config("env = \"PATH\""));
     assert_eq!(engine.keys()[0].id, "PATH");
-}
-
-fn compiled(world: &World) -> Snapshot {
-    let live = Arc::new(Live::default());
-    let written = toml::from_str(&config("key = \"own\"")).unwrap();
-    Snapshot::compile(written, &live, &Arc::default(), world.connect()).unwrap()
-}
-
-#[tokio::test]
-async fn a_call_may_bring_its_own_key_and_address() {
-    let snapshot = compiled(&World::new([]));
-    let route = snapshot.route("m").unwrap();
-    let deployment = &route.own().unwrap().deployments[0];
-    let key = Secret::new("brought");
-    let changed = snapshot.for_call(deployment, Some(&key), Some("https://else.test/api")).unwrap();
-    assert_eq!(changed.credentials[0].headers["authorization"], "Bearer brought");
-    assert_eq!(changed.path(&fairlead::call::Operation::Chat), "/api/chat/completions");
-    assert_eq!(changed.url(&fairlead::call::Operation::Chat), "https://else.test/api/chat/completions");
-    assert_eq!(deployment.credentials[0].headers["authorization"], "Bearer own");
-    let elsewhere = snapshot.for_call(deployment, None, Some("http://else.test")).unwrap();
-    assert_eq!(elsewhere.credentials[0].headers["authorization"], "Bearer own");
-    let wrong = snapshot.for_call(deployment, Some(&Secret::new("hu\nsh")), None).unwrap_err().to_string();
-    assert!(wrong.contains("`api_key`") && !wrong.contains("hu\nsh"), "{wrong}");
-}
-
-#[tokio::test]
-async fn a_tenant_brings_its_own_keys() {
-    let snapshot = compiled(&World::new([status(200)]));
-    let route = snapshot.route("m").unwrap();
-    let deployment = &route.own().unwrap().deployments[0];
-    let keys = Keys(vec![fairlead::config::Key::plain(Secret::new("theirs"))]);
-    let made = snapshot.tenant_credentials(deployment, &keys, "tenants.acme.api_keys.openai").unwrap();
-    assert_eq!(made[0].headers["authorization"], "Bearer theirs");
-    assert!(made[0].headers.contains_key("user-agent"));
 }

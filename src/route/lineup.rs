@@ -1,0 +1,88 @@
+//! The candidates of a call in the order in which they are asked.
+
+use std::sync::Arc;
+
+use super::decision::{Choice, Decision, IdleKey, Rejected, Rejection};
+use super::deployment::Candidate;
+use super::filter::Demands;
+use super::group::{Route, Stop};
+use super::order::{self, Ask, Placed};
+use crate::clock::Rng;
+
+/// Those for any failure first, and of these keys that are out of use last; then those for one cause.
+#[derive(Debug, Default)]
+struct Lineup {
+    usable: Vec<Candidate>,
+    disabled: Vec<Candidate>,
+    by_cause: Vec<Candidate>,
+}
+
+/// Lines up the candidates of all stops and records who is asked, who is not, and why.
+pub(super) fn line_up(
+    route: &Route,
+    demands: &Demands<'_>,
+    ask: &Ask<'_>,
+    rng: &Rng,
+    decision: &mut Decision,
+) -> Vec<Candidate> {
+    let mut places = Vec::new();
+    for stop in &route.stops {
+        let eligible = demands.eligible(stop, &mut decision.rejected);
+        let mut ordered = order::order(&stop.group, eligible, ask, rng);
+        ordered.sort_by_key(|placed| demands.strains(&placed.deployment));
+        places.extend(ordered.into_iter().map(|placed| (stop, placed)));
+    }
+    // Stable: within the healthy and the others the order holds.
+    places.sort_by_key(|(stop, placed)| (stop.role.is_for_one_cause(), placed.standing.is_resting()));
+    let mut lineup = Lineup::default();
+    lineup.usable.reserve(places.len());
+    for (stop, placed) in places {
+        lineup.add(stop, &placed, ask, decision);
+    }
+    lineup.finish()
+}
+
+impl Lineup {
+    /// Adds a deployment with each of its keys.
+    fn add(&mut self, stop: &Stop, placed: &Placed, ask: &Ask<'_>, decision: &mut Decision) {
+        let (mut usable, mut asked) = (0, 0);
+        for candidate in Candidate::of(&placed.deployment, stop) {
+            let state = candidate.credential.state(ask.now);
+            if !state.is_usable() {
+                decision.idle_keys.push(IdleKey::of(&candidate, state));
+            }
+            if state.is_outside_window() {
+                continue;
+            }
+            asked += 1;
+            usable += usize::from(state.is_usable());
+            let line = match (stop.role.is_for_one_cause(), ask.health && !state.is_usable()) {
+                (true, _) => &mut self.by_cause,
+                (false, true) => &mut self.disabled,
+                (false, false) => &mut self.usable,
+            };
+            line.push(candidate);
+        }
+        record(stop, placed, usable, asked, decision);
+    }
+
+    fn finish(mut self) -> Vec<Candidate> {
+        self.usable.append(&mut self.disabled);
+        self.usable.append(&mut self.by_cause);
+        self.usable
+    }
+}
+
+fn record(stop: &Stop, placed: &Placed, keys: usize, asked: usize, decision: &mut Decision) {
+    let (deployment, model) = (Arc::clone(&placed.deployment.name), Arc::clone(&stop.group.name));
+    if asked == 0 {
+        decision.rejected.push(Rejected { deployment, model, reason: Rejection::NoKey });
+        return;
+    }
+    if let Some(retired) = &placed.deployment.retired {
+        decision
+            .notes
+            .push(format!("`{retired}` is retired: {} answers in its place", placed.deployment.model));
+    }
+    decision.candidates.push(Choice { deployment, model, role: stop.role, reason: placed.standing, keys });
+}
