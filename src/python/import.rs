@@ -10,10 +10,12 @@ use crate::config::problem;
 use crate::config::tree::Node;
 use crate::config::{import, source, write};
 
-/// The configuration of another router in the file at `path`, as ours: a dict of `format`, `toml` and `notes`, or `None` where it is ours already.
+/// The configuration of another router in the file at `path`, as ours: a dict of `format`, `toml` and `notes`, or
+/// `None` where it is ours already.
 #[pyfunction]
 #[pyo3(name = "_import")]
-pub(super) fn foreign<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Option<Bound<'py, PyDict>>> {
+#[expect(clippy::needless_pass_by_value, reason = "what Python's path-like objects are extracted to")]
+pub(super) fn foreign(py: Python<'_>, path: PathBuf) -> PyResult<Option<Bound<'_, PyDict>>> {
     let wrong = |problems| errors::exception(py, &problem::error(problems, &Node::table()));
     let tree = source::file(&path).map_err(wrong)?;
     let Some(imported) = import::recognise(&tree) else { return Ok(None) };
