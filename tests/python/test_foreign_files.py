@@ -172,9 +172,11 @@ def test_a_litellm_file_serves_with_its_fallbacks(up: Upstream, tmp_path: Path) 
     file = tmp_path / "config.yaml"
     file.write_text(
         "model_list:\n"
-        f"- {{model_name: a, litellm_params: {{model: openai/bad, api_base: '{up.base_url}', api_key: k}}}}\n"
-        f"- {{model_name: b, litellm_params: {{model: openai/fine, api_base: '{up.base_url}', api_key: k}}}}\n"
-        "router_settings:\n  num_retries: 0\n  fallbacks: [{a: [b]}]\n",
+        "- {model_name: a, litellm_params: {model: openai/bad, api_base: 'URL', api_key: k}}\n"
+        "- {model_name: b, litellm_params: {model: openai/fine, api_base: 'URL', api_key: k}}\n".replace(
+            "URL", up.base_url
+        )
+        + "router_settings:\n  num_retries: 0\n  fallbacks: [{a: [b]}]\n",
         encoding="utf-8",
     )
     with fairlead.Client(file) as client:
