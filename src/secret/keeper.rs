@@ -157,7 +157,11 @@ impl Keeper {
     /// The upstream refused `token`, but this call cannot go on: the next one is not to begin with it.
     pub fn doubt(self: &Arc<Self>, token: &Token) {
         if let Forced::Flight(_) = self.force(token) {
-            self.token.store(None);
+            let held = self.token.load();
+            // What was asked for may have come already.
+            if held.as_ref().is_some_and(|held| held.value == token.value) {
+                self.token.compare_and_swap(&*held, None);
+            }
         }
     }
 
@@ -329,7 +333,8 @@ impl Keepers {
         Self { outside, known: Mutex::default() }
     }
 
-    /// The keeper with this identity, made where there is none. It outlives the configuration that named it.
+    /// The keeper with this identity, made where there is none. It outlives the configuration that named it until
+    /// another one is made.
     pub fn keeper(
         &self,
         identity: &str,
@@ -340,6 +345,7 @@ impl Keepers {
         if let Some(keeper) = known.get(identity) {
             return Arc::clone(keeper);
         }
+        known.retain(|_, keeper| Arc::strong_count(keeper) > 1);
         let keeper = Keeper::new(source(), terms);
         known.insert(identity.to_owned(), Arc::clone(&keeper));
         keeper

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 import time
 import weakref
@@ -11,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar, NamedTuple
 
 import fairlead
 import pytest
@@ -224,6 +226,58 @@ def test_a_plug_in_that_nobody_registered_is_refused_at_load(up: Upstream) -> No
 def test_what_cannot_be_a_plug_in_is_refused(name: Any, fetch: Any) -> None:
     with pytest.raises(fairlead.ConfigError):
         fairlead.register_secret_plugin(name, fetch)
+
+
+class Issuer(BaseHTTPRequestHandler):
+    """A token endpoint that counts its tokens."""
+
+    asked: ClassVar[list[tuple[str | None, str]]] = []
+
+    def do_POST(self) -> None:
+        form = self.rfile.read(int(self.headers["content-length"])).decode()
+        self.asked.append((self.headers["authorization"], form))
+        body = json.dumps({"access_token": f"issued-{len(self.asked)}", "expires_in": "3600"}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def issuer() -> Iterator[str]:
+    Issuer.asked.clear()
+    server = HTTPServer(("127.0.0.1", 0), Issuer)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/oauth/token"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_client_credentials_over_the_wire(up: Upstream, issuer: str) -> None:
+    up.script = [ok(), fail(401), ok()]
+    oauth = {"token_url": issuer, "client_id": "me", "client_secret": "hush"}
+    with fairlead.Client(config(up, {"oauth": oauth})) as client:
+        client.generate("m", "hi")
+        client.generate("m", "hi")
+    assert sent(up) == ["issued-1", "issued-1", "issued-2"]
+    assert Issuer.asked == [("Basic bWU6aHVzaA==", "grant_type=client_credentials")] * 2
+
+
+def test_an_issuer_that_cannot_be_reached_is_told_by_its_address(up: Upstream) -> None:
+    oauth = {"token_url": "http://127.0.0.1:1/token", "client_id": "me", "client_secret": "hush"}
+    with (
+        fairlead.Client(config(up, {"oauth": oauth})) as client,
+        pytest.raises(
+            fairlead.AuthenticationError, match=r"no token from the issuer http://127\.0\.0\.1:1/token"
+        ),
+    ):
+        client.generate("m", "hi")
+    assert up.requests == []
 
 
 def serving() -> bool:
