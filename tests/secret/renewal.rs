@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead::call::CallOptions;
+use fairlead::call::{Call, CallOptions, Operation};
 use fairlead::reply::Answer;
 use fairlead::{Engine, Kind};
 
 use crate::support::chat_with;
-use crate::support::scripted::status;
+use crate::support::scripted::{World, ok, status};
 use crate::world::{OAUTH, Scene, call, call_with, pass_time};
 
 const THEN_STATIC: &str = r#"
@@ -190,8 +190,39 @@ async fn a_second_refusal_is_the_next_keys_turn() {
     assert_eq!(scene.asked(), 2);
     // The refused one is left alone for a minute.
     call(&engine).await.unwrap();
-    assert_eq!(scene.keys().last().unwrap(), "spare");
+    assert_eq!(scene.keys(), ["token-1", "token-2", "spare", "spare"]);
     assert_eq!(scene.asked(), 2);
+    assert!(engine.keys().iter().any(|key| key.disabled_for > 59.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_call_renews_a_key_once_even_while_others_are_accepted_with_it() {
+    let scene = Scene::new();
+    let issuer = scene.clone();
+    let world = World::answering(move |seen| match seen.host.as_str() {
+        "issuer.test" => issuer.world.answer(seen),
+        _ if String::from_utf8_lossy(&seen.body).contains("refused") => {
+            status(401).after(Duration::from_secs(1))
+        }
+        _ => ok(),
+    });
+    let refused = OAUTH.replace("models.m.", "models.other.").replace("\"up\"", "\"refused\"");
+    let engine = world.engine(&format!("{OAUTH}{refused}"));
+    let failing = tokio::spawn({
+        let engine = Arc::clone(&engine);
+        let body = r#"{"model":"other","messages":[{"role":"user","content":"hi"}]}"#;
+        let (operation, options) = (Operation::Chat, CallOptions::default());
+        let call = Call { operation, body: body.into(), options };
+        async move { engine.call(call).await }
+    });
+    for _ in 0..10 {
+        pass_time(0.3).await;
+        call(&engine).await.unwrap();
+    }
+    assert_eq!(failing.await.unwrap().unwrap_err().kind(), Kind::Authentication);
+    let requests = world.seen.lock();
+    let refused = requests.iter().filter(|seen| String::from_utf8_lossy(&seen.body).contains("refused"));
+    assert_eq!(refused.count(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -120,14 +120,27 @@ async fn a_command_may_print_a_token_with_its_life() {
     assert_eq!(scene.keys(), ["printed"]);
 }
 
+fn runs(process: &str) -> bool {
+    let mut asked = std::process::Command::new("sh");
+    let asked = asked.args(["-c", "kill -0 $0", process]).stderr(std::process::Stdio::null());
+    asked.status().unwrap().success()
+}
+
 #[tokio::test]
 async fn a_command_that_does_not_end_is_ended() {
     let began = fairlead::clock::now();
-    let source = "timeout = 0.2\nexec = [\"sh\", \"-c\", \"echo $$ >&2; exec sleep 60\"]";
-    let error = call(&Scene::new().engine(&config(source))).await.unwrap_err();
+    let noted = Held::new("process", "");
+    let script = format!("echo $$ > {}; exec sleep 60", noted.0.display());
+    let source = format!("timeout = 1\nexec = [\"sh\", \"-c\", \"{script}\"]");
+    let error = call(&Scene::new().engine(&config(&source))).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(20));
-    let told = "no token from the command `sh`: no answer within 0.200 s";
+    let told = "no token from the command `sh`: no answer within 1.000 s";
     assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Authentication, told));
+    let process = std::fs::read_to_string(&noted.0).unwrap();
+    while runs(process.trim()) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it still runs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

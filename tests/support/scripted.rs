@@ -92,6 +92,11 @@ impl World {
         Self { script: Arc::new(script), seen: Arc::default() }
     }
 
+    /// What a request would meet.
+    pub fn answer(&self, seen: &Seen) -> Meets {
+        (self.script)(seen)
+    }
+
     pub fn connect(&self) -> Connect {
         let world = self.clone();
         Box::new(move |options, _| Arc::new(Host { world: world.clone(), name: options.target.host.clone() }))
