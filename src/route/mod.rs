@@ -101,7 +101,7 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
     let mut decision = Decision {
         requested: facts.model.clone(),
         model: Arc::clone(&own.name),
-        rule: (why == Why::Rule).then(|| Arc::clone(&consequence.rule)),
+        rule: Some(&consequence.rule).filter(|rule| !rule.is_empty()).cloned(),
         why,
         notes,
         ..Decision::default()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::canary::{self, Identity, Side};
 use super::context::Context;
 use super::decision::Why;
 use super::group::Route;
@@ -42,13 +43,11 @@ impl Asked<'_> {
         let (route, why) = if self.call.operation.names_model() {
             let (name, why) = self.name(&consequence)?;
             let route = self.snapshot.route(&name, self.tenant)?;
+            let why = self.why(why, &route);
+            let (route, why) = self.or_its_canary(route, why)?;
             (self.for_this_call(self.with_fallbacks(route)?)?, why)
         } else {
             (self.snapshot.any_route()?, Why::AnyDeployment)
-        };
-        let why = match (why, route.own()) {
-            (Why::Named, Some(own)) if *own.name != *self.facts.model => Why::Alias,
-            (why, _) => why,
         };
         Ok(Picked { route, why, consequence, notes })
     }
@@ -100,6 +99,31 @@ impl Asked<'_> {
     /// Does the caller leave the choice to us?
     fn is_open(&self) -> bool {
         self.facts.model.is_empty() || self.facts.model == AUTO
+    }
+
+    /// A name that stands for another one is an alias.
+    fn why(&self, why: Why, route: &Route) -> Why {
+        match (why, route.own()) {
+            (Why::Named, Some(own)) if *own.name != *self.facts.model => Why::Alias,
+            (why, _) => why,
+        }
+    }
+
+    /// The route of the model's canary, if the call is on its side. A canary has no canary of its own.
+    fn or_its_canary(&self, route: Arc<Route>, why: Why) -> Result<(Arc<Route>, Why), Error> {
+        let Some((own, canary)) = route.own().and_then(|own| Some((own, own.canary.as_ref()?))) else {
+            return Ok((route, why));
+        };
+        let context = Context::new(self.facts, &self.call.options);
+        let tenant = self.call.options.tenant.as_deref();
+        let who = Identity { user: context.user(), session: context.session(), tenant };
+        match canary::side(canary, &who, clock::wall(), self.rng) {
+            Side::Stable => Ok((route, why)),
+            Side::Canary => {
+                let why = Why::Canary(Arc::clone(&own.name));
+                Ok((self.snapshot.route(&canary.model, self.tenant)?, why))
+            }
+        }
     }
 
     /// The call's own fallbacks instead of the model's.
