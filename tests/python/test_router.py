@@ -177,6 +177,19 @@ def test_what_a_call_brings_is_ours_under_our_names() -> None:
     }
 
 
+def test_a_call_may_go_elsewhere_with_a_key_of_its_own(up: Upstream) -> None:
+    with Upstream() as other:
+        router = fairlead.Router(model_list=[entry("a", up)], num_retries=0)
+        router.completion("a", MESSAGES, api_base=other.base_url, api_key="mine", organization="o")
+        router.completion("a", MESSAGES)
+        assert [len(up.requests), len(other.requests)] == [1, 1]
+        assert other.requests[0].headers["authorization"] == "Bearer mine"
+        assert other.requests[0].headers["openai-organization"] == "o"
+        assert set(other.requests[0].json()) == {"model", "messages"}
+        assert up.requests[0].headers["authorization"] == "Bearer k"
+        router.close()
+
+
 def test_retries_of_a_call_are_its_own(up: Upstream) -> None:
     up.reply = fail(500)
     router = fairlead.Router(model_list=[entry("a", up)], num_retries=1)
