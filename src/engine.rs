@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 
 use crate::call::Call;
 use crate::clock::{self, Rng};
 use crate::config::{Config, check};
 use crate::error::{Error, Kind};
 use crate::live::{KeyUsage, Live};
-use crate::route::{self, Decision, Snapshot};
+use crate::route::{self, Decision, Hosts, Snapshot};
 use crate::secret::Outside;
 use crate::send::{self, Connect};
 use crate::settle::{Gauges, Receipt, Stats, Totals};
@@ -21,11 +23,14 @@ type Listener = Box<dyn Fn(&Arc<Receipt>) + Send + Sync>;
 pub struct Engine {
     snapshot: ArcSwapOption<Snapshot>,
     live: Arc<Live>,
+    hosts: Arc<Hosts>,
     rng: Rng,
     gauges: Arc<Gauges>,
     totals: Arc<Totals>,
     /// Are totals and receipts shown to anybody?
-    settles: bool,
+    settles: AtomicBool,
+    /// Held by the reload that is running; calls never look at it.
+    reloading: Mutex<()>,
     listener: ArcSwapOption<Listener>,
 }
 
@@ -72,17 +77,43 @@ impl Engine {
     pub fn over(config: Config, live: Live, connect: Connect, rng: Rng) -> Result<Arc<Self>, Error> {
         check::check(&config)?;
         let (gauges, live) = (Arc::<Gauges>::default(), Arc::new(live));
-        let settles = config.stages.settle;
-        let snapshot = Snapshot::compile(config, &live, &gauges, connect)?;
+        let settles = AtomicBool::new(config.stages.settle);
+        let hosts = Arc::new(Hosts::new(connect, Arc::clone(&gauges)));
+        let snapshot = Snapshot::compile(config, &live, &hosts, None)?;
         Ok(Arc::new(Self {
             snapshot: ArcSwapOption::from_pointee(snapshot),
             live,
+            hosts,
             rng,
             gauges,
             totals: Arc::default(),
             settles,
+            reloading: Mutex::default(),
             listener: ArcSwapOption::empty(),
         }))
+    }
+
+    /// Puts `config` in the place of the configuration that holds. Calls that run finish on the one they began
+    /// with; live records, limits and connections of what stays the same go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`], naming every fault with its path: then nothing has changed. [`Kind::ClientClosed`].
+    pub fn reload(&self, config: Config) -> Result<(), Error> {
+        check::check(&config)?;
+        let _alone = self.reloading.lock();
+        let before = self.snapshot()?;
+        let settles = config.stages.settle;
+        let snapshot = Arc::new(Snapshot::compile(config, &self.live, &self.hosts, Some(&before))?);
+        // A close in the meantime wins.
+        let found = self.snapshot.compare_and_swap(&before, Some(snapshot));
+        match found.as_ref() {
+            Some(found) if Arc::ptr_eq(found, &before) => {
+                self.settles.store(settles, Ordering::Relaxed);
+                Ok(())
+            }
+            _ => Err(closed()),
+        }
     }
 
     /// Hands every receipt to `listener`, on the I/O thread: it must only pass it on.
@@ -108,7 +139,7 @@ impl Engine {
 
     /// What has happened so far; nothing where the stage `settle` is off.
     pub fn stats(&self) -> Stats {
-        if self.settles { self.totals.read() } else { Totals::default().read() }
+        if self.settles.load(Ordering::Relaxed) { self.totals.read() } else { Totals::default().read() }
     }
 
     /// What every key has been doing, by provider and id; never the keys.
@@ -128,7 +159,7 @@ impl Engine {
     }
 
     pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
-        self.snapshot.load_full().ok_or_else(|| Error::new(Kind::ClientClosed, "the client was closed"))
+        self.snapshot.load_full().ok_or_else(closed)
     }
 
     pub(crate) fn rng(&self) -> &Rng {
@@ -140,10 +171,14 @@ impl Engine {
     }
 
     pub(crate) fn tell(&self, receipt: &Arc<Receipt>) {
-        if self.settles
+        if self.settles.load(Ordering::Relaxed)
             && let Some(listener) = self.listener.load().as_ref()
         {
             listener(receipt);
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(Kind::ClientClosed, "the client was closed")
 }

@@ -71,6 +71,7 @@ class _BaseClient:
         http2: bool | None = None,
         on_event: Hook | Iterable[Hook] | None = None,
         io_threads: int | None = None,
+        watch: bool | float = False,
     ) -> None:
         """
         Args:
@@ -97,6 +98,8 @@ class _BaseClient:
             on_event: called with the receipt of every call, on a thread of its own.
             io_threads: threads that move bytes, for the whole process; set by the first client that calls.
                 Default: 1.
+            watch: read the files of the configuration again when they change. A number is the longest time
+                in seconds between two looks, for changes that the system does not tell of; True is 5.
 
         Raises:
             ConfigError: naming every fault with its path, or the variable of a missing key.
@@ -122,7 +125,9 @@ class _BaseClient:
         self._config = sealed
         self._on_event = on_event
         self._options = options
-        self._engine = _core.Engine(sealed.value, self._arguments, options, feed_for(on_event), io_threads)
+        feed, poll = feed_for(on_event, bool(watch)), 5.0 if watch is True else float(watch) or None
+        self._watch = watch
+        self._engine = _core.Engine(sealed.value, self._arguments, options, feed, io_threads, poll)
         warn(self._engine.warnings())
 
     @property
@@ -169,7 +174,8 @@ class _BaseClient:
         return twin
 
     def _fresh(self, others: dict[str, Any]) -> Self:
-        fresh = type(self)(self._config.value, on_event=self._on_event, **{**self._arguments, **others})
+        given = {**self._arguments, "on_event": self._on_event, "watch": self._watch, **others}
+        fresh = type(self)(self._config.value, **given)
         fresh._engine = fresh._engine.derive(self._options)
         return fresh
 
@@ -193,9 +199,39 @@ class _BaseClient:
         return found
 
     def stats(self) -> dict[str, Any]:
-        """What has happened so far (calls, attempts, tokens), `credentials` one by one, and under `now` what
-        exists."""
-        return {**self._engine.stats(), "now": self._engine.gauges()}
+        """What has happened so far (calls, attempts, tokens), `credentials` one by one, under `now` what
+        exists, and under `config` the configuration that holds: its `version` from 1, `hash`, `sources`,
+        `since` (seconds since 1970), the number of its `warnings`, whether it is `watched`, and the `problem`
+        that kept a newer one out.
+        """
+        return {
+            **self._engine.stats(),
+            "now": self._engine.gauges(),
+            "config": self._engine.configuration(),
+        }
+
+    def reload(self, config: Config | None = None) -> bool:
+        """Read the configuration again and put it into effect.
+
+        Calls that run finish on the one they began with; connections, limits and health of deployments that
+        stay the same go on. All clients that share connections with this one change with it.
+
+        Args:
+            config: from now on this instead of what the client was made with.
+
+        Returns:
+            Has anything changed?
+
+        Raises:
+            ConfigError: naming everything that is wrong; then the last good one stays.
+            ClientClosed: when the client was closed.
+        """
+        changed = self._engine.reload(config)
+        if config is not None:
+            self._config = _Sealed(config)
+        if changed:
+            warn(self._engine.warnings())
+        return changed
 
     def is_closed(self) -> bool:
         """Was it closed?"""

@@ -66,6 +66,8 @@ class _Teller:
             ending = self._ending
             for receipt in self.feed.take(0.0 if ending else _PATIENCE):
                 self._tell(receipt)
+            for failed, sentence in self.feed.notices():
+                self.logger.log(logging.WARNING if failed else logging.INFO, "%s", sentence)
             if ending:
                 return
 
@@ -90,11 +92,11 @@ class _Teller:
         )
 
 
-def feed_for(hooks: Hook | Iterable[Hook] | None) -> Feed | None:
-    """The queue that a new client's engine fills, if anybody listens."""
+def feed_for(hooks: Hook | Iterable[Hook] | None, watched: bool = False) -> Feed | None:
+    """The queue that a new client's engine fills, if anybody listens or its configuration may change."""
     listeners = [] if hooks is None else [hooks] if callable(hooks) else list(hooks)
     logs = _logging()
-    if not listeners and not logs:
+    if not listeners and not logs and not watched:
         return None
     teller = _Teller()
     teller.hooks, teller.logs = listeners, logs

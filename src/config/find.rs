@@ -13,15 +13,15 @@ pub const PYPROJECT: &str = "pyproject.toml";
 
 const NAMES: &[&str] = &["fairlead.toml", "fairlead.yaml", "fairlead.yml", "fairlead.jsonc", "fairlead.json"];
 
-/// The files of a configuration that nobody named: those in `FAIRLEAD_CONFIG`, else the first of its names in
+/// The files of a configuration that nobody named, relative to `folder`: those in `FAIRLEAD_CONFIG`, else the first of its names in
 /// `folder`, else its `pyproject.toml` where that has a `[tool.fairlead]`, else the user's own; none is fine.
 pub fn discover(folder: &Path) -> Vec<PathBuf> {
     if let Some(named) = environment(CONFIG) {
         return std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty()).collect();
     }
-    let project = folder.join(PYPROJECT);
-    let here = NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    let found = here.or_else(|| speaks_of_us(&project).then_some(project)).or_else(own);
+    let here = NAMES.iter().find(|name| folder.join(name).is_file()).map(PathBuf::from);
+    let project = || speaks_of_us(&folder.join(PYPROJECT)).then(|| PathBuf::from(PYPROJECT));
+    let found = here.or_else(project).or_else(own);
     found.into_iter().collect()
 }
 

@@ -37,6 +37,11 @@ impl Loaded {
         });
         format!("{hash:016x}")
     }
+
+    /// Is nothing written at all?
+    pub fn is_blank(&self) -> bool {
+        self.tree.members().is_empty()
+    }
 }
 
 /// Reads `source`; `arguments` lie on top of everything and are taken as they stand.

@@ -11,11 +11,13 @@ pub mod merge;
 pub mod problem;
 pub mod read;
 pub mod redact;
+pub mod reload;
 pub mod schema;
 pub mod shape;
 pub mod source;
 pub mod tree;
 pub mod variables;
+pub mod watch;
 pub mod write;
 
 mod duration;

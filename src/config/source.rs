@@ -34,18 +34,29 @@ pub trait Source: Send + Sync + fmt::Debug {
 
     /// Files whose change is worth another look, whether they exist or not. What has none is asked by the clock.
     fn files(&self) -> Vec<PathBuf>;
+
+    /// Can it say something else tomorrow?
+    fn is_watchable(&self) -> bool {
+        true
+    }
 }
 
 /// Files, later ones laid over earlier ones.
 #[derive(Clone, Debug)]
 pub struct Files {
+    /// Where the process was when they were named: it may go elsewhere.
+    root: PathBuf,
     paths: Vec<PathBuf>,
 }
 
 impl Files {
     /// These files, and the overlay of the stage beside each.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self { paths: paths.into_iter().collect() }
+        Self::within(std::env::current_dir().unwrap_or_default(), paths.into_iter().collect())
+    }
+
+    fn within(root: PathBuf, paths: Vec<PathBuf>) -> Self {
+        Self { root, paths }
     }
 }
 
@@ -55,39 +66,42 @@ impl Source for Files {
         let mut notes = Vec::new();
         for path in &self.paths {
             for layer in find::with_overlay(path) {
-                if layer != *path && !layer.is_file() {
+                let found = self.root.join(&layer);
+                if layer != *path && !found.is_file() {
                     continue;
                 }
                 names.push(layer.display().to_string());
-                match file(&layer).and_then(|over| import::ours(over, &mut notes)) {
+                match file(&found, &layer).and_then(|over| import::ours(over, &mut notes)) {
                     Ok(over) => merge::overlay(&mut tree, over),
                     Err(faults) => problems.extend(faults),
                 }
             }
         }
-        let folder = self.paths.first().and_then(|path| path.parent()).unwrap_or(Path::new("")).to_owned();
+        let folder = self.paths.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+        let folder = self.root.join(folder);
         if problems.is_empty() { Ok(Content { tree, names, folder, notes }) } else { Err(problems) }
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        self.paths.iter().flat_map(|path| find::with_overlay(path)).collect()
+        let layers = self.paths.iter().flat_map(|path| find::with_overlay(path));
+        layers.map(|layer| self.root.join(layer)).collect()
     }
 }
 
 /// The files that are found when nobody names one; each time anew.
 #[derive(Clone, Debug)]
 pub struct Found {
-    folder: PathBuf,
+    root: PathBuf,
 }
 
 impl Found {
-    /// Looked for in `folder`.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// Looked for in `root`.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
     }
 
     fn now(&self) -> Files {
-        Files::new(find::discover(&self.folder))
+        Files::within(self.root.clone(), find::discover(&self.root))
     }
 }
 
@@ -115,16 +129,20 @@ impl Source for Fixed {
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
+
+    fn is_watchable(&self) -> bool {
+        false
+    }
 }
 
-/// What is written in one file, whoever's format it is.
+/// What is written in `found`, whoever's format it is; people know it as `path`.
 ///
 /// # Errors
 ///
 /// It cannot be read, or its grammar is wrong.
-pub fn file(path: &Path) -> Result<Node, Vec<Problem>> {
+pub fn file(found: &Path, path: &Path) -> Result<Node, Vec<Problem>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|cause| {
+    let text = std::fs::read_to_string(found).map_err(|cause| {
         vec![Problem::new("", Some(&Place::whole(&name)), format!("cannot be read: {cause}"))]
     })?;
     let tree = read::text(&name, &text, Format::of(path))?;

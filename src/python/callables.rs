@@ -32,8 +32,11 @@ impl Callables {
     /// The form in which `value`, which stands at `path`, enters the tree.
     pub(super) fn keep(&mut self, value: &Bound<'_, PyAny>, path: &str) -> Value {
         let list = if path.rsplit('.').next() == Some("when") { &mut self.rules } else { &mut self.keys };
-        let position = Node::new(Value::Integer(i128::try_from(list.len()).unwrap_or_default()), None);
-        list.push(value.clone().unbind());
+        let known = list.iter().position(|known| known.is(value)).unwrap_or(list.len());
+        if known == list.len() {
+            list.push(value.clone().unbind());
+        }
+        let position = Node::new(Value::Integer(i128::try_from(known).unwrap_or_default()), None);
         Value::Map(vec![Member { key: "callable".to_owned(), at: None, node: position }])
     }
 }
@@ -85,7 +88,7 @@ pub(super) fn register_plugin(name: String, fetch: Option<Py<PyAny>>) {
 #[derive(Debug)]
 pub(super) struct Door {
     client: u64,
-    keys: usize,
+    keys: AtomicUsize,
 }
 
 impl Outside for Door {
@@ -95,7 +98,7 @@ impl Outside for Door {
 
     fn knows(&self, wanted: &Wanted) -> bool {
         match wanted {
-            Wanted::Callable(position) => *position < self.keys,
+            Wanted::Callable(position) => *position < self.keys.load(Ordering::Acquire),
             Wanted::Plugin { name, .. } => NAMES.load().iter().any(|known| known == name),
         }
     }
@@ -110,13 +113,31 @@ pub(super) struct Hosted {
 
 impl Hosted {
     pub(super) fn new(keys: Vec<Py<PyAny>>) -> Self {
-        let door = Door { client: NEXT.fetch_add(1, Ordering::Relaxed), keys: keys.len() };
-        let has_none = keys.is_empty();
-        if !has_none {
-            USERS.fetch_add(1, Ordering::AcqRel);
-            KEYS.lock().insert(door.client, keys);
+        let door = Door { client: NEXT.fetch_add(1, Ordering::Relaxed), keys: AtomicUsize::new(0) };
+        let hosted = Self { door: Arc::new(door), released: AtomicBool::new(true) };
+        hosted.host(keys);
+        hosted
+    }
+
+    /// Keeps `keys`, which begin with those that are kept already: positions never change.
+    pub(super) fn host(&self, keys: Vec<Py<PyAny>>) {
+        if keys.is_empty() {
+            return;
         }
-        Self { door: Arc::new(door), released: AtomicBool::new(has_none) }
+        if self.released.swap(false, Ordering::AcqRel) {
+            USERS.fetch_add(1, Ordering::AcqRel);
+        }
+        self.door.keys.store(keys.len(), Ordering::Release);
+        let before = KEYS.lock().insert(self.door.client, keys);
+        // What its end runs may come back here: not under the lock.
+        drop(before);
+    }
+
+    /// What is kept.
+    pub(super) fn keys(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        let keys = KEYS.lock();
+        let own = keys.get(&self.door.client);
+        own.map(|own| own.iter().map(|key| key.clone_ref(py)).collect()).unwrap_or_default()
     }
 
     pub(super) fn door(&self) -> Arc<dyn Outside> {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Method;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,7 +18,7 @@ use super::callables::{self, Hosted};
 use super::config::{self, Given};
 use super::convert;
 use super::errors;
-use super::hooks::{Feed, Queue};
+use super::hooks::{Feed, Notice, Queue};
 use super::listed;
 use super::options::{self, Request};
 use super::port::Port;
@@ -28,9 +29,11 @@ use super::task::{self, Done, Recipient};
 use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
 use crate::config::Config;
-use crate::config::load::{self, Loaded};
+use crate::config::load;
+use crate::config::reload::{Current, Outcome, Reloader};
+use crate::config::watch::{self, Pace};
 use crate::engine::Engine as Core;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// One kind of request, and what its answers become.
 #[pyclass(frozen, module = "fairlead._core")]
@@ -106,47 +109,106 @@ impl Endpoint {
 
 /// What all clients that share connections share. Holds the configuration, so that a forked child can begin anew.
 struct Shared {
-    given: Given,
+    given: ArcSwap<Given>,
     /// Its callables that yield keys.
     hosted: Hosted,
-    loaded: ArcSwap<Loaded>,
-    /// The engine, and the generation it belongs to.
-    core: Mutex<(u64, Arc<Core>)>,
+    current: Arc<ArcSwap<Current>>,
+    /// The generation that everything below it belongs to.
+    running: Mutex<(u64, Running)>,
     queue: Option<Arc<Queue>>,
+    /// Seconds between two looks at the files, where they are watched.
+    poll: Option<Duration>,
+}
+
+/// What lives in one process only.
+struct Running {
+    core: Arc<Core>,
+    reloader: Arc<Reloader>,
+    watching: Option<Watching>,
+}
+
+/// A watch that ends with its owner.
+struct Watching(AbortHandle);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Shared {
-    fn new(mut given: Given, queue: Option<Arc<Queue>>) -> Result<Self, Error> {
+    fn new(mut given: Given, queue: Option<Arc<Queue>>, poll: Option<Duration>) -> Result<Self, Error> {
         let hosted = Hosted::new(std::mem::take(&mut given.callables.keys));
         let loaded = load::load(given.source.as_ref(), Some(&given.arguments))?;
-        let core = Self::make(&loaded.config, &hosted, queue.as_ref())?;
-        let core = Mutex::new((runtime::generation(), core));
-        Ok(Self { given, hosted, loaded: ArcSwap::from_pointee(loaded), core, queue })
+        let current = Arc::new(ArcSwap::from_pointee(Current::new(loaded)));
+        let running = Self::run(&current, &hosted, queue.as_ref())?;
+        let running = Mutex::new((runtime::generation(), running));
+        Ok(Self { given: ArcSwap::from_pointee(given), hosted, current, running, queue, poll })
     }
 
-    fn make(config: &Config, hosted: &Hosted, queue: Option<&Arc<Queue>>) -> Result<Arc<Core>, Error> {
-        let core = Core::hosted(config.clone(), hosted.door())?;
+    fn run(
+        current: &Arc<ArcSwap<Current>>,
+        hosted: &Hosted,
+        queue: Option<&Arc<Queue>>,
+    ) -> Result<Running, Error> {
+        let core = Core::hosted(current.load().loaded.config.clone(), hosted.door())?;
         if let Some(queue) = queue {
             let queue = Arc::clone(queue);
             core.on_settled(Some(Box::new(move |receipt| queue.push(receipt))));
         }
-        Ok(core)
+        let engine = Arc::downgrade(&core);
+        let apply = move |config: &Config| match engine.upgrade() {
+            Some(core) => core.reload(config.clone()),
+            None => Err(Error::new(Kind::ClientClosed, "the client was closed")),
+        };
+        let reloader = Arc::new(Reloader::new(Arc::clone(current), Box::new(apply)));
+        Ok(Running { core, reloader, watching: None })
     }
 
-    /// The engine of this process. The lock is only held attached, so no fork happens meanwhile.
-    fn core(&self) -> Result<Arc<Core>, Error> {
-        let mut core = self.core.lock();
+    /// What runs in this process. The lock is only held attached, so no fork happens meanwhile.
+    fn running(&self) -> Result<MutexGuard<'_, (u64, Running)>, Error> {
+        let mut running = self.running.lock();
         let generation = runtime::generation();
-        if core.0 != generation {
-            let was_closed = core.1.is_closed();
-            let fresh = Self::make(&self.loaded.load().config, &self.hosted, self.queue.as_ref())?;
+        if running.0 != generation {
+            let was_closed = running.1.core.is_closed();
+            let mut fresh = Self::run(&self.current, &self.hosted, self.queue.as_ref())?;
             if was_closed {
-                fresh.close();
+                fresh.core.close();
+            } else if running.1.watching.is_some() {
+                fresh.watching = self.watch(&fresh.reloader);
             }
             // The parent's sockets and locks are not ours to touch, not even to close.
-            std::mem::forget(std::mem::replace(&mut *core, (generation, fresh)));
+            std::mem::forget(std::mem::replace(&mut *running, (generation, fresh)));
         }
-        Ok(Arc::clone(&core.1))
+        Ok(running)
+    }
+
+    fn core(&self) -> Result<Arc<Core>, Error> {
+        Ok(Arc::clone(&self.running()?.1.core))
+    }
+
+    /// Begins to watch the source; without effect where it is not to be watched.
+    fn watch(&self, reloader: &Arc<Reloader>) -> Option<Watching> {
+        let (given, poll) = (self.given.load_full(), self.poll?);
+        let (source, arguments) = (Arc::clone(&given.source), given.arguments.clone());
+        let queue = self.queue.clone();
+        let tell = move |outcome: Outcome| {
+            if let (Some(queue), Some(notice)) = (&queue, Notice::of(&outcome)) {
+                queue.notice(notice);
+            }
+        };
+        let pace = Pace { poll, ..Pace::default() };
+        let task = watch::watch(Arc::clone(reloader), source, arguments, pace, tell);
+        Some(Watching(runtime::get().ok()?.spawn(task).abort_handle()))
+    }
+
+    fn close(&self) {
+        let mut running = self.running.lock();
+        running.1.core.close();
+        let watching = running.1.watching.take();
+        if running.0 != runtime::generation() {
+            std::mem::forget(watching);
+        }
     }
 }
 
@@ -171,7 +233,7 @@ impl Engine {
         };
         if has_body {
             request.options.verdicts =
-                verdicts::verdicts(&self.shared.given.callables.rules, params, &request.options)?;
+                verdicts::verdicts(&self.shared.given.load().callables.rules, params, &request.options)?;
         } else {
             request.body = Bytes::new();
         }
@@ -230,23 +292,30 @@ fn patience(receiver: &Mutex<Receiver<Done>>) -> Result<Done, RecvTimeoutError> 
 
 #[pymethods]
 impl Engine {
-    /// `source` is a path, a dict or `None`; `arguments` those of the client's constructor; `options` its
-    /// per-call defaults; receipts go to `feed`.
+    /// `source` is a path, several, a dict or `None`; `arguments` those of the client's constructor; `options` its
+    /// per-call defaults; receipts go to `feed`; with `poll` the files are watched, and looked at so often besides.
     #[new]
-    #[pyo3(signature = (source, arguments, options, feed = None, io_threads = None))]
+    #[pyo3(signature = (source, arguments, options, feed = None, io_threads = None, poll = None))]
     fn new(
         source: &Bound<'_, PyAny>,
         arguments: &Bound<'_, PyDict>,
         options: &Bound<'_, PyDict>,
         feed: Option<&Bound<'_, Feed>>,
         io_threads: Option<usize>,
+        poll: Option<f64>,
     ) -> PyResult<Self> {
+        let py = source.py();
         let given = config::given(source, arguments)?;
+        let poll = poll.map(|seconds| config::poll(py, seconds, &given)).transpose()?;
         if let Some(threads) = io_threads {
             runtime::set_threads(threads);
         }
         let queue = feed.map(|feed| feed.get().queue());
-        let shared = Shared::new(given, queue).map_err(|error| errors::exception(source.py(), &error))?;
+        let shared = Shared::new(given, queue, poll).map_err(|error| errors::exception(py, &error))?;
+        if poll.is_some() {
+            let mut running = shared.running.lock();
+            running.1.watching = shared.watch(&Arc::clone(&running.1.reloader));
+        }
         let engine = Self { shared: Arc::new(shared), defaults: CallOptions::default() };
         engine.derive(options)
     }
@@ -368,29 +437,80 @@ impl Engine {
 
     /// What its configuration warns about, as `fairlead.errors.Problem` is made.
     fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        errors::problems(py, &self.shared.loaded.load().warnings)
+        errors::problems(py, &self.shared.current.load().loaded.warnings)
+    }
+
+    /// The configuration that holds: `version`, `hash`, `sources`, `since`, `warnings`, `problem`, `watched`.
+    fn configuration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let current = self.shared.current.load_full();
+        let told = PyDict::new(py);
+        told.set_item("version", current.version)?;
+        told.set_item("hash", &current.hash)?;
+        told.set_item("sources", &current.loaded.sources)?;
+        told.set_item("since", current.since.as_secs_f64())?;
+        told.set_item("warnings", current.loaded.warnings.len())?;
+        told.set_item("problem", current.problem.as_ref().map(ToString::to_string))?;
+        told.set_item("watched", self.shared.running.lock().1.watching.is_some())?;
+        Ok(told)
+    }
+
+    /// Reads the configuration again, or `source` from now on, and puts it into effect. Has anything changed?
+    #[pyo3(signature = (source = None))]
+    fn reload(&self, py: Python<'_>, source: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let shared = &self.shared;
+        let told = |error: &Error| errors::exception(py, error);
+        let (core, reloader) = {
+            let running = shared.running().map_err(|error| told(&error))?;
+            (Arc::clone(&running.1.core), Arc::clone(&running.1.reloader))
+        };
+        if core.is_closed() {
+            return Err(told(&Error::new(Kind::ClientClosed, "the client was closed")));
+        }
+        let next = match source {
+            Some(source) => Arc::new(config::again(source, &shared.given.load(), &shared.hosted)?),
+            None => shared.given.load_full(),
+        };
+        let outcome = py.detach(|| reloader.look(next.source.as_ref(), &next.arguments));
+        let changed = match outcome {
+            Outcome::Unchanged => false,
+            Outcome::Changed { .. } => true,
+            Outcome::Failed(error) => return Err(told(&error)),
+            Outcome::StillFailing => {
+                let current = shared.current.load();
+                let known = current.problem.as_ref().map(told);
+                return Err(known.unwrap_or_else(|| PyRuntimeError::new_err("the configuration is wrong")));
+            }
+        };
+        if source.is_some() {
+            shared.given.store(next);
+            let mut running = shared.running().map_err(|error| told(&error))?;
+            if running.1.watching.is_some() {
+                running.1.watching = shared.watch(&reloader);
+            }
+        }
+        Ok(changed)
     }
 
     /// The configured models as the JSON of a list; `None` where there are none.
     fn models(&self) -> Option<String> {
-        listed::page(&self.shared.loaded.load().config).map(|page| page.to_string())
+        listed::page(&self.shared.current.load().loaded.config).map(|page| page.to_string())
     }
 
     /// The Python callables that are conditions of rules, by position.
     fn callables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, &self.shared.given.callables.rules)
+        PyList::new(py, &self.shared.given.load().callables.rules)
     }
 
-    /// Refuses new calls and closes idle connections.
+    /// Refuses new calls and closes idle connections; the configuration is no longer watched.
     fn close(&self) {
-        self.shared.core.lock().1.close();
+        self.shared.close();
         self.shared.hosted.release();
     }
 
     /// Was it closed?
     #[getter]
     fn is_closed(&self) -> bool {
-        self.shared.core.lock().1.is_closed()
+        self.shared.running.lock().1.core.is_closed()
     }
 
     #[expect(clippy::unused_self, reason = "the shape of a Python method")]

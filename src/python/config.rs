@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
-use super::callables::Callables;
+use super::callables::{Callables, Hosted};
 use super::errors;
 use super::secret::Secret;
 use crate::config::source::{Files, Fixed, Found, Source};
@@ -49,7 +50,7 @@ pub(super) struct Given {
     pub(super) source: Arc<dyn Source>,
     /// The constructor's own arguments, which lie on top.
     pub(super) arguments: Node,
-    /// What stands in the tree as `{callable: position}`.
+    /// What stands in the trees as `{callable: position}`.
     pub(super) callables: Callables,
 }
 
@@ -69,6 +70,24 @@ pub(super) fn given(source: &Bound<'_, PyAny>, arguments: &Bound<'_, PyDict>) ->
     Ok(Given { source, arguments, callables })
 }
 
+/// The same client over another `source`; the constructor's arguments still lie on top. Callables that yield keys
+/// join those in `hosted`, so that the old configuration still finds its own.
+pub(super) fn again(source: &Bound<'_, PyAny>, given: &Given, hosted: &Hosted) -> PyResult<Given> {
+    let mut callables = Callables { keys: hosted.keys(source.py()), ..Callables::default() };
+    let source = self::source(source, false, &mut callables)?;
+    hosted.host(std::mem::take(&mut callables.keys));
+    Ok(Given { source, arguments: given.arguments.clone(), callables })
+}
+
+/// How often to look at the files of what is to be watched.
+pub(super) fn poll(py: Python<'_>, seconds: f64, given: &Given) -> PyResult<Duration> {
+    if !given.source.is_watchable() {
+        return Err(errors::misuse(py, "`watch`: only files can be watched; use `reload` for a dict"));
+    }
+    let poll = Duration::try_from_secs_f64(seconds).ok().filter(|poll| *poll >= Duration::from_millis(1));
+    poll.ok_or_else(|| errors::misuse(py, "`watch`: expected True, False or a number of seconds above 0"))
+}
+
 /// The source that a `config` argument stands for. Nothing is looked for where the caller says where calls go.
 pub(super) fn source(
     source: &Bound<'_, PyAny>,
@@ -79,7 +98,7 @@ pub(super) fn source(
         return Ok(Arc::new(Fixed(Node::table())));
     }
     if source.is_none() {
-        return Ok(Arc::new(Found::new(PathBuf::new())));
+        return Ok(Arc::new(Found::new(std::env::current_dir().unwrap_or_default())));
     }
     if source.cast::<PyMapping>().is_ok() {
         return Ok(Arc::new(Fixed(node(source, "", 0, callables)?)));

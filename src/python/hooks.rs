@@ -1,31 +1,70 @@
 //! Receipts on their way to the one Python thread that tells hooks and loggers.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
 use super::reply;
+use crate::config::reload::Outcome;
 use crate::settle::Receipt;
 
 /// Receipts that wait to be told; beyond that the oldest are dropped and counted.
 const MOST: usize = 10_000;
 
 /// A bounded queue of receipts. The I/O threads only enqueue.
+///
+/// Its locks are the standard library's: threads that wait on others are remembered in a table of the whole process,
+/// which a forked child would read when those threads are no more.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     receipts: Mutex<VecDeque<Arc<Receipt>>>,
+    notices: Mutex<VecDeque<Notice>>,
     arrived: Condvar,
     dropped: AtomicU64,
 }
 
+/// What the log is told beside calls.
+#[derive(Debug)]
+pub(super) struct Notice {
+    failed: bool,
+    sentence: String,
+}
+
+impl Notice {
+    /// What came of another look at the configuration, where that is worth a line.
+    pub(super) fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Unchanged | Outcome::StillFailing => None,
+            Outcome::Changed { version } => {
+                Some(Self { failed: false, sentence: format!("configuration {version} holds") })
+            }
+            Outcome::Failed(error) => {
+                let sentence = format!("the last good configuration stays: {error}");
+                Some(Self { failed: true, sentence })
+            }
+        }
+    }
+}
+
 impl Queue {
+    /// Adds what the log is told, never waits.
+    pub(super) fn notice(&self, notice: Notice) {
+        let mut notices = held(&self.notices);
+        if notices.len() < MOST {
+            notices.push_back(notice);
+        }
+        drop(notices);
+        // Under the lock of the receipts, so that who is about to wait cannot miss it.
+        let _receipts = held(&self.receipts);
+        self.arrived.notify_one();
+    }
+
     /// Adds one, never waits.
     pub(super) fn push(&self, receipt: &Arc<Receipt>) {
-        let mut receipts = self.receipts.lock();
+        let mut receipts = held(&self.receipts);
         if receipts.len() == MOST {
             receipts.pop_front();
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -35,12 +74,17 @@ impl Queue {
     }
 
     fn take(&self, patience: Duration) -> Vec<Arc<Receipt>> {
-        let mut receipts = self.receipts.lock();
+        let mut receipts = held(&self.receipts);
         if receipts.is_empty() {
-            self.arrived.wait_for(&mut receipts, patience);
+            let waited = self.arrived.wait_timeout(receipts, patience);
+            receipts = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(receipts, _)| receipts);
         }
         receipts.drain(..).collect()
     }
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The Python end of the queue.
@@ -67,6 +111,11 @@ impl Feed {
         let patience = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let receipts = py.detach(|| self.0.take(patience));
         receipts.iter().map(|told| reply::receipt(py, told)).collect()
+    }
+
+    /// Takes what the log is to be told beside calls: did something fail, and a sentence.
+    fn notices(&self) -> Vec<(bool, String)> {
+        held(&self.0.notices).drain(..).map(|notice| (notice.failed, notice.sentence)).collect()
     }
 
     /// Ends a wait before its time.

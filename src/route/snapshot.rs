@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::compile::{self, Compiled};
 use super::deployment::Deployment;
 use super::group::{Group, Route};
+use super::hosts::Hosts;
 use super::ruleset::RuleSet;
 use super::settings::{self, Profiles, Settings};
 use super::tenant::Tenant;
@@ -19,8 +20,6 @@ use crate::live::Live;
 use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
-use crate::send::Connect;
-use crate::settle::Gauges;
 
 /// Routes made for names no configuration lists; beyond this many they are made anew for each call.
 const INFERRED: usize = 1024;
@@ -50,7 +49,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Compiles `config`, which has been checked.
+    /// Compiles `config`, which has been checked, to stand in the place of `before`.
     ///
     /// # Errors
     ///
@@ -58,10 +57,10 @@ impl Snapshot {
     pub fn compile(
         config: Config,
         live: &Arc<Live>,
-        gauges: &Arc<Gauges>,
-        connect: Connect,
+        hosts: &Arc<Hosts>,
+        before: Option<&Self>,
     ) -> Result<Self, Error> {
-        let written = Written::new(&config, live, gauges, connect);
+        let written = Written::new(&config, live, hosts, before.map(|before| &before.written));
         written.check()?;
         let Compiled { routes, tenants } = compile::compile(&config, &written)?;
         let rules = RuleSet::compile(&config.rules, "rules")?;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::deployment::{Abilities, Deployment};
 use super::group;
+use super::hosts::Hosts;
 use super::keyring::{Keyring, Way};
 use crate::call::Operation;
 use crate::config::load::environment;
@@ -20,8 +21,7 @@ use crate::provider::endpoint;
 use crate::provider::name::{self, Name};
 use crate::provider::presets::{self, Preset};
 use crate::provider::price::Prices;
-use crate::send::{Connect, HostOptions, Transport};
-use crate::settle::Gauges;
+use crate::send::{HostOptions, Transport};
 
 /// The provider of a client that names none.
 const DEFAULT_PROVIDER: &str = "openai";
@@ -38,16 +38,21 @@ pub(super) struct Written {
     bounds: Bounds,
     opening: Duration,
     pub(super) live: Arc<Live>,
-    gauges: Arc<Gauges>,
-    connect: Connect,
     /// Providers that tenants bring keys of their own for, so that the house needs none.
     pub(super) brought: BTreeSet<String>,
-    hosts: Mutex<HashMap<HostKey, Arc<dyn Transport>>>,
+    hosts: Arc<Hosts>,
+    /// Those in use here, so that they last as long as this does.
+    used: Mutex<HashMap<HostKey, Arc<dyn Transport>>>,
+    /// Those of the snapshot before: a model that no configuration lists may need them again.
+    before: Vec<Arc<dyn Transport>>,
 }
 
 impl fmt::Debug for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Written").field("providers", &self.providers).finish_non_exhaustive()
+        f.debug_struct("Written")
+            .field("providers", &self.providers)
+            .field("before", &self.before.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +80,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl Written {
-    pub(super) fn new(config: &Config, live: &Arc<Live>, gauges: &Arc<Gauges>, connect: Connect) -> Self {
+    pub(super) fn new(config: &Config, live: &Arc<Live>, hosts: &Arc<Hosts>, before: Option<&Self>) -> Self {
         Self {
             providers: config.providers.clone(),
             client: config.client.clone(),
@@ -83,10 +88,10 @@ impl Written {
             bounds: config.bounds.clone(),
             opening: config.timeouts.connect,
             live: Arc::clone(live),
-            gauges: Arc::clone(gauges),
-            connect,
             brought: config.tenants.values().flat_map(|tenant| tenant.api_keys.keys().cloned()).collect(),
-            hosts: Mutex::default(),
+            hosts: Arc::clone(hosts),
+            used: Mutex::default(),
+            before: before.map(|before| before.used.lock().values().cloned().collect()).unwrap_or_default(),
         }
     }
 
@@ -257,12 +262,12 @@ impl Written {
         {
             return Err(fault(&format!("{path}.ca"), &format!("no such file: {ca}")));
         }
-        let mut hosts = self.hosts.lock();
-        let host = hosts.entry((target.origin(), way.clone())).or_insert_with(|| {
+        let mut used = self.used.lock();
+        let host = used.entry((target.origin(), way.clone())).or_insert_with(|| {
             let (target, pool, bounds) = (target.clone(), self.pool.clone(), self.bounds.clone());
             let Way { http2, proxy, ca } = way.clone();
             let options = HostOptions { target, http2, proxy, ca, connect: self.opening, pool, bounds };
-            (self.connect)(options, &self.gauges)
+            self.hosts.host(options)
         });
         Ok(Arc::clone(host))
     }

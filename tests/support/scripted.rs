@@ -106,6 +106,11 @@ impl World {
         Engine::assembled(toml::from_str(config).unwrap(), self.connect(), Rng::seeded(1)).unwrap()
     }
 
+    /// One of its hosts by itself.
+    pub fn host(&self, name: &str) -> Arc<dyn Transport> {
+        Arc::new(Host { world: self.clone(), name: name.to_owned() })
+    }
+
     pub fn hosts(&self) -> Vec<String> {
         self.seen.lock().iter().map(|seen| seen.host.clone()).collect()
     }
