@@ -208,6 +208,10 @@ class Router:
         self._fill(list(model_list))
         before.close()
 
+    def stats(self) -> dict[str, Any]:
+        """What has happened so far, as of `Client.stats`."""
+        return self.client.stats()
+
     def close(self) -> None:
         """Refuse new calls and close idle connections; calls that run finish."""
         self.client.close()

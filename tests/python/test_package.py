@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_package_its_licences_and_nothing_else() -> None:
     package = {
         path.relative_to(sources).as_posix()
         for path in sources.rglob("*")
-        if path.suffix in {".py", ".pyi"} or path.name == "py.typed"
+        if path.suffix in {".py", ".pyi", ".json"} or path.name == "py.typed"
     }
     info = f"fairlead-{VERSION}.dist-info"
     described = {

@@ -114,7 +114,7 @@ def test_a_router_made_outside_a_loop_serves_in_several_and_in_threads(up: Upstr
     router = fairlead.Router(model_list=[entry("a", up)])
     for _ in range(2):
         assert len(asyncio.run(everywhere(router))) == 2
-    assert router.client.stats()["calls"] == 4
+    assert router.stats()["calls"] == 4
     asyncio.run(router.aclose())
     with pytest.raises(fairlead.ClientClosed):
         router.completion("a", MESSAGES)
