@@ -44,7 +44,7 @@ impl Asked<'_> {
             let (name, why) = self.name(&consequence)?;
             let route = self.snapshot.route(&name, self.tenant)?;
             let why = self.why(why, &route);
-            let (route, why) = self.or_its_canary(route, why)?;
+            let (route, why) = self.or_its_canary(route, why, &mut notes)?;
             (self.for_this_call(self.with_fallbacks(route)?)?, why)
         } else {
             (self.snapshot.any_route()?, Why::AnyDeployment)
@@ -109,19 +109,30 @@ impl Asked<'_> {
         }
     }
 
-    /// The route of the model's canary, if the call is on its side. A canary has no canary of its own.
-    fn or_its_canary(&self, route: Arc<Route>, why: Why) -> Result<(Arc<Route>, Why), Error> {
+    /// The route of the model's canary, if the call is on its side; the model itself follows when it fails. A canary
+    /// has no canary of its own.
+    fn or_its_canary(
+        &self,
+        route: Arc<Route>,
+        why: Why,
+        notes: &mut Vec<String>,
+    ) -> Result<(Arc<Route>, Why), Error> {
         let Some((own, canary)) = route.own().and_then(|own| Some((own, own.canary.as_ref()?))) else {
             return Ok((route, why));
         };
         let context = Context::new(self.facts, &self.call.options);
         let tenant = self.call.options.tenant.as_deref();
         let who = Identity { user: context.user(), session: context.session(), tenant };
-        match canary::side(canary, &who, clock::wall(), self.rng) {
+        let wall = clock::wall();
+        let percent = canary::percent(canary, wall);
+        notes
+            .push(format!("{percent} % of the calls for `{}` go to its canary `{}`", own.name, canary.model));
+        match canary::side(canary, &who, wall, self.rng) {
             Side::Stable => Ok((route, why)),
             Side::Canary => {
-                let why = Why::Canary(Arc::clone(&own.name));
-                Ok((self.snapshot.route(&canary.model, self.tenant)?, why))
+                let mut diverted = Route::clone(self.snapshot.route(&canary.model, self.tenant)?.as_ref());
+                diverted.follow(&route);
+                Ok((Arc::new(diverted), Why::Canary(Arc::clone(&own.name))))
             }
         }
     }

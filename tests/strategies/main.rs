@@ -18,6 +18,7 @@
 mod support;
 
 mod affinity;
+mod canary;
 mod hour;
 mod order;
 mod sick;

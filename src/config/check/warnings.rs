@@ -46,9 +46,9 @@ fn rules(written: &[Rule], path: &str, warn: &mut impl FnMut(&str, String)) {
 fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str, String)) {
     for (position, deployment) in group.deployments.iter().enumerate() {
         let path = format!("{path}.deployments[{position}]");
-        let weighted = matches!(group.strategy, Strategy::Weighted | Strategy::LeastBusy);
-        #[expect(clippy::float_cmp, reason = "the default itself, not a result")]
-        let heavy = deployment.weight != 1.0;
+        let weighted = !matches!(group.strategy, Strategy::Ordered | Strategy::Cost);
+        #[expect(clippy::float_cmp, reason = "as written, not a result")]
+        let heavy = deployment.weight != 1.0 && deployment.weight != 0.0;
         if heavy && !weighted {
             warn(
                 &format!("{path}.weight"),
