@@ -105,6 +105,23 @@ def test_parameters_of_an_entry_reach_the_upstream_and_its_settings_do_not(up: U
     router.close()
 
 
+def test_deployments_are_drawn_by_their_weights(up: Upstream) -> None:
+    models = [entry("a", up, "openai/often", rpm=900), entry("a", up, "openai/seldom", rpm=100)]
+    router = fairlead.Router(models)
+    draws = [router.route("hi", model="a").candidates[0].deployment for _ in range(2000)]
+    share = sum(name.endswith("often") for name in draws) / len(draws)
+    assert 0.86 < share < 0.94  # six standard deviations
+    router.close()
+
+
+def test_a_key_may_be_one_that_hides_itself(up: Upstream) -> None:
+    router = fairlead.Router([entry("a", up, api_key=fairlead.Secret("$hush-hush"))])
+    router.completion("a", MESSAGES)
+    assert up.requests[0].headers["authorization"] == "Bearer $hush-hush"
+    assert "hush" not in repr(vars(router))
+    router.close()
+
+
 async def everywhere(router: fairlead.Router, **params: Any) -> list[Any]:
     blocking = await asyncio.to_thread(router.completion, "a", MESSAGES, **params)
     return [await router.acompletion("a", MESSAGES, **params), blocking]
