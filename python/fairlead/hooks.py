@@ -29,6 +29,9 @@ LOGGER = "fairlead"
 VARIABLE = "FAIRLEAD_LOG"
 """Set to a level (`info`, `warning`), switches logging to stderr on."""
 
+_MOST_NOTES = 1000
+"""Notes that are remembered, so that each is logged once."""
+
 _PATIENCE = 1.0
 """Seconds between two looks at whether the process is ending."""
 
@@ -43,6 +46,7 @@ class _Teller:
         self.hooks: list[Hook] = []
         self.logs = False
         self.logger = logging.getLogger(LOGGER)
+        self._noted: set[str] = set()
         self._ending = False
         self._begin()
 
@@ -90,6 +94,10 @@ class _Teller:
             receipt.timings.total or 0.0,
             receipt.request_id,
         )
+        for note in (*(receipt.route.notes if receipt.route else ()), *receipt.notes):
+            if note not in self._noted and len(self._noted) < _MOST_NOTES:
+                self._noted.add(note)
+                self.logger.warning("%s", note)
 
 
 def feed_for(hooks: Hook | Iterable[Hook] | None, watched: bool = False) -> Feed | None:

@@ -286,6 +286,31 @@ def test_logging_is_off_until_asked_for_and_never_holds_content(
     assert all("a prompt" not in line and "sk-key" not in line for line in lines)
 
 
+def test_what_was_done_otherwise_than_asked_is_logged_once(
+    up: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment = {"provider": "openai", "model": "m", "base_url": up.base_url, "api_key": "k"}
+    model = {"params": {"temperature": 1}, "deployments": [{**deployment, "drop_params": ["temperature"]}]}
+    told = threading.Event()
+    with caplog.at_level(logging.INFO, "fairlead"):
+        calls: list[Receipt] = []
+
+        def hook(receipt: Receipt) -> None:
+            calls.append(receipt)
+            if len(calls) == 3:
+                told.set()
+
+        with fairlead.Client({"models": {"m": model}}, on_event=hook) as client:
+            notes = [
+                client.chat.completions.create(model="m", messages=MESSAGES).fairlead.notes for _ in "123"
+            ]
+            assert told.wait(10)
+    expected = "the default `temperature` was not sent: openai/m refuses it"
+    assert notes == [[expected]] * 3
+    warned = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [record.getMessage() for record in warned if "temperature" in record.getMessage()] == [expected]
+
+
 def test_a_config_dict_fails_over(up: Upstream, twin: Twin) -> None:
     up.at("a").reply = fail(503)
     deployments = [

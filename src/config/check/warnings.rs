@@ -58,11 +58,9 @@ fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str,
         if !is_priced(deployment, config) {
             warn(&path, "its price is not known, nor what its answers cost: set `price`".to_owned());
         }
-        if deployment.priority != 0 && group.strategy != Strategy::Ordered {
-            warn(
-                &format!("{path}.priority"),
-                format!("the strategy {} does not look at it", name(group.strategy)),
-            );
+        if let Some(heir) = heir(deployment) {
+            let model = &deployment.model;
+            warn(&format!("{path}.model"), format!("`{model}` is retired: {heir} answers in its place"));
         }
     }
     if let Some(canary) = &group.canary
@@ -82,6 +80,12 @@ fn is_priced(deployment: &Deployment, config: &Config) -> bool {
     };
     let listed = || catalogue::find(&deployment.provider, &deployment.model);
     is_local || deployment.price.is_some() || listed().is_some_and(|entry| entry.prices.is_some())
+}
+
+/// Who answers for a model that its provider has retired.
+fn heir(deployment: &Deployment) -> Option<&'static str> {
+    let heir = catalogue::successor(&deployment.provider, &deployment.model);
+    heir.filter(|_| deployment.base_url.is_none())
 }
 
 fn profiles(config: &Config) -> impl Iterator<Item = &String> {
