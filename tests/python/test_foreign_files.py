@@ -15,7 +15,7 @@ from fairlead.testing import Reply, Upstream, fail, ok
 # ===== one endpoint and one key a model, rules with weights =====
 
 SHARED = Path(os.environ.get("FAIRLEAD_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus").parent
-GUIDE = SHARED / "ark-config.jsonc"
+ORIGINAL = SHARED / "ark-config.jsonc"
 KEYS = ("VOLCANO_ARK_API_KEY_GENERAL", "VOLCANO_ARK_API_KEY_CODE", "VOLCANO_ARK_API_KEY_FAST")
 
 LIKE_IT = """{
@@ -41,16 +41,16 @@ SORT, WEATHER, HURRY = "帮我写一个Python快速排序函数", "今天的天�
 FAST = {"require_fast_response": "true"}
 
 
-@pytest.fixture(params=["like it", "the guide's own"])
+@pytest.fixture(params=["like it", "the original"])
 def rules(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of this kind; the guide's own lies outside the project."""
+    """A file of this kind; the original lies outside the project."""
     for name in KEYS:
         monkeypatch.setenv(name, name.lower())
     if request.param == "like it":
         return written(tmp_path, "http://127.0.0.1:9/api/v3")
-    if not GUIDE.is_file():
-        pytest.skip(f"no {GUIDE.name} in {SHARED}; FAIRLEAD_CORPUS says where its folder is")
-    return GUIDE
+    if not ORIGINAL.is_file():
+        pytest.skip(f"no {ORIGINAL.name} in {SHARED}; FAIRLEAD_CORPUS says where its folder is")
+    return ORIGINAL
 
 
 def written(folder: Path, url: str) -> Path:
