@@ -143,7 +143,7 @@ async fn hit_rate(strategy: &str, extra: &str, calls: usize) -> f64 {
         // 256 at once is what they take; 2.13 s each is the mean.
         let rate = 0.8 * 256.0 / 2.13;
         tokio::time::sleep(seconds(-(1.0 - chance.unit()).ln() / rate)).await;
-        let session = chance.u64() % 3000;
+        let session = chance.u64() % 12_000;
         let call = said(&session.to_string());
         let is_warm = |last: Option<Instant>| last.is_some_and(|last| now() - last < seconds(300.0));
         let here = warm.insert((session, first(&engine, &call)), now());
@@ -159,7 +159,7 @@ async fn hit_rate(strategy: &str, extra: &str, calls: usize) -> f64 {
 
 #[tokio::test(start_paused = true)]
 async fn a4_nine_of_ten_turns_find_their_prompt_warm_at_four_fifths_of_the_load() {
-    let calls = if is_soak() { 100_000 } else { 10_000 };
+    let calls = if is_soak() { 60_000 } else { 10_000 };
     for strategy in BALANCING {
         let rate = hit_rate(strategy, "", calls).await;
         println!("{strategy}: {rate:.3}");
