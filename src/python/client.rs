@@ -2,38 +2,31 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Method;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
 use tokio::task::AbortHandle;
 
-use super::callables::{self, Hosted};
-use super::config::{self, Given};
+use super::callables;
+use super::config;
 use super::convert;
 use super::errors;
-use super::hooks::{Feed, Notice, Queue};
+use super::hooks::Feed;
 use super::listed;
 use super::options::{self, Request};
 use super::port::Port;
 use super::reply;
 use super::runtime::{self, Alive};
+use super::shared::Shared;
 use super::stream::{SLICE, StreamCore};
 use super::task::{self, Done, Recipient};
 use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
-use crate::config::Config;
-use crate::config::load;
-use crate::config::reload::{Current, Outcome, Reloader};
-use crate::config::watch::{self, Pace};
-use crate::engine::Engine as Core;
-use crate::error::{Error, Kind};
 
 /// One kind of request, and what its answers become.
 #[pyclass(frozen, module = "fairlead._core")]
@@ -104,111 +97,6 @@ impl Endpoint {
             (other, None) => return Err(PyValueError::new_err(format!("`{other}` is no operation"))),
         };
         Ok(Self { operation, reply, chunk, stream, raw })
-    }
-}
-
-/// What all clients that share connections share. Holds the configuration, so that a forked child can begin anew.
-struct Shared {
-    given: ArcSwap<Given>,
-    /// Its callables that yield keys.
-    hosted: Hosted,
-    current: Arc<ArcSwap<Current>>,
-    /// The generation that everything below it belongs to.
-    running: Mutex<(u64, Running)>,
-    queue: Option<Arc<Queue>>,
-    /// Seconds between two looks at the files, where they are watched.
-    poll: Option<Duration>,
-}
-
-/// What lives in one process only.
-struct Running {
-    core: Arc<Core>,
-    reloader: Arc<Reloader>,
-    watching: Option<Watching>,
-}
-
-/// A watch that ends with its owner.
-struct Watching(AbortHandle);
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Shared {
-    fn new(mut given: Given, queue: Option<Arc<Queue>>, poll: Option<Duration>) -> Result<Self, Error> {
-        let hosted = Hosted::new(std::mem::take(&mut given.callables.keys));
-        let loaded = load::load(given.source.as_ref(), Some(&given.arguments))?;
-        let current = Arc::new(ArcSwap::from_pointee(Current::new(loaded)));
-        let running = Self::run(&current, &hosted, queue.as_ref())?;
-        let running = Mutex::new((runtime::generation(), running));
-        Ok(Self { given: ArcSwap::from_pointee(given), hosted, current, running, queue, poll })
-    }
-
-    fn run(
-        current: &Arc<ArcSwap<Current>>,
-        hosted: &Hosted,
-        queue: Option<&Arc<Queue>>,
-    ) -> Result<Running, Error> {
-        let core = Core::hosted(current.load().loaded.config.clone(), hosted.door())?;
-        if let Some(queue) = queue {
-            let queue = Arc::clone(queue);
-            core.on_settled(Some(Box::new(move |receipt| queue.push(receipt))));
-        }
-        let engine = Arc::downgrade(&core);
-        let apply = move |config: &Config| match engine.upgrade() {
-            Some(core) => core.reload(config.clone()),
-            None => Err(Error::new(Kind::ClientClosed, "the client was closed")),
-        };
-        let reloader = Arc::new(Reloader::new(Arc::clone(current), Box::new(apply)));
-        Ok(Running { core, reloader, watching: None })
-    }
-
-    /// What runs in this process. The lock is only held attached, so no fork happens meanwhile.
-    fn running(&self) -> Result<MutexGuard<'_, (u64, Running)>, Error> {
-        let mut running = self.running.lock();
-        let generation = runtime::generation();
-        if running.0 != generation {
-            let was_closed = running.1.core.is_closed();
-            let mut fresh = Self::run(&self.current, &self.hosted, self.queue.as_ref())?;
-            if was_closed {
-                fresh.core.close();
-            } else if running.1.watching.is_some() {
-                fresh.watching = self.watch(&fresh.reloader);
-            }
-            // The parent's sockets and locks are not ours to touch, not even to close.
-            std::mem::forget(std::mem::replace(&mut *running, (generation, fresh)));
-        }
-        Ok(running)
-    }
-
-    fn core(&self) -> Result<Arc<Core>, Error> {
-        Ok(Arc::clone(&self.running()?.1.core))
-    }
-
-    /// Begins to watch the source; without effect where it is not to be watched.
-    fn watch(&self, reloader: &Arc<Reloader>) -> Option<Watching> {
-        let (given, poll) = (self.given.load_full(), self.poll?);
-        let (source, arguments) = (Arc::clone(&given.source), given.arguments.clone());
-        let queue = self.queue.clone();
-        let tell = move |outcome: Outcome| {
-            if let (Some(queue), Some(notice)) = (&queue, Notice::of(&outcome)) {
-                queue.notice(notice);
-            }
-        };
-        let pace = Pace { poll, ..Pace::default() };
-        let task = watch::watch(Arc::clone(reloader), source, arguments, pace, tell);
-        Some(Watching(runtime::get().ok()?.spawn(task).abort_handle()))
-    }
-
-    fn close(&self) {
-        let mut running = self.running.lock();
-        running.1.core.close();
-        let watching = running.1.watching.take();
-        if running.0 != runtime::generation() {
-            std::mem::forget(watching);
-        }
     }
 }
 
@@ -457,38 +345,7 @@ impl Engine {
     /// Reads the configuration again, or `source` from now on, and puts it into effect. Has anything changed?
     #[pyo3(signature = (source = None))]
     fn reload(&self, py: Python<'_>, source: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        let shared = &self.shared;
-        let told = |error: &Error| errors::exception(py, error);
-        let (core, reloader) = {
-            let running = shared.running().map_err(|error| told(&error))?;
-            (Arc::clone(&running.1.core), Arc::clone(&running.1.reloader))
-        };
-        if core.is_closed() {
-            return Err(told(&Error::new(Kind::ClientClosed, "the client was closed")));
-        }
-        let next = match source {
-            Some(source) => Arc::new(config::again(source, &shared.given.load(), &shared.hosted)?),
-            None => shared.given.load_full(),
-        };
-        let outcome = py.detach(|| reloader.look(next.source.as_ref(), &next.arguments));
-        let changed = match outcome {
-            Outcome::Unchanged => false,
-            Outcome::Changed { .. } => true,
-            Outcome::Failed(error) => return Err(told(&error)),
-            Outcome::StillFailing => {
-                let current = shared.current.load();
-                let known = current.problem.as_ref().map(told);
-                return Err(known.unwrap_or_else(|| PyRuntimeError::new_err("the configuration is wrong")));
-            }
-        };
-        if source.is_some() {
-            shared.given.store(next);
-            let mut running = shared.running().map_err(|error| told(&error))?;
-            if running.1.watching.is_some() {
-                running.1.watching = shared.watch(&reloader);
-            }
-        }
-        Ok(changed)
+        self.shared.reload(py, source)
     }
 
     /// The configured models as the JSON of a list; `None` where there are none.

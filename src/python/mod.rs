@@ -23,6 +23,7 @@ mod port;
 mod reply;
 mod runtime;
 mod secret;
+mod shared;
 mod stream;
 mod task;
 mod value;
