@@ -66,9 +66,13 @@ impl Deployment {
     /// An attempt answered, or a stream has begun.
     pub fn succeeded(&self, now: Instant) {
         self.successes.fetch_add(1, Ordering::Relaxed);
-        self.in_a_row.store(0, Ordering::Relaxed);
         self.count(Counted::Answer, now);
         self.room.change(|room| Room::from(room).answered(self.running()).into());
+    }
+
+    /// An answer was complete: failures before it are no longer in a row. The beginning of a stream is not that.
+    pub fn completed(&self) {
+        self.in_a_row.store(0, Ordering::Relaxed);
     }
 
     /// An attempt failed in a way a breaker sees. It cost at least `lost`, the limit it had: what fails fast must

@@ -197,6 +197,7 @@ impl Candidate {
         let (form, seconds) = match landed {
             Landed::Whole { facts, .. } => {
                 live.durations.record(took);
+                live.completed();
                 let counted = facts.usage.map(|usage| usage.output);
                 let tokens = counted.unwrap_or_else(|| estimate::tokens(facts.output_bytes));
                 (Form::Whole, pace::brought_to_length(took.as_secs_f64(), tokens as f64))

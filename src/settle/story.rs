@@ -140,6 +140,9 @@ impl Story {
     pub fn stream_ended(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
         let usage = self.stream_settled(state, permit);
         self.wrote(&usage);
+        if let Some(asked) = &self.asked {
+            asked.deployment.live.completed();
+        }
         if !state.done() {
             Totals::count(&self.engine.totals().missing_done);
         }

@@ -5,8 +5,10 @@ use fairlead::route::Standing;
 
 use super::support::scripted::{Meets, status};
 use super::support::simulated::{Behaviour, Fleet, Scene, jitter, wrote};
+use super::support::{Act, Provider, chat, chunk, engine, stream_head};
 use super::{call, config, first, of, receipt, seconds, standing};
 use fairlead::call::CallOptions;
+use fairlead::reply::Answer;
 
 fn works() -> Behaviour {
     Box::new(|scene: &Scene| (seconds(0.5 * jitter(scene.luck)), wrote(100)))
@@ -148,4 +150,21 @@ async fn ejection_and_health_can_be_switched_off() {
         }
         assert_eq!(first(&engine, &call()), "a", "{off}");
     }
+}
+
+#[tokio::test]
+async fn streams_that_break_after_they_began_count_as_failures() {
+    let breaks = || vec![stream_head(), chunk(r#"{"content":"x"}"#, "null"), Act::Close];
+    let provider = Provider::start((0..5).map(|_| breaks()).collect()).await;
+    let other = Provider::start(Vec::new()).await;
+    let engine = engine(&[provider.base_url(), other.base_url()], "");
+    for _ in 0..5 {
+        let decision = engine.route(&chat(true)).unwrap();
+        assert!(decision.candidates.iter().all(|choice| !choice.reason.is_resting()));
+        let Answer::Stream(mut stream) = engine.call(chat(true)).await.unwrap() else { panic!("a stream") };
+        while let Some(Ok(_)) = stream.next().await {}
+    }
+    let decision = engine.route(&chat(true)).unwrap();
+    assert_eq!(decision.candidates[1].reason.to_string(), "set aside: 5 failures in a row");
+    assert_eq!(other.requests.lock().len(), 0);
 }
