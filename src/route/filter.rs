@@ -59,13 +59,17 @@ impl<'a> Demands<'a> {
     }
 
     /// The deployments of `stop` that may be asked; the others go to `rejected`.
-    pub(super) fn eligible(&self, stop: &Stop, rejected: &mut Vec<Rejected>) -> Vec<Arc<Deployment>> {
+    pub(super) fn eligible<'b>(
+        &self,
+        stop: &'b Stop,
+        rejected: &mut Vec<Rejected>,
+    ) -> Vec<&'b Arc<Deployment>> {
         let mut eligible = Vec::with_capacity(stop.group.deployments.len());
         let denied = self.tenant.is_some_and(|tenant| !tenant.may_use(&stop.group.name));
         for deployment in &stop.group.deployments {
             let refusal = if denied { Some(Rejection::Denied) } else { self.refusal(deployment, stop) };
             match refusal {
-                None => eligible.push(Arc::clone(deployment)),
+                None => eligible.push(deployment),
                 Some(reason) => rejected.push(Rejected {
                     deployment: Arc::clone(&deployment.name),
                     model: Arc::clone(&stop.group.name),

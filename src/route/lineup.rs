@@ -28,8 +28,8 @@ pub(super) fn line_up(
     let mut places = Vec::new();
     for stop in &route.stops {
         let eligible = demands.eligible(stop, &mut decision.rejected);
-        let mut ordered = order::order(&stop.group, eligible, ask, rng);
-        ordered.sort_by_key(|placed| demands.strains(&placed.deployment));
+        let mut ordered = order::order(&stop.group, &eligible, ask, rng);
+        ordered.sort_by_key(|placed| demands.strains(placed.deployment));
         places.extend(ordered.into_iter().map(|placed| (stop, placed)));
     }
     // Stable: within the healthy and the others the order holds.
@@ -44,9 +44,9 @@ pub(super) fn line_up(
 
 impl Lineup {
     /// Adds a deployment with each of its keys.
-    fn add(&mut self, stop: &Stop, placed: &Placed, ask: &Ask<'_>, decision: &mut Decision) {
+    fn add(&mut self, stop: &Stop, placed: &Placed<'_>, ask: &Ask<'_>, decision: &mut Decision) {
         let (mut usable, mut asked) = (0, 0);
-        for candidate in Candidate::of(&placed.deployment, stop) {
+        for candidate in Candidate::of(placed.deployment, stop) {
             let state = candidate.credential.state(ask.now);
             if !state.is_usable() {
                 decision.idle_keys.push(IdleKey::of(&candidate, state));
@@ -73,7 +73,7 @@ impl Lineup {
     }
 }
 
-fn record(stop: &Stop, placed: &Placed, keys: usize, asked: usize, decision: &mut Decision) {
+fn record(stop: &Stop, placed: &Placed<'_>, keys: usize, asked: usize, decision: &mut Decision) {
     let (deployment, model) = (Arc::clone(&placed.deployment.name), Arc::clone(&stop.group.name));
     if asked == 0 {
         decision.rejected.push(Rejected { deployment, model, reason: Rejection::NoKey });

@@ -44,10 +44,10 @@ impl<'a> Ask<'a> {
 }
 
 /// A deployment at its place.
-#[derive(Clone, Debug)]
-pub struct Placed {
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
     /// Who is asked.
-    pub deployment: Arc<Deployment>,
+    pub deployment: &'a Arc<Deployment>,
     /// And why here.
     pub standing: Standing,
 }
@@ -56,7 +56,12 @@ pub struct Placed {
 ///
 /// First by whether they can be asked at all now, then by `priority`, then by the strategy. A conversation keeps its
 /// own deployment among the best.
-pub(super) fn order(group: &Group, eligible: Vec<Arc<Deployment>>, ask: &Ask<'_>, rng: &Rng) -> Vec<Placed> {
+pub(super) fn order<'a>(
+    group: &Group,
+    eligible: &[&'a Arc<Deployment>],
+    ask: &Ask<'_>,
+    rng: &Rng,
+) -> Vec<Placed<'a>> {
     let mut contenders = strategy::contenders(eligible, ask);
     // Stable: within a tier they stand as written.
     contenders.sort_by_key(Contender::tier);

@@ -30,8 +30,8 @@ pub(super) enum Class {
 
 /// A deployment on its way to a place.
 #[derive(Debug)]
-pub(super) struct Contender {
-    pub(super) deployment: Arc<Deployment>,
+pub(super) struct Contender<'a> {
+    pub(super) deployment: &'a Arc<Deployment>,
     pub(super) standing: Standing,
     pub(super) in_flight: f64,
     /// How many times as bad as the best of its tier, for affinity; infinite is too far.
@@ -43,7 +43,7 @@ pub(super) struct Contender {
     lot: f64,
 }
 
-impl Contender {
+impl Contender<'_> {
     pub(super) fn tier(&self) -> (Class, u32) {
         (self.class, self.deployment.priority)
     }
@@ -64,21 +64,21 @@ impl Contender {
     }
 }
 
-impl From<Contender> for Placed {
-    fn from(contender: Contender) -> Self {
+impl<'a> From<Contender<'a>> for Placed<'a> {
+    fn from(contender: Contender<'a>) -> Self {
         Self { deployment: contender.deployment, standing: contender.standing }
     }
 }
 
 /// The deployments with what keeps them from being asked.
-pub(super) fn contenders(eligible: Vec<Arc<Deployment>>, ask: &Ask<'_>) -> Vec<Contender> {
-    let bound = aside_bound(&eligible, ask);
-    let contender = |deployment: Arc<Deployment>| {
+pub(super) fn contenders<'a>(eligible: &[&'a Arc<Deployment>], ask: &Ask<'_>) -> Vec<Contender<'a>> {
+    let bound = aside_bound(eligible, ask);
+    let contender = |deployment: &'a Arc<Deployment>| {
         let in_flight = deployment.live.running();
-        let (class, standing) = stand(&deployment, in_flight, bound, ask);
+        let (class, standing) = stand(deployment, in_flight, bound, ask);
         Contender { deployment, standing, in_flight, distance: 1.0, class, key: 0.0, lot: 0.0 }
     };
-    eligible.into_iter().map(contender).collect()
+    eligible.iter().copied().map(contender).collect()
 }
 
 fn stand(deployment: &Deployment, in_flight: f64, bound: u64, ask: &Ask<'_>) -> (Class, Standing) {
@@ -108,7 +108,7 @@ fn stand(deployment: &Deployment, in_flight: f64, bound: u64, ask: &Ask<'_>) -> 
 
 /// A deployment may serve several groups, so more of this one may be aside than its share: those that end first
 /// come back, at once. Below the returned end, aside is not aside.
-fn aside_bound(eligible: &[Arc<Deployment>], ask: &Ask<'_>) -> u64 {
+fn aside_bound(eligible: &[&Arc<Deployment>], ask: &Ask<'_>) -> u64 {
     if !ask.health || !ask.routing.ejection.enabled {
         return u64::MAX;
     }
