@@ -7,6 +7,8 @@ use super::deployment::Deployment;
 use super::group::{Group, Role, Route, Stop};
 use super::tenant::Tenant;
 use super::written::Written;
+use crate::config::problem::{self, Problem};
+use crate::config::tree::Node;
 use crate::config::{self, Config, Target};
 use crate::error::{Error, Kind};
 
@@ -86,17 +88,25 @@ impl<'a> Targets<'a> {
     fn new(config: &'a Config, written: &'a Written) -> Result<Self, Error> {
         let mut targets = Self { config, written, groups: BTreeMap::new(), by_id: BTreeMap::new() };
         let models = config.models.iter().filter(|(_, model)| model.alias.is_none());
+        let mut faults = Vec::new();
         for (name, model) in models {
-            targets.compile(name, &model.group)?;
+            targets.compile(name, &model.group, &mut faults);
         }
-        Ok(targets)
+        if faults.is_empty() { Ok(targets) } else { Err(problem::error(faults, &Node::table())) }
     }
 
-    fn compile(&mut self, name: &'a str, model: &'a config::Group) -> Result<(), Error> {
+    /// Goes on past what is wrong, so that all keys that are missing are told at once.
+    fn compile(&mut self, name: &'a str, model: &'a config::Group, faults: &mut Vec<Problem>) {
         let mut deployments = Vec::new();
         for (position, written) in model.deployments.iter().enumerate() {
             let path = format!("models.{name}.deployments[{position}]");
-            let deployment = Arc::new(self.written.configured(written, &path)?);
+            let deployment = match self.written.configured(written, &path) {
+                Ok(deployment) => Arc::new(deployment),
+                Err(error) => {
+                    faults.push(fault_of(&error, &path));
+                    continue;
+                }
+            };
             if let Some(id) = &written.id {
                 self.by_id.insert(id, Arc::clone(&deployment));
             }
@@ -104,7 +114,6 @@ impl<'a> Targets<'a> {
         }
         let group = Group::configured(name, model, deployments, self.config.routing.affinity);
         self.groups.insert(name, Arc::new(group));
-        Ok(())
     }
 
     /// The group behind a target.
@@ -186,4 +195,12 @@ fn for_cause(fallbacks: &config::Fallbacks, role: Role) -> &[String] {
 
 fn unknown(name: &str, path: &str) -> Error {
     Error::new(Kind::Config, format!("`{path}`: no model, deployment or provider answers to `{name}`"))
+}
+
+/// What is wrong with the deployment at `path`; the error may name a key below it.
+fn fault_of(error: &Error, path: &str) -> Problem {
+    let sentence = error.to_string();
+    let below = sentence.strip_prefix('`').and_then(|sentence| sentence.split_once("`: "));
+    let (path, message) = below.unwrap_or((path, &sentence));
+    Problem::new(path, None, message)
 }

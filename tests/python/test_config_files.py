@@ -171,6 +171,20 @@ def test_all_missing_variables_are_told_at_once() -> None:
     ]
 
 
+def test_all_keys_that_are_left_out_and_not_set_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GROQ_API_KEY", "MISTRAL_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    deployments = [{"provider": "groq", "model": "a"}, {"provider": "mistral", "model": "b"}]
+    with pytest.raises(fairlead.ConfigError) as raised:
+        fairlead.Client({"models": {"m": {"deployments": deployments}}})
+    assert [problem.path for problem in raised.value.problems] == [
+        "models.m.deployments[0]",
+        "models.m.deployments[1]",
+    ]
+    assert "GROQ_API_KEY" in str(raised.value)
+    assert "MISTRAL_API_KEY" in str(raised.value)
+
+
 def test_a_secret_in_a_dict_is_sent_and_never_shown(up: Upstream) -> None:
     secret = fairlead.Secret("hush-1234567890")
     deployment = {"provider": "openai", "model": "up", "base_url": up.base_url, "api_key": secret}
