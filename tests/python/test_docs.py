@@ -20,7 +20,7 @@ from typing import Any
 
 import fairlead
 import pytest
-from fairlead import testing
+from fairlead import _core, testing
 from fairlead.testing import Upstream
 
 PROJECT = Path(__file__).parents[2]
@@ -29,6 +29,8 @@ BLOCK = re.compile(r"(?:<!-- upstream: (.*?) -->\n)?```(python|toml|json)\n(.*?)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 CHART = "docs/benchmark.svg"
 """Drawn by `make bench`."""
+PLUGINS = ("secrets-manager",)
+"""Plug-ins that snippets register: they would outlive them."""
 PROVIDERS = ("OPENAI", "OPENROUTER", "GROQ", "ANTHROPIC", "DEEPSEEK")
 
 
@@ -70,6 +72,8 @@ def upstream(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Upstre
         monkeypatch.setenv("OPENAI_SECOND_KEY", "test")
         monkeypatch.chdir(tmp_path)
         yield up
+    for plugin in PLUGINS:
+        _core._register_plugin(plugin, None)
 
 
 def run(source: str, name: str) -> None:
