@@ -22,7 +22,7 @@ PYO3 = PYO3_PYTHON=$(abspath $(BIN)/python) PYO3_BUILD_EXTENSION_MODULE=1 \
 	PYO3_CONFIG_FILE=$$(echo $(TARGET)/maturin/pyo3-config-*-abi3.txt)
 
 # The features that the Rust tests have: so the wheel is made of the same dependencies, built once.
-FEATURES := python,tokio/full,tokio/test-util
+FEATURES := python,tokio/test-util
 
 # Prints the requirements of some extras of pyproject.toml: pip alone would build the package to read them.
 REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; \
