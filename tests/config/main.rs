@@ -10,6 +10,7 @@ mod schema;
 mod variables;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use fairlead::Error;
 use fairlead::config::load::{self, Loaded};
@@ -21,7 +22,9 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("fairlead-config-{name}-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let (process, count) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("fairlead-config-{name}-{process}-{count}"));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -46,8 +49,7 @@ impl Drop for Folder {
 
 /// What loading `text` as a file called `name` finds wrong.
 pub(crate) fn problems(name: &str, text: &str) -> Vec<Problem> {
-    let folder = Folder::new(&format!("{name}-{:x}", text.len()));
-    folder.load(&[(name, text)]).unwrap_err().problems().to_vec()
+    Folder::new(name).load(&[(name, text)]).unwrap_err().problems().to_vec()
 }
 
 /// Line and column of a problem.

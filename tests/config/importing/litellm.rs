@@ -1,0 +1,114 @@
+//! The configurations of LiteLLM.
+
+use fairlead::config::Strategy;
+
+use super::{config, imported, notes};
+use crate::problems;
+
+pub(super) const LITELLM: &str = r#"
+model_list:
+  - model_name: chat
+    litellm_params: {model: openai/gpt-4o, api_base: "http://127.0.0.1:9/v1", api_key: os.environ/HOME, rpm: 600}
+    model_info: {id: first, max_input_tokens: 8000, supports_vision: true, input_cost_per_token: 0.00000015}
+  - model_name: chat
+    litellm_params: {model: azure/mine, api_base: "https://a.example.com", api_version: 2024-06-01, api_key: "a$b", rpm: 200}
+  - model_name: small
+    litellm_params: {model: groq/llama, api_key: k, temperature: 0.2, order: 2, made_up: 1}
+  - model_name: small
+    litellm_params: {model: ollama_chat/llama3, order: 1, timeout: 30}
+  - {model_name: "openai/*", litellm_params: {model: "openai/*"}}
+router_settings:
+  routing_strategy: simple-shuffle
+  num_retries: 3
+  fallbacks: [{chat: [small, {model: groq/other, temperature: 1}]}]
+  context_window_fallbacks: [{"*": [small]}]
+  model_group_alias: {gpt-4: chat, old: {model: small, hidden: true}}
+  cooldown_time: 12
+  redis_host: localhost
+litellm_settings: {request_timeout: 900, drop_params: true}
+general_settings: {master_key: sk-1}
+"#;
+
+#[test]
+fn a_litellm_file_keeps_its_deployments_and_what_they_are_drawn_by() {
+    let config = config("config.yaml", LITELLM);
+    let chat = &config.models["chat"].group;
+    assert_eq!(chat.strategy, Strategy::Weighted);
+    let [first, second] = &chat.deployments[..] else { panic!("{chat:?}") };
+    assert_eq!((first.provider.as_str(), first.model.as_str()), ("openai-compatible", "gpt-4o"));
+    assert_eq!((first.id.as_deref(), first.context_window), (Some("first"), Some(8000)));
+    assert_eq!((first.supports.vision, first.weight), (Some(true), 600.0));
+    assert_eq!(first.price.as_ref().unwrap().input, Some(0.15));
+    assert_eq!((second.provider.as_str(), second.weight), ("azure", 200.0));
+    assert_eq!(second.base_url.as_deref(), Some("https://a.example.com?api-version=2024-06-01"));
+    assert_eq!(second.api_key.0[0].key.as_ref().unwrap().expose(), "a$b", "a dollar means itself");
+    let small = &config.models["small"].group;
+    assert_eq!(small.strategy, Strategy::Ordered);
+    assert_eq!(small.deployments.iter().map(|one| one.priority).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(small.deployments[0].params["temperature"], 0.2);
+    assert_eq!((small.deployments[1].provider.as_str(), small.timeout.unwrap().as_secs()), ("ollama", 30));
+}
+
+#[test]
+fn a_litellm_file_keeps_its_fallbacks_aliases_and_limits() {
+    let config = config("config.yaml", LITELLM);
+    let chat = &config.models["chat"].group;
+    assert_eq!(chat.fallbacks.any, ["small", "groq/other"]);
+    assert_eq!(chat.fallbacks.context_window, ["small"]);
+    assert!(config.models["small"].group.fallbacks.context_window.is_empty(), "not its own fallback");
+    assert_eq!(config.models["gpt-4"].alias.as_deref(), Some("chat"));
+    assert_eq!(config.models["old"].alias.as_deref(), Some("small"));
+    assert_eq!(config.retry.max_retries, 3);
+    assert_eq!(config.routing.ejection.base.as_secs(), 12);
+    let limits = (config.timeouts.attempt.map(|limit| limit.as_secs()), config.timeouts.total.as_secs());
+    assert_eq!(limits, (Some(900), 900), "a call may take as long as its attempt");
+}
+
+#[test]
+fn every_fallback_of_a_litellm_file_has_its_turn_beside_the_retries() {
+    for (retries, most) in [("0", 2), ("3", 5)] {
+        let text = LITELLM.replace("num_retries: 3", &format!("num_retries: {retries}"));
+        let config = config("config.yaml", &text);
+        let profile = config.models["chat"].group.profile.as_deref().unwrap();
+        assert_eq!(config.profiles[profile].max_retries, Some(most));
+        assert_eq!(config.models["small"].group.profile, None, "it has no fallbacks");
+    }
+}
+
+#[test]
+fn everything_of_a_litellm_file_without_an_equivalent_is_told() {
+    let told = notes(&imported("config.yaml", LITELLM));
+    for path in [
+        "model_list[].litellm_params.rpm",
+        "model_list[2].litellm_params.made_up",
+        "model_list[4].model_name",
+        "router_settings.fallbacks.chat",
+        "router_settings.cooldown_time",
+        "router_settings.redis_host",
+        "litellm_settings.drop_params",
+        "general_settings",
+    ] {
+        assert!(told.contains(&format!("`{path}`")), "{path}:\n{told}");
+    }
+    assert!(!told.contains("sk-1"), "{told}");
+    assert_eq!(told.lines().count(), 8, "{told}");
+}
+
+#[test]
+fn every_strategy_of_litellm_has_one_of_ours() {
+    let pairs = [
+        ("simple-shuffle", Strategy::Weighted),
+        ("least-busy", Strategy::LeastBusy),
+        ("latency-based-routing", Strategy::Latency),
+        ("cost-based-routing", Strategy::Cost),
+        ("usage-based-routing", Strategy::LeastBusy),
+        ("usage-based-routing-v2", Strategy::LeastBusy),
+        ("lar1", Strategy::Adaptive),
+    ];
+    for (theirs, ours) in pairs {
+        let config = config("config.yaml", &LITELLM.replace("simple-shuffle", theirs));
+        assert_eq!(config.models["chat"].group.strategy, ours, "{theirs}");
+    }
+    let found = problems("config.yaml", &LITELLM.replace("simple-shuffle", "simple-shufle"));
+    assert_eq!(found[0].suggestion.as_deref(), Some("simple-shuffle"), "{found:?}");
+}
