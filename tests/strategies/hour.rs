@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +129,20 @@ fn row(strategy: &str, told: &[Told]) -> String {
     row
 }
 
+/// Where the rows of the table stand among the lines of the page.
+fn place_of_rows(lines: &[&str]) -> Range<usize> {
+    let first = 2 + lines.iter().position(|line| line.starts_with("| strategy | hurt |")).unwrap();
+    first..first + lines[first..].iter().take_while(|line| line.starts_with('|')).count()
+}
+
+/// The page with these rows.
+fn with_rows(page: &str, rows: &[String]) -> String {
+    let mut lines: Vec<&str> = page.lines().collect();
+    let place = place_of_rows(&lines);
+    lines.splice(place, rows.iter().map(String::as_str));
+    lines.join("\n") + "\n"
+}
+
 fn numbers(row: &str) -> impl Iterator<Item = f64> {
     row.split(['|', ' ', '$']).filter_map(|word| word.parse().ok())
 }
@@ -144,23 +159,42 @@ async fn the_page_tells_what_one_bad_hour_does_to_each_strategy() {
         let (_, told) = hour(strategy, 1).await;
         rows.push(row(strategy, &told));
     }
-    let table = rows.join("\n");
-    println!("{table}");
-    let page = std::fs::read_to_string(PAGE).unwrap_or_default();
+    println!("{}", rows.join("\n"));
+    let page = std::fs::read_to_string(PAGE).unwrap();
     if std::env::var_os("FAIRLEAD_WRITE_TABLE").is_some() {
-        let kept = |line: &&str| !STRATEGIES.iter().any(|name| line.starts_with(&format!("| `{name}` |")));
-        let mut lines: Vec<&str> = page.lines().filter(kept).collect();
-        let head = lines.iter().position(|line| line.starts_with("| strategy | hurt |")).unwrap();
-        lines.insert(head + 2, &table);
-        std::fs::write(PAGE, lines.join("\n") + "\n").unwrap();
+        std::fs::write(PAGE, with_rows(&page, &rows)).unwrap();
         return;
     }
-    for row in &rows {
-        let name = row.split('|').nth(1).unwrap();
-        let written = page.lines().find(|line| line.starts_with(&format!("|{name}|"))).unwrap();
-        let agree = numbers(written).zip(numbers(row)).all(|(told, true_one)| near(told, true_one));
-        assert!(agree, "docs/strategies.md says {written}, `make strategies` writes {row}");
+    let lines: Vec<&str> = page.lines().collect();
+    let told = &lines[place_of_rows(&lines)];
+    assert_eq!(told.len(), rows.len(), "{told:?}");
+    for (told, row) in told.iter().zip(&rows) {
+        assert_eq!(told.split('|').nth(1), row.split('|').nth(1));
+        let agree = numbers(told).count() == numbers(row).count()
+            && numbers(told).zip(numbers(row)).all(|(told, true_one)| near(told, true_one));
+        assert!(agree, "docs/strategies.md says {told}, `make strategies` writes {row}");
     }
+}
+
+#[test]
+fn writing_the_table_changes_its_rows_alone() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let row = "| `ordered` | 1 % |".to_owned();
+    let written = with_rows(&page, std::slice::from_ref(&row));
+    let (before, after): (Vec<&str>, Vec<&str>) = (page.lines().collect(), written.lines().collect());
+    let (place, new) = (place_of_rows(&before), place_of_rows(&after));
+    assert_eq!(before[..place.start], after[..new.start]);
+    assert_eq!(after[new.clone()], [row.as_str()]);
+    assert_eq!(before[place.end..], after[new.end..]);
+}
+
+#[test]
+fn the_page_says_who_goes_first_with_each_strategy() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let table = page.split("| strategy | who goes first |").nth(1).unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let names: Vec<&str> = rows.iter().filter_map(|row| row.split('`').nth(1)).collect();
+    assert_eq!(names, STRATEGIES);
 }
 
 #[tokio::test(start_paused = true)]
