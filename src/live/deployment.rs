@@ -1,10 +1,15 @@
 //! What a deployment has been doing: counts, speeds, room, and whether it rests or is set aside.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::aside::{Aside, Offence};
 use super::pace::{DECAY, Pace};
+use super::pause::{LONGEST, Pause};
 use super::published::Published;
 use super::room::Room;
 use super::tally::{Counted, Tally};
@@ -32,6 +37,8 @@ pub struct Deployment {
     /// Its place among others, the same in every process.
     pub seat: u64,
     cooled_until: Until,
+    /// Those of its keys, by fingerprint.
+    pauses: Mutex<HashMap<u64, Arc<Pause>>>,
     aside: Aside,
     /// Failures since the last answer.
     in_a_row: AtomicU32,
@@ -156,9 +163,20 @@ impl Deployment {
         self.room.read().into()
     }
 
+    /// The pause of the key with this fingerprint here. Limits are a key's and a model's: what one key met says
+    /// nothing of the next, nor of the same key elsewhere.
+    pub fn pause(&self, fingerprint: u64) -> Arc<Pause> {
+        let mut pauses = self.pauses.lock();
+        if !pauses.contains_key(&fingerprint) {
+            let now = clock::now();
+            pauses.retain(|_, pause| Arc::strong_count(pause) > 1 || pause.is_on(now));
+        }
+        Arc::clone(pauses.entry(fingerprint).or_default())
+    }
+
     /// Keeps the deployment at the end of the order for `wait` (bounded to 600 s: hints lie).
     pub fn cool_down(&self, wait: Duration) {
-        self.cooled_until.extend(clock::now() + wait.min(Duration::from_secs(600)));
+        self.cooled_until.extend(clock::now() + wait.min(LONGEST));
     }
 
     /// Is it cooling down at `now`?

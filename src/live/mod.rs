@@ -7,6 +7,7 @@ mod deployment;
 pub mod hash;
 mod histogram;
 pub mod pace;
+mod pause;
 mod published;
 pub mod room;
 pub mod tally;
@@ -26,6 +27,7 @@ pub use aside::Offence;
 pub use deployment::{Deployment, Form};
 pub use histogram::Histogram;
 pub use pace::Pace;
+pub use pause::Pause;
 pub use room::Room;
 pub use tally::Tally;
 

@@ -26,10 +26,23 @@ pub struct Credential {
     pub window: Window,
     /// What it has been doing, shared with every deployment that uses the key.
     pub live: Arc<live::Credential>,
+    /// How long it is left alone at this deployment.
+    pub(super) pause: Arc<live::Pause>,
+    pub(super) owner: Owner,
     pub(super) held: Held,
 }
 
+/// Whose key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The configuration's, for everybody.
+    House,
+    /// A tenant's, or one call's own: its limits are not those of the others.
+    Guest,
+}
+
 /// How the key is had.
+#[derive(Clone)]
 pub(super) enum Held {
     /// It stands in the headers, or there is none.
     Written,
@@ -53,6 +66,8 @@ pub enum KeyState {
     Usable,
     /// It was refused and is left alone for a while; asked last.
     Disabled,
+    /// It was throttled, and the upstream said for how long; asked last.
+    Throttled,
     /// Its source fails and is left alone for a while; asked last.
     NoToken,
     /// Not yet.
@@ -78,6 +93,7 @@ impl fmt::Display for KeyState {
         f.write_str(match self {
             Self::Usable => "usable",
             Self::Disabled => "out of use after it was refused",
+            Self::Throttled => "left alone for as long as the upstream asked",
             Self::NoToken => "waiting for its source, which fails",
             Self::NotYetValid => "not yet valid",
             Self::Expired => "expired",
@@ -129,6 +145,19 @@ pub enum Again {
 }
 
 impl Credential {
+    /// The same key at another address, where nothing is known of it and nothing learned holds here.
+    pub(super) fn elsewhere(&self, live: Arc<live::Credential>) -> Self {
+        Self {
+            id: Arc::clone(&self.id),
+            headers: self.headers.clone(),
+            window: self.window,
+            live,
+            pause: Arc::default(),
+            owner: Owner::Guest,
+            held: self.held.clone(),
+        }
+    }
+
     /// May it be used at `now`?
     pub fn state(&self, now: Instant) -> KeyState {
         // Most keys are good for ever: the calendar is not asked for them.
@@ -140,6 +169,9 @@ impl Credential {
         }
         if self.live.is_disabled(now) {
             return KeyState::Disabled;
+        }
+        if self.pause.is_on(now) {
+            return KeyState::Throttled;
         }
         match &self.held {
             Held::Kept(keeper, _) if keeper.is_without(now) => KeyState::NoToken,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::credential::Credential;
+use super::credential::{Credential, Owner};
 use super::group::{Group, Params, Role, Stop};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
@@ -94,7 +94,7 @@ impl Deployment {
         self.abilities.context_window.or_else(|| self.listed?.context_window.map(u64::from))
     }
 
-    /// Should it rather not be asked now: is it cooling down, or are all its keys out of use?
+    /// Should it rather not be asked now: is it cooling down, or is none of its keys usable?
     pub fn is_resting(&self, now: Instant) -> bool {
         self.live.is_cooling(now) || self.usable_keys(now) == 0
     }
@@ -173,10 +173,10 @@ impl Candidate {
             Err(failure) => {
                 let rule = failure.kind.rule();
                 self.credential.failed(failure.kind);
-                if let Some(wait) = failure.retry_after
-                    && !rule.disables_credential
-                {
-                    self.deployment.live.cool_down(wait);
+                match failure.retry_after {
+                    Some(wait) if failure.kind == Kind::RateLimit => self.credential.pause.begin(wait),
+                    Some(wait) if !rule.disables_credential => self.deployment.live.cool_down(wait),
+                    _ => {}
                 }
                 self.blame(rule.breaker, failure.status, limits.answer.limit.max(took), ejection, now);
             }
@@ -213,6 +213,8 @@ impl Candidate {
         let live = &self.deployment.live;
         match blow {
             Blow::None => {}
+            // A limit of theirs is nobody else's.
+            Blow::Ratio if self.credential.owner == Owner::Guest => {}
             Blow::Ratio => live.throttled(lost, now),
             Blow::Hard => {
                 live.failed(lost, now);

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
-use super::credential::{Credential, Held, Window, write_key};
+use super::credential::{Credential, Held, Owner, Window, write_key};
 use super::deployment::Deployment;
 use super::written::{Draft, Written, fault};
 use crate::call::Operation;
 use crate::config::load::environment;
 use crate::config::{self, Key, KeySource, Secret};
 use crate::error::{Error, Kind};
-use crate::live;
+use crate::live::{self, Live};
 use crate::provider::endpoint;
 use crate::provider::presets::{Auth, Preset};
 use crate::secret::{Address, Exec, Fetch, File, Issuer, Terms, Wanted};
@@ -42,6 +42,9 @@ pub(super) struct Keyring {
     auth: Auth,
     /// All headers but the key.
     headers: HeaderMap,
+    owner: Owner,
+    /// What the deployment has been doing.
+    pub(super) live: Arc<live::Deployment>,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -51,9 +54,19 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    pub(super) fn new(preset: &Preset, draft: &Draft<'_>, base_url: &str, way: Way) -> Result<Self, Error> {
+    /// Of `draft`'s model at `base_url`.
+    pub(super) fn new(
+        preset: &Preset,
+        draft: &Draft<'_>,
+        (base_url, model): (&str, &str),
+        way: Way,
+        live: &Live,
+    ) -> Result<Self, Error> {
+        let identity = format!("{}|{}", draft.provider, base_url);
         Ok(Self {
-            identity: format!("{}|{}", draft.provider, base_url),
+            live: live.deployment(&format!("{identity}|{model}")),
+            identity,
+            owner: Owner::House,
             provider: draft.provider.to_owned(),
             way,
             auth: preset.auth,
@@ -61,11 +74,17 @@ impl Keyring {
         })
     }
 
+    /// The same, for keys of a tenant's or a call's own.
+    fn of_guest(&self) -> Self {
+        Self { owner: Owner::Guest, ..self.clone() }
+    }
+
     /// A key that stands in the headers.
     fn written(&self, id: &str, window: Window, key: &Secret, live: Arc<live::Credential>) -> Credential {
         let mut headers = self.headers.clone();
         write_key(&mut headers, self.auth, key);
-        Credential { id: id.into(), headers, window, live, held: Held::Written }
+        let pause = self.live.pause(fingerprint(key.expose()));
+        Credential { id: id.into(), headers, window, live, pause, owner: self.owner, held: Held::Written }
     }
 }
 
@@ -100,7 +119,9 @@ impl Written {
         let live =
             self.live.credential(&format!("{}|{:016x}", keyring.identity, 0), &keyring.provider, "none");
         let (headers, window) = (keyring.headers.clone(), Window::default());
-        Ok(vec![Arc::new(Credential { id: "none".into(), headers, window, live, held: Held::Written })])
+        let (pause, owner) = (keyring.live.pause(0), keyring.owner);
+        let none = Credential { id: "none".into(), headers, window, live, pause, owner, held: Held::Written };
+        Ok(vec![Arc::new(none)])
     }
 
     /// Credentials from `keys`, which stand at `path`: the one that became valid last is asked first, those that
@@ -128,7 +149,7 @@ impl Written {
         keys: &config::Keys,
         path: &str,
     ) -> Result<Vec<Arc<Credential>>, Error> {
-        self.credentials(&deployment.keyring, &keys.0, path)
+        self.credentials(&deployment.keyring.of_guest(), &keys.0, path)
     }
 
     /// `deployment` with a key, an address, or both, of one call.
@@ -150,12 +171,15 @@ impl Written {
                 .map(|operation| endpoint::path(&operation, &target, &deployment.model));
             own.live = self.live.unlisted_deployment();
             own.target = target;
+            let elsewhere = |key: &Arc<Credential>| Arc::new(key.elsewhere(self.live.unlisted_credential()));
+            own.credentials = own.credentials.iter().map(elsewhere).collect();
         }
         if let Some(key) = api_key {
             let key = Secret::new(checked(key.expose(), "api_key")?);
             let live = self.live.unlisted_credential();
-            let credential = deployment.keyring.written(OF_THE_CALL, Window::default(), &key, live);
-            own.credentials = vec![Arc::new(credential)];
+            let credential =
+                deployment.keyring.of_guest().written(OF_THE_CALL, Window::default(), &key, live);
+            own.credentials = vec![Arc::new(Credential { pause: Arc::default(), ..credential })];
         }
         Ok(Arc::new(own))
     }
@@ -215,6 +239,8 @@ impl Written {
             headers: keyring.headers.clone(),
             window,
             live: self.live.credential(&identity, &keyring.provider, id),
+            pause: keyring.live.pause(fingerprint(&described)),
+            owner: keyring.owner,
             held: Held::Kept(keeper, keyring.auth),
         })
     }

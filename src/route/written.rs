@@ -213,7 +213,7 @@ impl Written {
             ca: draft.ca.map(str::to_owned),
         };
         let transport = self.host(&target, &way, draft.path)?;
-        let keyring = Keyring::new(preset, &draft, &base_url, way)?;
+        let keyring = Keyring::new(preset, &draft, (&base_url, asked), way, &self.live)?;
         let credentials = self.written_keys(preset, &draft, &keyring)?;
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
@@ -230,7 +230,7 @@ impl Written {
             retired,
             preset,
             finish_optional: draft.finish_optional.unwrap_or(preset.finish_optional),
-            live: self.live.deployment(&format!("{}|{asked}", keyring.identity)),
+            live: Arc::clone(&keyring.live),
             credentials,
             transport,
             keyring: Arc::new(keyring),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fairlead::call::{Call, CallOptions};
 use fairlead::clock;
+use fairlead::config::Secret;
 use fairlead::{Engine, Kind};
 
 use crate::support::chat_with;
@@ -122,6 +123,21 @@ base_url = "http://up.test/v1"
 api_key = [{ id = "a", key = "k1" }, { id = "b", key = "k2" }]
 "#;
 
+/// Two hosts, of which the first has KEYS.
+const TWO_HOSTS: &str = r#"
+[[models.m.deployments]]
+provider = "openai"
+model = "up"
+base_url = "http://a.test/v1"
+api_key = KEYS
+
+[[models.m.deployments]]
+provider = "openai"
+model = "up"
+base_url = "http://b.test/v1"
+api_key = "k9"
+"#;
+
 fn quota() -> Meets {
     status(429).with_body(
         r#"{"error":{"message":"no money","type":"insufficient_quota","code":"insufficient_quota"}}"#,
@@ -141,6 +157,92 @@ async fn a_dead_key_steps_aside_for_the_next_whatever_it_died_of() {
         assert_eq!((usage[0].requests, usage[0].failures), (1, 1));
         assert_eq!((usage[1].requests, usage[1].failures), (2, 0));
         assert!(usage[0].disabled_for > 59.0 && usage[1].disabled_for < 0.001);
+    }
+}
+
+/// The hosts and keys of all requests.
+fn asked(world: &World) -> Vec<(String, String)> {
+    world.seen.lock().iter().map(|seen| (seen.host.clone(), seen.key.clone())).collect()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(host, key)| ((*host).to_owned(), format!("Bearer {key}"))).collect()
+}
+
+fn throttled() -> Meets {
+    status(429).with_header("retry-after", "30")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_key_rests_alone_and_the_next_one_of_the_deployment_serves() {
+    let world = World::new([throttled(), ok(), ok(), ok()]);
+    let engine = world.engine(&TWO_HOSTS.replace("KEYS", r#"["k1", "k2"]"#));
+    for _ in 0..2 {
+        call(&engine).await.unwrap();
+    }
+    pass_time(31.0).await;
+    call(&engine).await.unwrap();
+    let expected = [("a.test", "k1"), ("a.test", "k2"), ("a.test", "k2"), ("a.test", "k1")];
+    assert_eq!(asked(&world), pairs(&expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_throttled_for_one_model_serves_another() {
+    let model = |name: &str| {
+        format!(
+            "[[models.{name}.deployments]]\nprovider = 'openai'\nmodel = '{name}'\nbase_url = 'http://a.test/v1'\napi_key = 'k'\n"
+        )
+    };
+    let world = World::new([throttled(), ok(), ok()]);
+    let engine = world.engine(&format!("{}fallbacks = ['n']\n{}", "[models.m]\n", model("m") + &model("n")));
+    for _ in 0..2 {
+        call(&engine).await.unwrap();
+    }
+    let bodies: Vec<bool> =
+        world.seen.lock().iter().map(|seen| String::from_utf8_lossy(&seen.body).contains("\"m\"")).collect();
+    assert_eq!(bodies, [true, false, false], "m rests, n does not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_a_calls_own_key_is_nobody_elses() {
+    let world = World::new([throttled(), ok(), ok()]);
+    let engine = world.engine(&TWO_HOSTS.replace("KEYS", "'k1'"));
+    let own = CallOptions {
+        api_key: Some(Secret::new("own".to_owned())),
+        max_retries: Some(0),
+        ..CallOptions::default()
+    };
+    engine.call(chat_with(false, own)).await.unwrap_err();
+    for _ in 0..2 {
+        call(&engine).await.unwrap();
+    }
+    assert_eq!(asked(&world), pairs(&[("a.test", "own"), ("a.test", "k1"), ("a.test", "k1")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_a_tenants_key_is_nobody_elses() {
+    let config =
+        format!("{}\n[tenants.acme.api_keys]\nopenai = 'theirs'\n", TWO_HOSTS.replace("KEYS", "'k1'"));
+    let world = World::new([throttled(), ok(), ok(), ok()]);
+    let engine = world.engine(&config);
+    let acme = || CallOptions { tenant: Some("acme".to_owned()), ..CallOptions::default() };
+    engine.call(chat_with(false, acme())).await.unwrap();
+    call(&engine).await.unwrap();
+    engine.call(chat_with(false, acme())).await.unwrap();
+    let expected = [("a.test", "theirs"), ("b.test", "theirs"), ("a.test", "k1"), ("b.test", "theirs")];
+    assert_eq!(asked(&world), pairs(&expected), "theirs rests at a for them alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_key_meets_at_a_calls_own_address_says_nothing_of_it_here() {
+    for refusal in [throttled(), status(401)] {
+        let world = World::new([refusal, ok()]);
+        let engine = world.engine(&TWO_HOSTS.replace("KEYS", "'k1'"));
+        let base_url = Some("http://else.test/v1".to_owned());
+        let own = CallOptions { base_url, max_retries: Some(0), ..CallOptions::default() };
+        engine.call(chat_with(false, own)).await.unwrap_err();
+        call(&engine).await.unwrap();
+        assert_eq!(asked(&world), pairs(&[("else.test", "k1"), ("a.test", "k1")]));
     }
 }
 
