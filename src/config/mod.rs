@@ -39,7 +39,7 @@ pub use model::{
 pub use routing::{
     Canary, CanaryBy, CanaryStep, Condition, Ejection, NoMatch, Profile, Routing, Rule, Share, Target, Tenant,
 };
-pub use secret::{ClientAuth, Key, KeySource, Keys, OAuth, Secret, TokenExchange};
+pub use secret::{ClientAuth, Key, KeySource, Keys, OAuth, Secret, TokenExchange, Veiled};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::duration::optional_seconds;
 use super::routing::Canary;
-use super::secret::Keys;
+use super::secret::{Keys, Veiled};
 
 /// Request parameters by name, sent where the caller sets none.
 pub type Params = BTreeMap<String, serde_json::Value>;
@@ -168,11 +168,11 @@ pub struct Deployment {
     /// One key or several; default: the provider's environment variable.
     pub api_key: Keys,
     /// Sent with every request.
-    pub headers: BTreeMap<String, String>,
+    pub headers: Veiled<BTreeMap<String, String>>,
     /// HTTP/2 instead of HTTP/1.1. Default: false.
     pub http2: Option<bool>,
     /// A proxy URL (`http://`, `https://`, `socks5://`).
-    pub proxy: Option<String>,
+    pub proxy: Veiled<Option<String>>,
     /// A PEM file of certificate authorities that replaces the system's.
     pub ca: Option<String>,
     /// Does this host end streams without a finish reason?
@@ -209,9 +209,9 @@ impl Default for Deployment {
             model: String::new(),
             base_url: None,
             api_key: Keys::default(),
-            headers: BTreeMap::new(),
+            headers: Veiled::default(),
             http2: None,
-            proxy: None,
+            proxy: Veiled(None),
             ca: None,
             finish_optional: None,
             weight: 1.0,
@@ -297,11 +297,11 @@ pub struct Provider {
     /// One key or several.
     pub api_key: Keys,
     /// Sent with every request.
-    pub headers: BTreeMap<String, String>,
+    pub headers: Veiled<BTreeMap<String, String>>,
     /// HTTP/2 instead of HTTP/1.1. Default: false.
     pub http2: bool,
     /// A proxy URL.
-    pub proxy: Option<String>,
+    pub proxy: Veiled<Option<String>>,
     /// A PEM file of certificate authorities that replaces the system's.
     pub ca: Option<String>,
     /// Does this host end streams without a finish reason?
@@ -320,13 +320,13 @@ pub struct Upstream {
     /// Its key. Default: the preset's environment variable.
     pub api_key: Keys,
     /// Sent with every request.
-    pub default_headers: BTreeMap<String, String>,
+    pub default_headers: Veiled<BTreeMap<String, String>>,
     /// Added to every URL.
-    pub default_query: BTreeMap<String, String>,
+    pub default_query: Veiled<BTreeMap<String, String>>,
     /// HTTP/2 instead of HTTP/1.1. Default: false.
     pub http2: bool,
     /// A proxy URL.
-    pub proxy: Option<String>,
+    pub proxy: Veiled<Option<String>>,
     /// A PEM file of certificate authorities that replaces the system's.
     pub ca: Option<String>,
 }

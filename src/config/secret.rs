@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -38,6 +39,26 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What may hold secrets (headers, a proxy's password, arguments of a command) and does not show itself.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent, inline)]
+pub struct Veiled<T>(pub T);
+
+impl<T> Deref for Veiled<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Veiled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self)
@@ -66,7 +87,7 @@ pub struct Key {
     /// Source: a file that holds the key and nothing else.
     pub file: Option<String>,
     /// Source: a command that prints the key.
-    pub exec: Option<Vec<String>>,
+    pub exec: Veiled<Option<Vec<String>>>,
     /// Source: OAuth 2 client credentials (RFC 6749, section 4.4).
     pub oauth: Option<OAuth>,
     /// Source: OAuth 2 token exchange (RFC 8693).
@@ -74,7 +95,7 @@ pub struct Key {
     /// Source: a plug-in registered under this name (a key management service, a secrets manager, a vault).
     pub plugin: Option<String>,
     /// What the plug-in is given.
-    pub options: BTreeMap<String, String>,
+    pub options: Veiled<BTreeMap<String, String>>,
     /// Source: a Python callable, by its position; never written in a file.
     pub callable: Option<usize>,
     /// How long a key whose source does not say so is used before it is read again. Default: 300 s.
@@ -97,7 +118,7 @@ pub enum KeySource<'a> {
     /// A file, by path.
     File(&'a str),
     /// A command with its arguments.
-    Exec(&'a [String]),
+    Exec(Veiled<&'a [String]>),
     /// OAuth 2 client credentials.
     OAuth(&'a OAuth),
     /// OAuth 2 token exchange.
@@ -201,7 +222,7 @@ impl Key {
             self.key.as_ref().map(KeySource::Plain),
             self.env.as_deref().map(KeySource::Env),
             self.file.as_deref().map(KeySource::File),
-            self.exec.as_deref().map(KeySource::Exec),
+            self.exec.as_deref().map(|words| KeySource::Exec(Veiled(words))),
             self.oauth.as_ref().map(KeySource::OAuth),
             self.token_exchange.as_ref().map(KeySource::Exchange),
             self.plugin.as_deref().map(KeySource::Plugin),

@@ -10,7 +10,7 @@ use super::outlier::{self, Manner};
 use crate::call::Operation;
 use crate::chat::estimate;
 use crate::clock::{self, Instant};
-use crate::config::Ejection;
+use crate::config::{Ejection, Veiled};
 use crate::error::{Blow, Failure, Kind, Subject};
 use crate::live::{self, Form, pace};
 use crate::provider::catalogue::Entry;
@@ -40,7 +40,7 @@ pub struct Deployment {
     /// The path and query of its chat completions, and of its embeddings.
     pub paths: [String; 2],
     /// Added to every URL.
-    pub query: Vec<(String, String)>,
+    pub query: Veiled<Vec<(String, String)>>,
     /// How it is reached.
     pub transport: Arc<dyn Transport>,
     /// In the order in which they are used; never empty.

@@ -11,7 +11,7 @@ use super::deployment::Deployment;
 use super::written::{Draft, Written, fault};
 use crate::call::Operation;
 use crate::config::load::environment;
-use crate::config::{self, Key, KeySource, Secret};
+use crate::config::{self, Key, KeySource, Secret, Veiled};
 use crate::error::{Error, Kind};
 use crate::live::{self, Live};
 use crate::provider::endpoint;
@@ -27,7 +27,7 @@ pub(super) struct Way {
     /// HTTP/2 instead of HTTP/1.1.
     pub(super) http2: bool,
     /// A proxy URL.
-    pub(super) proxy: Option<String>,
+    pub(super) proxy: Veiled<Option<String>>,
     /// A PEM file of trusted authorities.
     pub(super) ca: Option<String>,
 }
@@ -329,7 +329,9 @@ fn described(key: &Key, way: &Way) -> String {
     let exchange = key.token_exchange.as_ref();
     let given = exchange.map(|exchange| [&exchange.client_secret, &exchange.subject_token]);
     let secrets = client.into_iter().chain(given.into_iter().flatten().flatten());
-    let prints: Vec<u64> = secrets.map(|secret| fingerprint(secret.expose())).collect();
+    let secrets = secrets.map(|secret| fingerprint(secret.expose()));
+    let veiled = fingerprint(&format!("{:?}", (&*key.exec, &*key.options, &*way.proxy)));
+    let prints: Vec<u64> = secrets.chain([veiled]).collect();
     format!("{source:?}|{prints:x?}|{way:?}")
 }
 

@@ -13,7 +13,7 @@ use super::hosts::Hosts;
 use super::keyring::{Keyring, Way};
 use crate::call::Operation;
 use crate::config::load::environment;
-use crate::config::{self, Bounds, Config, Pool, Upstream};
+use crate::config::{self, Bounds, Config, Pool, Upstream, Veiled};
 use crate::error::{Error, Kind};
 use crate::live::Live;
 use crate::provider::catalogue::{self, Entry, Known};
@@ -162,7 +162,7 @@ impl Written {
 
     /// `model` at `provider`, a preset or one of `providers`.
     fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
-        let headers = vec![&self.client.default_headers];
+        let headers = vec![&*self.client.default_headers];
         self.finish(Draft { provider, model, listed: provider, headers, path: "model", ..Draft::default() })
     }
 
@@ -209,7 +209,7 @@ impl Written {
         let target = target(&base_url, preset, &mut draft)?;
         let way = Way {
             http2: draft.http2,
-            proxy: draft.proxy.map(str::to_owned),
+            proxy: Veiled(draft.proxy.map(str::to_owned)),
             ca: draft.ca.map(str::to_owned),
         };
         let transport = self.host(&target, &way, draft.path)?;
@@ -243,7 +243,7 @@ impl Written {
             drop_params: refused(written, entry),
             prices: prices(written, entry),
             listed: entry,
-            query: draft.query,
+            query: Veiled(draft.query),
             paths: [Operation::Chat, Operation::Embeddings]
                 .map(|operation| endpoint::path(&operation, &target, draft.model)),
             target,

@@ -8,13 +8,14 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::{Fault, Fetch, Issued, LONGEST, key_of};
+use crate::config::Veiled;
 
 /// A command that prints a key, or a token endpoint's JSON, and ends. Run without a shell; what it writes to
 /// stderr is thrown away unseen.
 #[derive(Debug)]
 pub struct Exec {
     program: String,
-    arguments: Vec<String>,
+    arguments: Veiled<Vec<String>>,
     name: String,
 }
 
@@ -22,12 +23,12 @@ impl Exec {
     /// `program` with its arguments, which are never shown.
     pub fn new(program: &str, arguments: &[String]) -> Self {
         let name = format!("the command `{program}`");
-        Self { program: program.to_owned(), arguments: arguments.to_vec(), name }
+        Self { program: program.to_owned(), arguments: Veiled(arguments.to_vec()), name }
     }
 
     async fn printed(&self) -> Result<String, Fault> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(&*self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         // Whoever stops waiting for it stops it.
         let mut child = command.kill_on_drop(true).spawn().map_err(|cause| told(&cause))?;
         let stdout = child.stdout.take().ok_or_else(|| Fault::Lasting("it has no output".to_owned()))?;

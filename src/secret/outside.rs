@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::{Fault, Fetch, Issued};
+use crate::config::Veiled;
 
 /// Whoever hosts the engine answers here for what is his. Answers come from another thread.
 pub trait Outside: Send + Sync + fmt::Debug {
@@ -28,7 +29,7 @@ pub enum Wanted {
         /// Its name.
         name: String,
         /// What it is given.
-        options: BTreeMap<String, String>,
+        options: Veiled<BTreeMap<String, String>>,
     },
 }
 

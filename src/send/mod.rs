@@ -29,7 +29,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 
 use crate::clock::Instant;
-use crate::config::{Bounds, Pool};
+use crate::config::{Bounds, Pool, Veiled};
 use crate::error::{Failure, Kind};
 use crate::provider::endpoint::Target;
 use crate::settle::Gauges;
@@ -169,7 +169,7 @@ pub struct HostOptions {
     /// HTTP/2 instead of HTTP/1.1.
     pub http2: bool,
     /// A proxy URL.
-    pub proxy: Option<String>,
+    pub proxy: Veiled<Option<String>>,
     /// A PEM file of trusted authorities.
     pub ca: Option<String>,
     /// Opening a connection, where a call says nothing else.

@@ -86,7 +86,7 @@ impl Host {
         if self.options.http2 && self.options.target.scheme == Scheme::Http {
             builder = builder.http2_prior_knowledge();
         }
-        if let Some(proxy) = &self.options.proxy {
+        if let Some(proxy) = &*self.options.proxy {
             let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|cause| format!("`proxy`: {cause}"))?;
             builder = builder.proxy(proxy);
         }

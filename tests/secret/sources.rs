@@ -198,3 +198,31 @@ async fn a_variable_gives_its_name_to_its_key() {
     let engine = world.engine(&config("env = \"PATH\""));
     assert_eq!(engine.keys()[0].id, "PATH");
 }
+
+#[test]
+fn no_secret_of_a_configuration_is_shown_by_debug() {
+    let text = r#"
+[client]
+proxy = "http://me:hush@proxy.test"
+default_headers = { x = "hush" }
+default_query = { key = "hush" }
+api_key = "hush"
+[providers.own]
+base_url = "http://up.test/v1"
+proxy = "http://me:hush@proxy.test"
+headers = { x = "hush" }
+api_key = [{ exec = ["get", "hush"] }, { plugin = "vault", options = { token = "hush" } }]
+[[models.m.deployments]]
+provider = "own"
+model = "up"
+proxy = "http://me:hush@proxy.test"
+headers = { x = "hush" }
+"#;
+    let config: fairlead::config::Config = toml::from_str(text).unwrap();
+    let own = &config.providers["own"].api_key.0;
+    let sources: Vec<_> = own.iter().map(fairlead::config::Key::source).collect();
+    let command = fairlead::secret::Exec::new("get", &["hush".to_owned()]);
+    for shown in [format!("{config:?}"), format!("{sources:?}"), format!("{command:?}")] {
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
