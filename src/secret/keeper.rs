@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -83,8 +84,6 @@ struct State {
     fault: Option<Fault>,
     /// The source is left alone until then.
     rests_until: Option<Instant>,
-    /// Keys asked for because the one before was refused, in a row.
-    refusals: u32,
     refused_at: Option<Instant>,
 }
 
@@ -104,6 +103,8 @@ pub struct Keeper {
     terms: Terms,
     token: ArcSwapOption<Token>,
     state: Mutex<State>,
+    /// Keys asked for because the one before was refused, in a row. Outside the lock: every answer looks at it.
+    refusals: AtomicU32,
     rng: Rng,
 }
 
@@ -117,7 +118,8 @@ impl Keeper {
     /// Keeps what `source` gives; asks for nothing yet.
     pub fn new(source: Arc<dyn Fetch>, terms: Terms) -> Arc<Self> {
         let (token, state) = (ArcSwapOption::empty(), Mutex::default());
-        Arc::new(Self { source, terms, token, state, rng: Rng::from_machine() })
+        let refusals = AtomicU32::new(0);
+        Arc::new(Self { source, terms, token, state, refusals, rng: Rng::from_machine() })
     }
 
     /// A key that is good now: without a wait where there is one.
@@ -167,8 +169,9 @@ impl Keeper {
 
     /// The upstream took the key.
     pub fn accepted(&self) {
-        let mut state = self.state.lock();
-        state.refusals = 0;
+        if self.refusals.load(Ordering::Relaxed) != 0 {
+            self.refusals.store(0, Ordering::Relaxed);
+        }
     }
 
     fn held(&self, until: impl Fn(&Token) -> Instant) -> Option<Arc<Token>> {
@@ -211,10 +214,11 @@ impl Keeper {
         if let Some(flight) = &state.flight {
             return Forced::Flight(flight.clone());
         }
-        if state.rests(now) || state.is_weary(now) {
+        let refusals = self.refusals.load(Ordering::Relaxed);
+        if state.rests(now) || state.is_weary(refusals, now) {
             return Forced::No;
         }
-        state.refusals = state.refusals.saturating_add(1);
+        self.refusals.store(refusals.saturating_add(1), Ordering::Relaxed);
         state.refused_at = Some(now);
         let flight = self.depart();
         state.flight = Some(flight.clone());
@@ -295,9 +299,9 @@ impl State {
     }
 
     /// Have new keys been refused so often that another one would not help?
-    fn is_weary(&self, now: Instant) -> bool {
-        let pause = schedule::refusal_pause(self.refusals);
-        self.refusals > 0 && self.refused_at.is_some_and(|at| now < at + pause)
+    fn is_weary(&self, refusals: u32, now: Instant) -> bool {
+        let pause = schedule::refusal_pause(refusals);
+        refusals > 0 && self.refused_at.is_some_and(|at| now < at + pause)
     }
 }
 
