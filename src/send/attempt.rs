@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
+use super::mask::Mask;
 use super::reader::Reader;
 use super::stream::Opening;
 use super::{Exchange, Limits, Outgoing};
@@ -90,8 +91,13 @@ impl Landed {
 ///
 /// # Errors
 ///
-/// The failure, classified, with status, request id and headers where a response had begun.
+/// The failure, classified, with status, request id and headers where a response had begun, and without any key.
 pub async fn run(job: &Job<'_>, trace: &mut Trace) -> Result<Landed, Failure> {
+    let landed = exchange(job, trace).await;
+    landed.map_err(|failure| Mask::of(&job.outgoing.headers).hide(failure))
+}
+
+async fn exchange(job: &Job<'_>, trace: &mut Trace) -> Result<Landed, Failure> {
     let sent = job.candidate.deployment.transport.send(&job.outgoing, &job.limits).await;
     let exchange = sent.inspect_err(|broken| trace.repeated = broken.repeated)?;
     trace.connected_in = Some(exchange.connected_in);

@@ -10,6 +10,7 @@ mod connect;
 pub mod errand;
 mod http1;
 mod inflate;
+mod mask;
 mod odd;
 mod pool;
 pub mod prepare;

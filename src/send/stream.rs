@@ -10,6 +10,7 @@ use http::HeaderMap;
 use super::Limits;
 use super::alarm::Due;
 use super::attempt::Job;
+use super::mask::Mask;
 use super::reader::Reader;
 use super::sse::{Decoder, Event, SseFault};
 use crate::chat::event::{EventFault, Step, StreamState};
@@ -34,6 +35,8 @@ pub struct Opening {
     state: StreamState,
     limits: Limits,
     provider: &'static str,
+    /// What no failure may tell.
+    mask: Mask,
     /// Did the caller ask for usage, or only we?
     wants_usage: bool,
     /// Payloads ready to be handed out.
@@ -70,6 +73,7 @@ impl Opening {
             state: StreamState::new(job.choices, deployment.finish_optional),
             limits: job.limits,
             provider: deployment.preset.id,
+            mask: Mask::of(&job.outgoing.headers),
             wants_usage: job.wants_usage,
             held: Vec::new(),
             events: Vec::new(),
@@ -104,7 +108,7 @@ impl Opening {
             }
             match std::mem::replace(&mut self.phase, Phase::Ended) {
                 Phase::Ended => return None,
-                Phase::Failing(failure) => return Some(Err(self.after_commit(*failure))),
+                Phase::Failing(failure) => return Some(Err(self.after_commit(self.mask.hide(*failure)))),
                 Phase::Reading => self.phase = Phase::Reading,
             }
             if let Err(failure) = self.read().await {

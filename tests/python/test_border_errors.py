@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 import subprocess
 import sys
@@ -265,3 +266,34 @@ def test_success_after_failure_is_no_error(up: Upstream) -> None:
     reply = client.chat.completions.create(model="m", messages=MESSAGES)
     assert reply.choices[0].message.content == "fine"
     assert [attempt.status for attempt in reply.fairlead.attempts] == [503, 200]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "MyCompanyKey2024xyzXYZ",
+        "mytoken12",
+        'pass"word/12',
+    ],
+)
+def test_a_key_of_any_shape_is_in_no_error(up: Upstream, key: str) -> None:
+    echo = f"Incorrect API key provided: {key}"
+    told = fail(401, echo, headers={"x-request-id": key})
+    lines = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: %s\n\n'
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    broken = lines % json.dumps({"error": {"message": echo, "code": 401}}).encode()
+    plain = b"HTTP/1.1 401 Unauthorized\r\n\r\n" + echo.encode()
+    up.script = [told, raw(plain), raw(head + broken)]
+    client = fairlead.Client(api_key=key, base_url=up.base_url, max_retries=0)
+    for stream in (False, False, True):
+        with pytest.raises(fairlead.FairleadError) as caught:
+            list(client.chat.completions.create(model="m", messages=MESSAGES, stream=stream))
+        error = caught.value
+        assert "Incorrect API key provided: ***" in str(error)
+        response = getattr(error, "response", None)
+        shown = [str(error), repr(error), str(getattr(error, "body", "")), str(error.request_id)]
+        shown += [response.text, str(response.headers)] if response is not None else []
+        written = json.dumps(key)[1:-1]
+        assert not [text for text in shown if key in text or written in text]
