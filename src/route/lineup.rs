@@ -25,7 +25,9 @@ pub(super) fn line_up(
     rng: &Rng,
     decision: &mut Decision,
 ) -> Vec<Candidate> {
-    let mut places = Vec::new();
+    let count = route.stops.iter().map(|stop| stop.group.deployments.len()).sum();
+    let mut places = Vec::with_capacity(count);
+    decision.candidates.reserve(count);
     for stop in &route.stops {
         let eligible = demands.eligible(stop, &mut decision.rejected);
         let mut ordered = order::order(&stop.group, &eligible, ask, rng);
@@ -35,7 +37,7 @@ pub(super) fn line_up(
     // Stable: within the healthy and the others the order holds.
     places.sort_by_key(|(stop, placed)| (stop.role.is_for_one_cause(), placed.standing.is_resting()));
     let mut lineup = Lineup::default();
-    lineup.usable.reserve(places.len());
+    lineup.usable.reserve(count);
     for (stop, placed) in places {
         lineup.add(stop, &placed, ask, decision);
     }
