@@ -18,6 +18,8 @@ const DEEPEST: usize = 8;
 /// What a snapshot routes by.
 pub(super) struct Compiled {
     pub(super) routes: HashMap<String, Arc<Route>>,
+    /// For each `provider/model` the configured models that hold it.
+    pub(super) holders: HashMap<String, Vec<Arc<str>>>,
     pub(super) tenants: HashMap<String, Tenant>,
 }
 
@@ -37,8 +39,10 @@ pub(super) fn compile(config: &Config, written: &Written) -> Result<Compiled, Er
         routes.insert((*id).to_owned(), Arc::new(targets.route(id, "models")?));
     }
     let tenants = config.tenants.iter();
-    let tenants = tenants.map(|(name, written)| Ok((name.clone(), Tenant::compile(name, written)?)));
-    Ok(Compiled { routes, tenants: tenants.collect::<Result<_, Error>>()? })
+    let tenants =
+        tenants.map(|(name, policy)| Ok((name.clone(), Tenant::compile(name, policy, &routes, written)?)));
+    let tenants = tenants.collect::<Result<_, Error>>()?;
+    Ok(Compiled { holders: targets.holders(), tenants, routes })
 }
 
 /// Every target outside `models` itself, with the path it stands under.
@@ -114,6 +118,17 @@ impl<'a> Targets<'a> {
         }
         let group = Group::configured(name, model, deployments, self.config.routing.affinity);
         self.groups.insert(name, Arc::new(group));
+    }
+
+    /// For each `provider/model` the models that hold it.
+    fn holders(&self) -> HashMap<String, Vec<Arc<str>>> {
+        let mut holders: HashMap<String, Vec<Arc<str>>> = HashMap::new();
+        for group in self.groups.values() {
+            for deployment in &group.deployments {
+                holders.entry(deployment.full_name()).or_default().push(Arc::clone(&group.name));
+            }
+        }
+        holders
     }
 
     /// The group behind a target.

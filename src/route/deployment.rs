@@ -43,7 +43,7 @@ pub struct Deployment {
     pub query: Veiled<Vec<(String, String)>>,
     /// How it is reached.
     pub transport: Arc<dyn Transport>,
-    /// In the order in which they are used; never empty.
+    /// In the order in which they are used; empty where only tenants bring keys.
     pub credentials: Vec<Arc<Credential>>,
     /// What makes further credentials for it.
     pub(super) keyring: Arc<Keyring>,
@@ -92,6 +92,11 @@ impl Deployment {
     /// Tokens of prompt and answer together, by the operator's word or the catalogue's.
     pub fn context_window(&self) -> Option<u64> {
         self.abilities.context_window.or_else(|| self.listed?.context_window.map(u64::from))
+    }
+
+    /// `provider/model`, whatever its id.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.provider, self.retired.as_ref().unwrap_or(&self.model))
     }
 
     /// Should it rather not be asked now: is it cooling down, or is none of its keys usable?
@@ -155,9 +160,9 @@ impl Candidate {
         })
     }
 
-    /// Another credential of the same deployment?
+    /// Another credential of the same deployment? It may stand in several models, each with a copy of its own.
     pub fn is_sibling_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.deployment, &other.deployment)
+        Arc::ptr_eq(&self.deployment.live, &other.deployment.live)
     }
 
     /// Writes the outcome of an attempt into the live records.

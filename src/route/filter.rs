@@ -1,5 +1,6 @@
 //! Which deployments of a group may serve the call at all.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::decision::{Need, Rejected, Rejection};
@@ -27,6 +28,8 @@ pub(super) struct Demands<'a> {
     /// Tokens the answer may have.
     pub(super) output: u64,
     pub(super) tenant: Option<&'a Tenant>,
+    /// For each `provider/model` the configured models that hold it.
+    pub(super) holders: &'a HashMap<String, Vec<Arc<str>>>,
     /// Whose word on abilities counts.
     pub(super) believe: Believe,
 }
@@ -46,6 +49,7 @@ impl<'a> Demands<'a> {
         facts: &Facts,
         consequence: &'a Consequence,
         tenant: Option<&'a Tenant>,
+        holders: &'a HashMap<String, Vec<Arc<str>>>,
     ) -> Self {
         let theirs = tenant.map_or(&[][..], |tenant| tenant.regions.as_slice());
         Self {
@@ -54,6 +58,7 @@ impl<'a> Demands<'a> {
             tokens: facts.expected_usage().input,
             output: facts.max_output.unwrap_or_default(),
             tenant,
+            holders,
             believe: Believe::All,
         }
     }
@@ -65,9 +70,9 @@ impl<'a> Demands<'a> {
         rejected: &mut Vec<Rejected>,
     ) -> Vec<&'b Arc<Deployment>> {
         let mut eligible = Vec::with_capacity(stop.group.deployments.len());
-        let denied = self.tenant.is_some_and(|tenant| !tenant.may_use(&stop.group.name));
         for deployment in &stop.group.deployments {
-            let refusal = if denied { Some(Rejection::Denied) } else { self.refusal(deployment, stop) };
+            let denied = self.tenant.filter(|tenant| self.is_denied(tenant, deployment, stop));
+            let refusal = denied.map(|_| Rejection::Denied).or_else(|| self.refusal(deployment, stop));
             match refusal {
                 None => eligible.push(deployment),
                 Some(reason) => rejected.push(Rejected {
@@ -78,6 +83,16 @@ impl<'a> Demands<'a> {
             }
         }
         eligible
+    }
+
+    /// May the tenant not use it here? A name that leads to a deployment directly leads to what its models are.
+    fn is_denied(&self, tenant: &Tenant, deployment: &Deployment, stop: &Stop) -> bool {
+        if stop.group.is_configured {
+            return !tenant.may_use(&[&stop.group.name], &[]);
+        }
+        let full_name = deployment.full_name();
+        let holders = self.holders.get(&full_name).map(Vec::as_slice).unwrap_or_default();
+        !tenant.may_use(&[&stop.group.name, &deployment.name, &full_name], holders)
     }
 
     fn refusal(&self, deployment: &Deployment, stop: &Stop) -> Option<Rejection> {

@@ -17,6 +17,8 @@ pub type Params = Vec<(String, String)>;
 pub struct Group {
     /// The model's name.
     pub name: Arc<str>,
+    /// Is it a model of the configuration, or what a name leads to directly?
+    pub is_configured: bool,
     /// Who serves it, as written.
     pub deployments: Vec<Arc<Deployment>>,
     /// In which order they are asked.
@@ -48,6 +50,7 @@ impl Group {
         affinity: bool,
     ) -> Self {
         Self {
+            is_configured: true,
             strategy: written.strategy,
             affinity: written.affinity.unwrap_or(affinity),
             tags: written.capabilities.clone(),
@@ -65,6 +68,7 @@ impl Group {
     pub(super) fn of(name: &str, deployments: Vec<Arc<Deployment>>) -> Self {
         Self {
             name: name.into(),
+            is_configured: false,
             deployments,
             strategy: Strategy::Ordered,
             affinity: false,
@@ -76,6 +80,12 @@ impl Group {
             regions: Vec::new(),
             canary: None,
         }
+    }
+
+    /// Does its order depend on how a prompt begins?
+    pub(super) fn reads_prefix(&self) -> bool {
+        let by_lot = matches!(self.strategy, Strategy::Ordered | Strategy::Weighted | Strategy::LeastBusy);
+        self.affinity && !by_lot && self.deployments.len() > 1
     }
 }
 
@@ -151,6 +161,25 @@ impl Route {
     /// The same route without what follows when it fails.
     pub(super) fn alone(&self) -> Self {
         Self { stops: self.stops.iter().take(1).cloned().collect() }
+    }
+
+    /// The own group with the deployments of its first provider, and nothing after it.
+    pub(super) fn of_one_provider(&self) -> Self {
+        let mut own = self.alone();
+        for stop in &mut own.stops {
+            let mut group = stop.group.as_ref().clone();
+            let first = group.deployments.first().map(|deployment| deployment.provider.clone());
+            group.deployments.retain(|deployment| Some(&deployment.provider) == first.as_ref());
+            stop.group = Arc::new(group);
+        }
+        own
+    }
+
+    /// Adds all stops of another: its own group as a fallback, its fallbacks as they are.
+    pub(super) fn follow_all(&mut self, other: &Self) {
+        self.stops.retain(|stop| stop.role == Role::Own);
+        self.follow(other);
+        self.stops.extend(other.stops.iter().skip(1).cloned());
     }
 
     /// Adds the own group of another route as a fallback.

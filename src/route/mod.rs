@@ -29,6 +29,7 @@ pub mod outlier;
 mod pick;
 mod refusal;
 pub mod rules;
+mod routes;
 mod ruleset;
 mod settings;
 mod snapshot;
@@ -108,13 +109,14 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
         notes,
         ..Decision::default()
     };
-    let mut demands = Demands::of(call, facts, &consequence, tenant);
+    let mut demands = Demands::of(call, facts, &consequence, tenant, &snapshot.holders);
     let ask = Ask::of(snapshot, call, facts);
     let mut candidates = lineup::line_up(&route, &demands, &ask, rng, &mut decision);
     if candidates.is_empty() {
         // Who would be refused on the catalogue's word alone is asked before nobody is.
         demands.believe = Believe::Operator;
         decision.rejected.clear();
+        decision.idle_keys.clear();
         candidates = lineup::line_up(&route, &demands, &ask, rng, &mut decision);
     }
     if candidates.is_empty() {

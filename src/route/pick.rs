@@ -39,26 +39,42 @@ impl Asked<'_> {
     /// Picks the model of the call.
     pub(super) fn pick(&self) -> Result<Picked, Error> {
         let mut notes = Vec::new();
+        if !self.call.operation.names_model() {
+            let route = self.for_this_call(self.snapshot.any_route(self.tenant)?)?;
+            return Ok(Picked { route, why: Why::AnyDeployment, consequence: Arc::default(), notes });
+        }
+        if self.brings_its_own() {
+            let route = self.for_this_call(self.snapshot.route(self.named()?, self.tenant)?)?;
+            let why = self.why(Why::Named, &route);
+            return Ok(Picked { route, why, consequence: Arc::default(), notes });
+        }
         let consequence = self.consequence(&mut notes).unwrap_or_default();
-        let (route, why) = if self.call.operation.names_model() {
-            let (name, why) = self.name(&consequence)?;
-            let route = self.snapshot.route(&name, self.tenant)?;
-            let why = self.why(why, &route);
-            let (route, why) = self.or_its_canary(route, why, &mut notes)?;
-            (self.for_this_call(self.with_fallbacks(route)?)?, why)
-        } else {
-            (self.snapshot.any_route()?, Why::AnyDeployment)
-        };
+        let (name, why) = self.name(&consequence)?;
+        let route = self.with_fallbacks(self.snapshot.route(&name, self.tenant)?)?;
+        let why = self.why(why, &route);
+        let (route, why) = self.or_its_canary(route, why, &mut notes)?;
         Ok(Picked { route, why, consequence, notes })
+    }
+
+    /// Has the call a key or an address of its own? They are meant for the model it names, so neither rules nor
+    /// canaries divert it.
+    fn brings_its_own(&self) -> bool {
+        self.call.options.api_key.is_some() || self.call.options.base_url.is_some()
+    }
+
+    fn named(&self) -> Result<&str, Error> {
+        if self.is_open() {
+            let message = "a call with a key or an address of its own must name its model";
+            return Err(Error::new(Kind::Config, message));
+        }
+        Ok(&self.facts.model)
     }
 
     /// What the first rule that holds says; a tenant's own rules are asked first.
     fn consequence(&self, notes: &mut Vec<String>) -> Option<Arc<Consequence>> {
         let theirs = self.tenant.map(|tenant| &tenant.rules);
         let rules = || theirs.into_iter().chain([&self.snapshot.rules]).filter(|rules| !rules.is_empty());
-        if !self.call.operation.names_model() || rules().next().is_none() {
-            return None;
-        }
+        rules().next()?;
         let context = self.context();
         rules().find_map(|rules| rules.consequence(&context, notes)).cloned()
     }
@@ -131,7 +147,7 @@ impl Asked<'_> {
             Side::Stable => Ok((route, why)),
             Side::Canary => {
                 let mut diverted = Route::clone(self.snapshot.route(&canary.model, self.tenant)?.as_ref());
-                diverted.follow(&route);
+                diverted.follow_all(&route);
                 Ok((Arc::new(diverted), Why::Canary(Arc::clone(&own.name))))
             }
         }
@@ -147,15 +163,16 @@ impl Asked<'_> {
         Ok(Arc::new(own))
     }
 
-    /// The route with the call's own key and address, where it brings them: they are meant for its model alone, and
-    /// no other is asked in its stead.
+    /// The route with the call's own key and address, where it brings them. They are meant for its model, and for one
+    /// provider: no other model and no other host sees the key.
     fn for_this_call(&self, route: Arc<Route>) -> Result<Arc<Route>, Error> {
-        let options = &self.call.options;
-        let (key, base_url) = (options.api_key.as_ref(), options.base_url.as_deref());
-        if key.is_none() && base_url.is_none() {
+        if !self.brings_its_own() {
             return Ok(route);
         }
-        let own = route.alone().over(|deployment| self.snapshot.for_call(deployment, key, base_url))?;
+        let options = &self.call.options;
+        let (key, base_url) = (options.api_key.as_ref(), options.base_url.as_deref());
+        let own =
+            route.of_one_provider().over(|deployment| self.snapshot.for_call(deployment, key, base_url))?;
         Ok(Arc::new(own))
     }
 }

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::compile::{self, Compiled};
 use super::deployment::Deployment;
 use super::group::{Group, Route};
 use super::hosts::Hosts;
+use super::routes::Routes;
 use super::ruleset::RuleSet;
 use super::settings::{self, Profiles, Settings};
 use super::tenant::Tenant;
@@ -20,9 +19,6 @@ use crate::live::Live;
 use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
-
-/// Routes made for names no configuration lists; beyond this many they are made anew for each call.
-const INFERRED: usize = 1024;
 
 /// The most names that an error suggests for a mistyped one.
 const NEAREST: usize = 3;
@@ -42,9 +38,10 @@ pub struct Snapshot {
     wants: Wants,
     profiles: Profiles,
     default_model: Option<String>,
-    routes: HashMap<String, Arc<Route>>,
+    routes: Routes,
+    /// For each `provider/model` the configured models that hold it.
+    pub(super) holders: HashMap<String, Vec<Arc<str>>>,
     tenants: HashMap<String, Tenant>,
-    inferred: Mutex<HashMap<String, Arc<Route>>>,
     written: Written,
 }
 
@@ -62,23 +59,23 @@ impl Snapshot {
     ) -> Result<Self, Error> {
         let written = Written::new(&config, live, hosts, before.map(|before| &before.written));
         written.check()?;
-        let Compiled { routes, tenants } = compile::compile(&config, &written)?;
+        let Compiled { routes, holders, tenants } = compile::compile(&config, &written)?;
         let rules = RuleSet::compile(&config.rules, "rules")?;
         let sets = tenants.values().map(|tenant| &tenant.rules).chain([&rules]);
-        let prefix = routes.values().any(|route| route.stops.iter().any(|stop| stop.group.affinity));
+        let prefix = routes.values().flat_map(|route| &route.stops).any(|stop| stop.group.reads_prefix());
         let affinity = if prefix { Wants::PREFIX } else { Wants::NOTHING };
         Ok(Self {
             wants: sets.fold(affinity, |wants, rules| wants | rules.wants()),
             utc_offset: settings::utc_offset(config.routing.utc_offset.as_deref())?,
             rules,
             profiles: Profiles::compile(&config),
-            routes,
+            routes: Routes::new(routes),
+            holders,
             tenants,
             bounds: config.bounds,
             stages: config.stages,
             routing: config.routing,
             default_model: config.default_model,
-            inferred: Mutex::default(),
             written,
         })
     }
@@ -96,7 +93,7 @@ impl Snapshot {
     /// The tags of a model, or of the default one.
     pub(super) fn tags(&self, model: Option<&str>) -> &[String] {
         let name = model.or(self.default_model.as_deref());
-        let own = name.and_then(|name| self.routes.get(name)).and_then(|route| route.own());
+        let own = name.and_then(|name| self.routes.compiled(name)).and_then(|route| route.own());
         own.map_or(&[], |group| &group.tags)
     }
 
@@ -122,32 +119,18 @@ impl Snapshot {
     ///
     /// [`Kind::ModelNotFound`] where nothing has the name; [`Kind::Config`] where its key is missing.
     pub(super) fn route(&self, name: &str, tenant: Option<&Tenant>) -> Result<Arc<Route>, Error> {
-        match tenant.filter(|tenant| tenant.brings_keys()) {
+        let Some(tenant) = tenant else { return self.common_route(name) };
+        match &tenant.routes {
             None => self.common_route(name),
-            Some(tenant) => {
-                self.kept(&tenant.own(name), || tenant.over(self.common_route(name)?.as_ref(), &self.written))
-            }
+            Some(own) => own.find(name, || tenant.over(self.common_route(name)?.as_ref(), &self.written)),
         }
     }
 
     fn common_route(&self, name: &str) -> Result<Arc<Route>, Error> {
-        if let Some(route) = self.routes.get(name) {
-            return Ok(Arc::clone(route));
-        }
-        self.kept(name, || Ok(Route::only(Group::of(name, vec![Arc::new(self.infer(name)?)]))))
-    }
-
-    /// A route that is made when it is first asked for.
-    fn kept(&self, key: &str, make: impl FnOnce() -> Result<Route, Error>) -> Result<Arc<Route>, Error> {
-        if let Some(known) = self.inferred.lock().get(key) {
-            return Ok(Arc::clone(known));
-        }
-        let route = Arc::new(make()?);
-        let mut inferred = self.inferred.lock();
-        if inferred.len() < INFERRED {
-            inferred.insert(key.to_owned(), Arc::clone(&route));
-        }
-        Ok(route)
+        self.routes.find(name, || {
+            let deployment = Arc::new(self.infer(name)?);
+            Ok(Arc::new(Route::only(Group::of(name, vec![deployment]))))
+        })
     }
 
     /// `deployment` with a key, an address, or both, of one call. Without a key of its own the call uses the
@@ -166,18 +149,18 @@ impl Snapshot {
     }
 
     /// Where calls go that name no model: the client's own upstream, else the first that is configured.
-    pub(super) fn any_route(&self) -> Result<Arc<Route>, Error> {
-        let default = self.default_model.as_ref().and_then(|name| self.routes.get(name));
+    pub(super) fn any_route(&self, tenant: Option<&Tenant>) -> Result<Arc<Route>, Error> {
+        let default = self.default_model.as_ref().and_then(|name| self.routes.compiled(name));
         let first = || self.routes.iter().min_by_key(|(name, _)| *name).map(|(_, route)| route);
         let group = default.or_else(first).and_then(|route| route.own());
-        match group.and_then(|group| group.deployments.first()) {
-            Some(deployment) if !self.written.has_client() => {
-                Ok(Arc::new(Route::only(Group::of("", vec![Arc::clone(deployment)]))))
-            }
-            _ => {
-                let deployment = Arc::new(self.written.client("")?);
-                Ok(Arc::new(Route::only(Group::of("", vec![deployment]))))
-            }
+        let deployment = match group.and_then(|group| group.deployments.first()) {
+            Some(deployment) if !self.written.has_client() => Arc::clone(deployment),
+            _ => Arc::new(self.written.client("")?),
+        };
+        let route = Arc::new(Route::only(Group::of("", vec![deployment])));
+        match tenant.filter(|tenant| tenant.routes.is_some()) {
+            Some(tenant) => tenant.over(&route, &self.written),
+            None => Ok(route),
         }
     }
 
@@ -189,14 +172,14 @@ impl Snapshot {
             return deployment;
         }
         match name::parse(model) {
-            Name::Bare(bare) if self.routes.is_empty() => self.written.client(&bare),
+            Name::Bare(bare) if self.routes.iter().next().is_none() => self.written.client(&bare),
             Name::Bare(bare) => Err(self.unknown(&bare)),
             Name::Qualified { .. } => Err(self.unknown(model)),
         }
     }
 
     fn unknown(&self, model: &str) -> Error {
-        let own = presets::nearest(model, self.routes.keys().map(String::as_str));
+        let own = presets::nearest(model, self.routes.iter().map(|(name, _)| name.as_str()));
         let mut near: Vec<String> = own.map(str::to_owned).into_iter().collect();
         near.extend(catalogue::nearest(model));
         let quoted: Vec<String> = near.iter().take(NEAREST).map(|name| format!("`{name}`")).collect();

@@ -1,11 +1,12 @@
 //! What a tenant's calls may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::deployment::Deployment;
 use super::glob;
 use super::group::Route;
+use super::routes::Routes;
 use super::ruleset::RuleSet;
 use super::written::Written;
 use crate::config;
@@ -22,6 +23,8 @@ pub(super) struct Tenant {
     pub(super) regions: Vec<String>,
     /// A named preset of timeouts and retries.
     pub(super) profile: Option<String>,
+    /// Its own routes, where it brings keys: nobody else's calls take them.
+    pub(super) routes: Option<Routes>,
     name: String,
     api_keys: BTreeMap<String, config::Keys>,
     allow: Vec<String>,
@@ -29,12 +32,29 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    pub(super) fn compile(name: &str, written: &config::Tenant) -> Result<Self, Error> {
+    /// Compiles the policy, and over the tenant's keys all of `routes`.
+    pub(super) fn compile(
+        name: &str,
+        policy: &config::Tenant,
+        routes: &HashMap<String, Arc<Route>>,
+        written: &Written,
+    ) -> Result<Self, Error> {
+        let mut tenant = Self::under(name, policy)?;
+        if !tenant.api_keys.is_empty() {
+            let over =
+                |(name, route): (&String, &Arc<Route>)| Ok((name.clone(), tenant.over(route, written)?));
+            tenant.routes = Some(Routes::new(routes.iter().map(over).collect::<Result<_, Error>>()?));
+        }
+        Ok(tenant)
+    }
+
+    fn under(name: &str, written: &config::Tenant) -> Result<Self, Error> {
         Ok(Self {
             default_model: written.default_model.clone(),
             rules: RuleSet::compile(&written.rules, &format!("tenants.{name}.rules"))?,
             regions: written.regions.clone(),
             profile: written.profile.clone(),
+            routes: None,
             name: name.to_owned(),
             api_keys: written.api_keys.clone(),
             allow: written.allow.clone(),
@@ -42,31 +62,29 @@ impl Tenant {
         })
     }
 
-    /// Does it bring keys of its own?
-    pub(super) fn brings_keys(&self) -> bool {
-        !self.api_keys.is_empty()
-    }
-
-    /// What its routes are kept under, apart from everybody's.
-    pub(super) fn own(&self, model: &str) -> String {
-        format!("{}\0{model}", self.name)
-    }
-
     /// `route` with the tenant's own keys where it brings some, so that nobody else's are used there.
-    pub(super) fn over(&self, route: &Route, written: &Written) -> Result<Route, Error> {
-        route.over(|deployment| {
+    pub(super) fn over(&self, route: &Route, written: &Written) -> Result<Arc<Route>, Error> {
+        let own = route.over(|deployment| {
             let Some(keys) = self.api_keys.get(&deployment.provider) else {
                 return Ok(Arc::clone(deployment));
             };
             let path = format!("tenants.{}.api_keys.{}", self.name, deployment.provider);
             let credentials = written.tenant_credentials(deployment, keys, &path)?;
             Ok(Arc::new(Deployment { credentials, ..deployment.as_ref().clone() }))
-        })
+        })?;
+        Ok(Arc::new(own))
     }
 
-    /// May the tenant use this model?
-    pub(super) fn may_use(&self, model: &str) -> bool {
-        let allowed = self.allow.is_empty() || glob::any(&self.allow, model);
-        allowed && !glob::any(&self.deny, model)
+    /// May the tenant use the model with these names? Every name that leads to it counts, and `holders` are the
+    /// configured models that hold the same deployment.
+    pub(super) fn may_use(&self, names: &[&str], holders: &[Arc<str>]) -> bool {
+        let denies = |name: &str| glob::any(&self.deny, name);
+        let held = || holders.iter().map(|holder| &**holder);
+        let is_denied = names.iter().any(|name| denies(name));
+        if is_denied || !holders.is_empty() && held().all(denies) {
+            return false;
+        }
+        let allows = |name: &str| glob::any(&self.allow, name) && !denies(name);
+        self.allow.is_empty() || names.iter().copied().chain(held()).any(allows)
     }
 }
