@@ -1,5 +1,6 @@
 //! The engine: what all calls of a client share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,6 +146,13 @@ impl Engine {
     /// What every key has been doing, by provider and id; never the keys.
     pub fn keys(&self) -> Vec<KeyUsage> {
         self.live.key_usage(clock::now())
+    }
+
+    /// The rules of the configuration that holds, each with how often it could not say whether it applies.
+    pub fn rule_faults(&self) -> BTreeMap<String, u64> {
+        let snapshot = self.snapshot.load();
+        let faults = snapshot.iter().flat_map(|snapshot| snapshot.rule_faults());
+        faults.map(|(name, count)| (name.to_owned(), count)).collect()
     }
 
     /// Refuses new calls and closes idle connections; calls that run finish on what they hold.

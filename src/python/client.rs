@@ -307,6 +307,7 @@ impl Engine {
         let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
         let stats = pythonize::pythonize(py, &core.stats())?;
         stats.set_item("credentials", pythonize::pythonize(py, &core.keys())?)?;
+        stats.set_item("rule_faults", pythonize::pythonize(py, &core.rule_faults())?)?;
         Ok(stats)
     }
 

@@ -10,7 +10,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod canary;
+mod rules;
+#[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,38 +28,38 @@ use fairlead::{Error, Kind};
 use support::scripted::{Meets, World, ok, status};
 
 /// One deployment as TOML, at a host of its own.
-fn deployment(model: &str, host: &str, more: &str) -> String {
+pub(crate) fn deployment(model: &str, host: &str, more: &str) -> String {
     format!(
         "[[models.{model}.deployments]]\nprovider = \"openai\"\nmodel = \"{host}-up\"\napi_key = \"k\"\n\
          base_url = \"http://{host}.test/v1\"\n{more}\n"
     )
 }
 
-fn body(json: &str) -> Call {
+pub(crate) fn body(json: &str) -> Call {
     with(json, CallOptions::default())
 }
 
-fn with(json: &str, options: CallOptions) -> Call {
+pub(crate) fn with(json: &str, options: CallOptions) -> Call {
     Call { operation: Operation::Chat, body: Bytes::from(json.to_owned()), options }
 }
 
-fn named(model: &str) -> Call {
+pub(crate) fn named(model: &str) -> Call {
     body(&format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]}}"#))
 }
 
-fn open() -> Call {
+pub(crate) fn open() -> Call {
     body(r#"{"messages":[{"role":"user","content":"hi"}]}"#)
 }
 
-fn decide(config: &str, call: &Call) -> Result<Arc<Decision>, Error> {
+pub(crate) fn decide(config: &str, call: &Call) -> Result<Arc<Decision>, Error> {
     World::new([]).engine(config).route(call)
 }
 
-fn asked(decision: &Decision) -> Vec<&str> {
+pub(crate) fn asked(decision: &Decision) -> Vec<&str> {
     decision.candidates.iter().map(|choice| &*choice.deployment).collect()
 }
 
-async fn receipt(world: &World, config: &str, call: Call) -> Arc<Receipt> {
+pub(crate) async fn receipt(world: &World, config: &str, call: Call) -> Arc<Receipt> {
     match world.engine(config).call(call).await {
         Ok(Answer::Reply(reply)) => reply.receipt,
         other => panic!("{other:?}"),
@@ -333,129 +337,6 @@ async fn the_decision_goes_with_the_reply() {
     assert_eq!((&*receipt.model, &*receipt.deployment), ("a", "openai/any-up"));
 }
 
-/// Two models, a default and rules.
-fn with_rules(rules: &str) -> String {
-    format!(
-        "default_model = \"general\"\n{rules}\n{}{}{}",
-        deployment("general", "hg", ""),
-        deployment("code", "hc", ""),
-        deployment("fast", "hf", ""),
-    )
-}
-
-fn saying(text: &str) -> Call {
-    body(&format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#))
-}
-
-const RULES: &str = r#"
-[[rules]]
-name = "code"
-when = "contains(user_input, 'def ')"
-model = "code"
-weight = 0.9
-[[rules]]
-name = "fast"
-when = "metadata.hurry == 'yes'"
-model = "fast"
-params = { temperature = 0.1 }
-"#;
-
-#[tokio::test(start_paused = true)]
-async fn a_rule_decides_where_an_open_call_goes_and_says_so() {
-    let config = with_rules(RULES);
-    let decision = decide(&config, &saying("def f():")).unwrap();
-    assert_eq!(
-        (&*decision.model, decision.rule.as_deref(), &decision.why),
-        ("code", Some("code"), &Why::Rule)
-    );
-    let decision = decide(&config, &saying("hello")).unwrap();
-    assert_eq!((&*decision.model, decision.rule.as_deref(), &decision.why), ("general", None, &Why::Default));
-
-    let hurried = Call {
-        options: CallOptions { metadata: vec![("hurry".into(), "yes".into())], ..CallOptions::default() },
-        ..saying("def f():")
-    };
-    let world = World::new([ok()]);
-    let receipt = receipt(&world, &config, hurried).await;
-    assert_eq!((&*receipt.model, receipt.rule.as_deref()), ("fast", Some("fast")), "the higher weight wins");
-    assert!(world.seen.lock()[0].body.ends_with(b"\"temperature\":0.1}"), "{:?}", world.seen.lock()[0].body);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rule_does_not_overrule_the_caller_unless_it_names_what_it_may_redirect() {
-    let named = body(r#"{"model":"general","messages":[{"role":"user","content":"def f():"}]}"#);
-    assert_eq!(&*decide(&with_rules(RULES), &named).unwrap().model, "general");
-    let redirecting = "[[rules]]\nname = \"r\"\nwhen = true\nmodel = \"code\"\nmodels = [\"gen*\"]\n";
-    let decision = decide(&with_rules(redirecting), &named).unwrap();
-    assert_eq!((&*decision.model, &*decision.requested), ("code", "general"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tenants_rules_are_asked_before_the_general_ones() {
-    let config = with_rules(&format!(
-        "{RULES}\n[[tenants.acme.rules]]\nname = \"theirs\"\nwhen = \"user == 'u1'\"\nmodel = \"general\"\n"
-    ));
-    let call = |user: &str| Call {
-        options: CallOptions {
-            tenant: Some("acme".into()),
-            user: Some(user.into()),
-            ..CallOptions::default()
-        },
-        ..saying("def f():")
-    };
-    assert_eq!(decide(&config, &call("u1")).unwrap().rule.as_deref(), Some("theirs"));
-    assert_eq!(decide(&config, &call("u2")).unwrap().rule.as_deref(), Some("code"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_weighted_target_is_drawn_in_proportion() {
-    let config = with_rules(
-        "[[rules]]\nname = \"split\"\nwhen = true\nmodel = [{ model = \"code\", weight = 3 }, { model = \"fast\" }]\n",
-    );
-    let engine = World::new([]).engine(&config);
-    let fast = (0..10_000).filter(|_| &*engine.route(&open()).unwrap().model == "fast").count();
-    assert!((2_350..2_650).contains(&fast), "{fast}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_a_match_an_error_can_be_asked_for() {
-    let config = with_rules(&format!("{RULES}\n[routing]\nno_match = \"error\"\n"));
-    let error = decide(&config, &saying("hello")).unwrap_err();
-    assert!(error.to_string().contains("no rule takes this call"), "{error}");
-    assert!(decide(&config, &saying("def f():")).is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rule_that_cannot_say_is_passed_over_counted_and_noted() {
-    let config = with_rules(&format!(
-        "[[rules]]\nname = \"odd\"\nwhen = \"tokens / (tokens - tokens) == 1\"\nmodel = \"fast\"\nweight = 9\n{RULES}"
-    ));
-    let decision = decide(&config, &saying("def f():")).unwrap();
-    assert_eq!(&*decision.model, "code");
-    assert!(decision.notes[0].starts_with("the rule `odd` could not say"), "{:?}", decision.notes);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rule_may_ask_for_the_tags_of_the_model_that_was_named() {
-    let config = format!(
-        "default_model = \"plain\"\n[models.special]\ncapabilities = [\"debugging\"]\n\
-         [[rules]]\nname = \"r\"\nwhen = \"'debugging' in capabilities\"\nmodel = \"plain\"\nmodels = [\"*\"]\n{}{}",
-        deployment("plain", "h1", ""),
-        deployment("special", "h2", ""),
-    );
-    assert_eq!(decide(&config, &named("special")).unwrap().rule.as_deref(), Some("r"));
-    assert_eq!(decide(&config, &named("plain")).unwrap().rule, None);
-}
-
-#[test]
-fn every_condition_that_is_no_expression_is_told_at_once() {
-    let config = with_rules(
-        "[[rules]]\nname = \"a\"\nwhen = \"contains(\"\nmodel = \"code\"\n[[rules]]\nname = \"b\"\nwhen = \"usr == 1\"\nmodel = \"code\"\n",
-    );
-    let error = fairlead::Engine::new(toml::from_str(&config).unwrap()).unwrap_err().to_string();
-    assert!(error.contains("rules[0].when") && error.contains("rules[1].when"), "{error}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_catalogue_alone_never_refuses_the_last_deployment() {
     let image = r#"{"model":"a","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
@@ -490,62 +371,6 @@ async fn an_at_sign_at_openrouter_names_who_serves_and_the_caller_may_say_otherw
     }
 }
 
-fn keys(world: &World) -> Vec<String> {
-    world.seen.lock().iter().map(|seen| seen.key.clone()).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tenants_own_keys_are_used_for_its_calls_and_for_nobody_elses() {
-    let config =
-        format!("[tenants.acme]\napi_keys = {{ openai = \"theirs\" }}\n{}", deployment("a", "ha", ""));
-    let text = r#"{"model":"a","messages":[]}"#;
-    let acme = CallOptions { tenant: Some("acme".into()), ..CallOptions::default() };
-    let world = World::new([ok(), ok(), ok()]);
-    let engine = world.engine(&config);
-    for options in [acme.clone(), CallOptions::default(), acme] {
-        engine.call(with(text, options)).await.unwrap();
-    }
-    assert_eq!(keys(&world), ["Bearer theirs", "Bearer k", "Bearer theirs"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn where_tenants_bring_their_keys_the_house_needs_none_and_serves_nobody_else() {
-    let config = "[tenants.acme]\napi_keys = { groq = \"theirs\" }\n\
-                  [[models.a.deployments]]\nprovider = \"groq\"\nmodel = \"m\"\n";
-    let text = r#"{"model":"a","messages":[]}"#;
-    let acme = CallOptions { tenant: Some("acme".into()), ..CallOptions::default() };
-    let world = World::new([ok()]);
-    let engine = world.engine(config);
-    engine.call(with(text, acme)).await.unwrap();
-    assert_eq!(keys(&world), ["Bearer theirs"]);
-    let error = engine.call(body(text)).await.unwrap_err();
-    assert!(error.to_string().contains("no usable key"), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_calls_own_key_and_address_are_for_its_model_alone() {
-    let config = format!(
-        "[models.a]\nfallbacks = [\"b\"]\n{}{}",
-        deployment("a", "ha", ""),
-        deployment("b", "hb", "")
-    );
-    let options = CallOptions {
-        base_url: Some("http://elsewhere.test/v1".into()),
-        api_key: Some(fairlead::config::Secret::new("once")),
-        ..CallOptions::default()
-    };
-    let world = World::new([status(401), ok(), ok()]);
-    let engine = world.engine(&config);
-    engine.call(with(r#"{"model":"a","messages":[]}"#, options)).await.unwrap_err();
-    assert_eq!((world.hosts(), keys(&world)), (vec!["elsewhere.test".into()], vec!["Bearer once".into()]));
-    engine.call(named("a")).await.unwrap();
-    assert_eq!(keys(&world)[1], "Bearer k", "the deployment's own key did not suffer");
-    let unsendable = fairlead::config::Secret::new("hu\nsh");
-    let options = CallOptions { api_key: Some(unsendable), ..CallOptions::default() };
-    let error = engine.call(with(r#"{"model":"a","messages":[]}"#, options)).await.unwrap_err();
-    assert!(error.to_string().contains("`api_key`") && !error.to_string().contains("hu\nsh"), "{error}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_retired_model_is_answered_by_its_heir_and_the_record_says_so() {
     let config = "[providers.openai]\napi_key = \"k\"\n";
@@ -560,151 +385,4 @@ async fn a_retired_model_is_answered_by_its_heir_and_the_record_says_so() {
     let config = "[providers.openai]\napi_key = \"k\"\nbase_url = \"http://own.test/v1\"\n";
     let decision = decide(config, &named("openai/gpt-4-vision-preview")).unwrap();
     assert_eq!(decision.notes, Vec::<String>::new());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_canary_takes_its_share_of_users_and_keeps_them() {
-    let config = format!(
-        "[models.a.canary]\nmodel = \"next\"\npercent = 20\n{}{}",
-        deployment("a", "ha", ""),
-        deployment("next", "hn", ""),
-    );
-    let engine = World::new([]).engine(&config);
-    let side = |user: u32| {
-        let options = CallOptions { user: Some(format!("u{user}")), ..CallOptions::default() };
-        let decision = engine.route(&with(r#"{"model":"a","messages":[]}"#, options)).unwrap();
-        let is_canary = decision.why == Why::Canary("a".into());
-        assert_eq!(&*decision.model, if is_canary { "next" } else { "a" });
-        is_canary
-    };
-    let sides: Vec<bool> = (0..2_000).map(side).collect();
-    let inside = sides.iter().filter(|is_canary| **is_canary).count();
-    assert!((340..460).contains(&inside), "{inside}");
-    assert!((0..2_000).all(|user| side(user) == sides[user as usize]), "a user never changes sides");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rules_name_stays_on_the_record_when_its_models_canary_answers() {
-    let config = format!(
-        "[[rules]]\nname = \"all\"\nwhen = true\nmodel = \"a\"\n[models.a.canary]\nmodel = \"next\"\npercent = 100\n{}{}",
-        deployment("a", "ha", ""),
-        deployment("next", "hn", ""),
-    );
-    let decision = decide(&config, &open()).unwrap();
-    assert_eq!((decision.rule.as_deref(), &*decision.model), (Some("all"), "next"));
-}
-
-fn acme() -> CallOptions {
-    CallOptions { tenant: Some("acme".into()), ..CallOptions::default() }
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_name_leads_to_another_tenants_keys() {
-    let config =
-        format!("[tenants.acme]\napi_keys = {{ openai = \"theirs\" }}\n{}", deployment("a", "ha", ""));
-    let world = World::new([ok(), ok()]);
-    let engine = world.engine(&config);
-    engine.call(with(r#"{"model":"a","messages":[]}"#, acme())).await.unwrap();
-    engine.call(with(r#"{"model":"openai/x","messages":[]}"#, acme())).await.unwrap();
-    for name in ["acme\\u0000a", "acme\\u0000openai/x"] {
-        let error = engine.call(body(&format!(r#"{{"model":"{name}","messages":[]}}"#))).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::ModelNotFound, "{name}");
-    }
-    assert_eq!(keys(&world), ["Bearer theirs", "Bearer theirs"]);
-}
-
-#[test]
-fn a_tenants_key_that_cannot_be_sent_is_told_when_it_is_loaded() {
-    let config =
-        format!("[tenants.acme]\napi_keys = {{ openai = \"hu sh \" }}\n{}", deployment("a", "ha", ""));
-    let error = fairlead::Engine::new(toml::from_str(&config).unwrap()).unwrap_err().to_string();
-    assert!(error.contains("tenants.acme.api_keys.openai") && !error.contains("hu sh"), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_names_no_model_goes_with_the_tenants_key_or_the_calls_own() {
-    let config =
-        format!("[tenants.acme]\napi_keys = {{ openai = \"theirs\" }}\n{}", deployment("a", "ha", ""));
-    let world = World::new([ok(), ok()]);
-    let engine = world.engine(&config);
-    let raw = |options: CallOptions| Call {
-        operation: Operation::Raw { method: http::Method::GET, path: "/files".into() },
-        body: Bytes::new(),
-        options,
-    };
-    engine.call(raw(acme())).await.unwrap();
-    let own = CallOptions { api_key: Some(fairlead::config::Secret::new("once")), ..CallOptions::default() };
-    engine.call(raw(own)).await.unwrap();
-    assert_eq!(keys(&world), ["Bearer theirs", "Bearer once"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_denied_model_is_denied_under_every_name_that_leads_to_it() {
-    let config = format!(
-        "models.tagged = \"tag:t\"\n[tenants.acme]\ndeny = [\"long\"]\n[tenants.picky]\nallow = [\"short\"]\n\
-         [models.long]\ncapabilities = [\"t\"]\n{}{}",
-        deployment("long", "h1", "id = \"big\""),
-        deployment("short", "h2", ""),
-    );
-    let under = |config: &str, tenant: &str, name: &str| {
-        let options = CallOptions { tenant: Some(tenant.into()), ..CallOptions::default() };
-        decide(config, &with(&format!(r#"{{"model":"{name}","messages":[]}}"#), options))
-    };
-    for name in ["long", "big", "tagged"] {
-        for tenant in ["acme", "picky"] {
-            assert_eq!(under(&config, tenant, name).unwrap_err().kind(), Kind::PermissionDenied, "{name}");
-        }
-        assert!(under(&config, "somebody", name).is_ok());
-    }
-    assert!(under(&config, "acme", "short").is_ok() && under(&config, "picky", "short").is_ok());
-    // What another model holds as well is allowed under that one.
-    let both = format!("{config}{}", deployment("both", "h1", ""));
-    assert!(under(&both, "acme", "both").is_ok() && under(&both, "acme", "big").is_ok());
-    assert!(under(&both, "acme", "long").is_err() && under(&both, "picky", "both").is_err());
-}
-
-#[tokio::test(start_paused = true)]
-async fn neither_rule_nor_canary_diverts_a_call_that_brings_its_key_and_no_other_provider_sees_it() {
-    let config = format!(
-        "[[rules]]\nname = \"r\"\nwhen = true\nmodel = \"b\"\nmodels = [\"a\"]\n\
-         [models.a.canary]\nmodel = \"b\"\npercent = 100\n{}\
-         [[models.a.deployments]]\nprovider = \"groq\"\nmodel = \"m\"\napi_key = \"g\"\nbase_url = \"http://hg.test/v1\"\n{}",
-        deployment("a", "ha", ""),
-        deployment("b", "hb", ""),
-    );
-    let own = CallOptions { api_key: Some(fairlead::config::Secret::new("once")), ..CallOptions::default() };
-    let decision = decide(&config, &with(r#"{"model":"a","messages":[]}"#, own.clone())).unwrap();
-    assert_eq!((&*decision.model, asked(&decision)), ("a", vec!["openai/ha-up"]));
-    let error = decide(&config, &with(r#"{"messages":[]}"#, own)).unwrap_err();
-    assert!(error.to_string().contains("must name its model"), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_canarys_call_falls_back_to_its_model_whatever_fallbacks_it_brings() {
-    let config = format!(
-        "[models.a]\nfallbacks = {{ context_window = [\"long\"] }}\n[models.a.canary]\nmodel = \"next\"\npercent = 100\n{}{}{}{}",
-        deployment("a", "ha", ""),
-        deployment("next", "hn", ""),
-        deployment("long", "hl", ""),
-        deployment("c", "hc", ""),
-    );
-    let options = CallOptions { fallbacks: Some(vec!["c".into()]), ..CallOptions::default() };
-    let decision = decide(&config, &with(r#"{"model":"a","messages":[]}"#, options)).unwrap();
-    assert_eq!(asked(&decision), ["openai/hn-up", "openai/ha-up", "openai/hc-up"]);
-    let decision = decide(&config, &named("a")).unwrap();
-    assert_eq!(asked(&decision), ["openai/hn-up", "openai/ha-up", "openai/hl-up"]);
-    assert_eq!(decision.candidates[2].role, Role::ContextWindow);
-}
-
-#[tokio::test(start_paused = true)]
-async fn for_a_tenant_too_a_deployment_is_asked_once_though_it_stands_in_two_models() {
-    let config = format!(
-        "[tenants.acme]\napi_keys = {{ openai = \"theirs\" }}\n[models.a]\nfallbacks = [\"b\"]\n{}{}{}",
-        deployment("a", "ha", ""),
-        deployment("b", "ha", ""),
-        deployment("b", "hb", ""),
-    );
-    let world = World::new([status(500), ok()]);
-    world.engine(&config).call(with(r#"{"model":"a","messages":[]}"#, acme())).await.unwrap();
-    assert_eq!(world.hosts(), ["ha.test", "hb.test"]);
 }
