@@ -234,7 +234,11 @@ impl Call {
         if !self.operation.names_model() {
             return Ok(Facts::default());
         }
-        facts::scan(&self.body, wants)
-            .map_err(|fault| Error::new(Kind::BadRequest, format!("the request is not JSON: {fault}")))
+        let facts = facts::scan(&self.body, wants)
+            .map_err(|fault| Error::new(Kind::BadRequest, format!("the request is not JSON: {fault}")))?;
+        if facts.odd_model {
+            return Err(Error::new(Kind::BadRequest, "`model`: expected a name"));
+        }
+        Ok(facts)
     }
 }

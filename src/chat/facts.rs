@@ -13,7 +13,7 @@ use session::Named;
 pub use session::{Session, SessionKind};
 pub use wants::Wants;
 
-use super::json::{self, FaultKind, Raw, Walk};
+use super::json::{self, FaultKind, Raw, ValueKind, Walk};
 
 /// The facts of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Facts {
     pub choices: u64,
     /// How often `model` is named; more than once, an upstream may read another than we do.
     pub models: usize,
+    /// Is the model given as something that is no name?
+    pub odd_model: bool,
     /// Do our own options ride in the body?
     pub own_options: bool,
     /// Which of [`OUTPUT_LIMITS`] are there, a bit for each.
@@ -99,6 +101,7 @@ impl Default for Facts {
             body_bytes: 0,
             choices: 1,
             models: 0,
+            odd_model: false,
             own_options: false,
             output_limits: 0,
             session: None,
@@ -215,6 +218,7 @@ impl Facts {
             OWN_OPTIONS => self.own_options = true,
             "model" => {
                 self.model = text(value).unwrap_or_default();
+                self.odd_model = !matches!(value.kind(), ValueKind::String | ValueKind::Null);
                 self.models += 1;
             }
             "stream" => self.stream = value.as_bool() == Some(true),

@@ -1,6 +1,6 @@
 //! Rules that are Python callables: asked in the caller's own thread, before the call begins.
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,7 +24,7 @@ pub(super) fn verdicts(
 
 fn verdict(rule: &Bound<'_, PyAny>, call: &Bound<'_, PyDict>) -> PyResult<bool> {
     let py = rule.py();
-    match rule.call1((call,)).and_then(|said| said.is_truthy()) {
+    match rule.call1((call,)).and_then(|said| truth(&said)) {
         Err(raised) if raised.is_instance_of::<PyException>(py) => {
             let details = PyDict::new(py);
             details.set_item("exc_info", raised.value(py))?;
@@ -35,6 +35,15 @@ fn verdict(rule: &Bound<'_, PyAny>, call: &Bound<'_, PyDict>) -> PyResult<bool> 
         }
         said => said,
     }
+}
+
+/// A coroutine would be true whatever it would say.
+fn truth(said: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if said.hasattr(intern!(said.py(), "__await__"))? {
+        said.call_method0(intern!(said.py(), "close"))?;
+        return Err(PyTypeError::new_err("a rule is asked at once: it cannot be an async function"));
+    }
+    said.is_truthy()
 }
 
 /// Who calls, under the names of the `fairlead=` argument.

@@ -45,6 +45,16 @@ pub(super) fn compile(config: &Config, written: &Written) -> Result<Compiled, Er
     Ok(Compiled { holders: targets.holders(), tenants, routes })
 }
 
+/// Numbers a deployment whose name others of its model have: "why there?" needs an answer that tells them apart.
+fn told_apart(mut deployment: Deployment, others: &[Arc<Deployment>]) -> Deployment {
+    let full_name = deployment.full_name();
+    let namesakes = others.iter().filter(|other| other.full_name() == full_name).count();
+    if namesakes > 0 && *deployment.name == *full_name {
+        deployment.name = format!("{full_name}#{}", namesakes + 1).into();
+    }
+    deployment
+}
+
 /// Every target outside `models` itself, with the path it stands under.
 fn named(config: &Config) -> Vec<(String, &str)> {
     let mut named = Vec::new();
@@ -105,7 +115,7 @@ impl<'a> Targets<'a> {
         for (position, written) in model.deployments.iter().enumerate() {
             let path = format!("models.{name}.deployments[{position}]");
             let deployment = match self.written.configured(written, &path) {
-                Ok(deployment) => Arc::new(deployment),
+                Ok(deployment) => Arc::new(told_apart(deployment, &deployments)),
                 Err(error) => {
                     faults.push(fault_of(&error, &path));
                     continue;

@@ -172,7 +172,10 @@ impl Snapshot {
             return deployment;
         }
         match name::parse(model) {
-            Name::Bare(bare) if self.routes.iter().next().is_none() => self.written.client(&bare),
+            // The default provider's names have no slash: what has one means a provider that nobody knows.
+            Name::Bare(bare) if self.routes.iter().next().is_none() && !bare.contains('/') => {
+                self.written.client(&bare)
+            }
             Name::Bare(bare) => Err(self.unknown(&bare)),
             Name::Qualified { .. } => Err(self.unknown(model)),
         }

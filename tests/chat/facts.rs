@@ -75,7 +75,14 @@ fn members_of_the_wrong_kind_are_as_good_as_absent() {
     let stream_options = found.stream_options.clone();
     assert_eq!(body.to_string().get(stream_options.clone().unwrap()), Some("null"));
     let body_bytes = body.to_string().len();
-    let expected = Facts { body_bytes, models: 1, output_limits: 0b001, stream_options, ..Facts::default() };
+    let expected = Facts {
+        body_bytes,
+        models: 1,
+        odd_model: true,
+        output_limits: 0b001,
+        stream_options,
+        ..Facts::default()
+    };
     assert_eq!(found, expected);
     assert!(found.bounds_output_other_than("max_completion_tokens"));
     assert!(!found.bounds_output_other_than("max_tokens"));

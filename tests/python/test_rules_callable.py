@@ -64,3 +64,12 @@ def test_what_is_no_exception_of_the_rule_is_not_swallowed() -> None:
 
     with fairlead.Client(config(rule)) as client, pytest.raises(KeyboardInterrupt):
         client.route("hi")
+
+
+def test_an_async_rule_is_passed_over_for_it_cannot_say(caplog: pytest.LogCaptureFixture) -> None:
+    async def rule(call: dict[str, Any]) -> bool:
+        return True
+
+    with caplog.at_level(logging.WARNING, "fairlead"), fairlead.Client(config(rule)) as client:
+        assert client.route("hi").rule is None
+    assert "cannot be an async function" in caplog.text

@@ -386,3 +386,19 @@ async fn a_retired_model_is_answered_by_its_heir_and_the_record_says_so() {
     let decision = decide(config, &named("openai/gpt-4-vision-preview")).unwrap();
     assert_eq!(decision.notes, Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_no_name_is_not_taken_for_an_open_choice() {
+    let config = format!("default_model = \"a\"\n{}", deployment("a", "ha", ""));
+    for odd in ["5", "[\"a\"]", "{}", "false"] {
+        let error = decide(&config, &body(&format!(r#"{{"model":{odd},"messages":[]}}"#))).unwrap_err();
+        assert_eq!(error.kind(), Kind::BadRequest, "{odd}");
+    }
+    assert_eq!(&*decide(&config, &body(r#"{"model":null,"messages":[]}"#)).unwrap().model, "a");
+}
+
+#[test]
+fn of_two_deployments_with_one_name_the_second_is_numbered() {
+    let config = format!("{}{}", deployment("a", "h1", ""), deployment("a", "h1", "weight = 2"));
+    assert_eq!(asked(&decide(&config, &named("a")).unwrap()), ["openai/h1-up", "openai/h1-up#2"]);
+}
