@@ -199,10 +199,13 @@ class _BaseClient:
         return found
 
     def stats(self) -> dict[str, Any]:
-        """What has happened so far (calls, attempts, tokens), `credentials` one by one, under
-        `rule_faults` how often each rule could not say whether it holds, under `now` what exists, and under `config` the configuration that holds: its `version` from 1, `hash`, `sources`,
-        `since` (seconds since 1970), the number of its `warnings`, whether it is `watched`, and the `problem`
-        that kept a newer one out.
+        """What has happened so far (calls, attempts, tokens), `credentials` one by one, and under
+
+        - `rule_faults` how often each rule could not say whether it holds,
+        - `now` what exists,
+        - `config` the configuration that holds: its `version` from 1, `hash`, `sources`, `since` (seconds since
+          1970), the number of its `warnings`, whether it is `watched`, and the `problem` that kept a newer one
+          out.
         """
         return {
             **self._engine.stats(),

@@ -177,7 +177,7 @@ pub(super) fn find<'py>(py: Python<'py>, client: u64, wanted: &Wanted) -> PyResu
                 return Ok(None);
             };
             let given = PyDict::new(py);
-            for (name, value) in options {
+            for (name, value) in options.iter() {
                 given.set_item(name, value)?;
             }
             Ok(Some((found, Some(given))))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::decision::{Choice, Decision, IdleKey, Rejected, Rejection};
 use super::deployment::Candidate;
 use super::filter::Demands;
-use super::group::{Route, Stop};
+use super::group::{Role, Route, Stop};
 use super::order::{self, Ask, Placed};
 use crate::clock::Rng;
 
@@ -41,7 +41,7 @@ pub(super) fn line_up(
     for (stop, placed) in places {
         lineup.add(stop, &placed, ask, decision);
     }
-    lineup.finish()
+    lineup.finish(&decision.rejected)
 }
 
 impl Lineup {
@@ -68,8 +68,15 @@ impl Lineup {
         record(stop, placed, usable, asked, decision);
     }
 
-    fn finish(mut self) -> Vec<Candidate> {
+    /// What follows for one cause follows only that: where nobody else may serve the call, it is asked only if the
+    /// cause is there already, a prompt that fits no window.
+    fn finish(mut self, rejected: &[Rejected]) -> Vec<Candidate> {
         self.usable.append(&mut self.disabled);
+        if self.usable.is_empty() {
+            let is_too_long = |rejected: &Rejected| matches!(rejected.reason, Rejection::Window { .. });
+            let role = rejected.iter().any(is_too_long).then_some(Role::ContextWindow);
+            self.by_cause.retain(|candidate| Some(candidate.role) == role);
+        }
         self.usable.append(&mut self.by_cause);
         self.usable
     }

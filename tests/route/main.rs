@@ -402,3 +402,26 @@ fn of_two_deployments_with_one_name_the_second_is_numbered() {
     let config = format!("{}{}", deployment("a", "h1", ""), deployment("a", "h1", "weight = 2"));
     assert_eq!(asked(&decide(&config, &named("a")).unwrap()), ["openai/h1-up", "openai/h1-up#2"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_for_one_cause_is_not_asked_where_nobody_else_may_serve() {
+    let config = format!("[tenants.acme]\ndeny = [\"a\", \"any\"]\n{}", by_cause());
+    let options = CallOptions { tenant: Some("acme".into()), ..CallOptions::default() };
+    let error = decide(&config, &with(r#"{"model":"a","messages":[]}"#, options)).unwrap_err();
+    assert_eq!(error.kind(), Kind::PermissionDenied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_is_too_long_for_all_goes_where_such_prompts_go() {
+    let config = format!(
+        "[models.a]\nfallbacks = {{ context_window = [\"long\"], quota = [\"paid\"] }}\n{}{}{}",
+        deployment("a", "own", "context_window = 1000"),
+        deployment("long", "long", ""),
+        deployment("paid", "paid", ""),
+    );
+    let prompt =
+        format!(r#"{{"model":"a","messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(20_000));
+    let world = World::new([ok()]);
+    receipt(&world, &config, body(&prompt)).await;
+    assert_eq!(world.hosts(), ["long.test"]);
+}
