@@ -203,9 +203,9 @@ class _BaseClient:
 
         - `rule_faults` how often each rule could not say whether it holds,
         - `now` what exists,
-        - `config` the configuration that holds: its `version` from 1, `hash`, `sources`, `since` (seconds since
-          1970), the number of its `warnings`, whether it is `watched`, and the `problem` that kept a newer one
-          out.
+        - `config` the configuration that holds: its `version` from 1, `hash`, `sources`, `since` (seconds
+          since 1970), the number of its `warnings`, whether it is `watched`, and the `problem` that kept a
+          newer one out.
         """
         return {
             **self._engine.stats(),
