@@ -264,12 +264,24 @@ impl Check<'_> {
 
     fn offset(&mut self) {
         let Some(offset) = &self.config.routing.utc_offset else { return };
-        let hours = offset.strip_prefix(['+', '-']).and_then(|offset| offset.split_once(':'));
-        let two = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let fits = hours
-            .is_some_and(|(hours, minutes)| two(hours) && two(minutes) && hours < "15" && minutes < "60");
-        if !fits {
+        if offset_seconds(offset).is_none() {
             self.fault("routing.utc_offset", "expected an offset such as `+08:00`");
         }
     }
+}
+
+/// Seconds ahead of UTC, written as `+08:00`, `-03:30` or `Z`.
+pub(crate) fn offset_seconds(text: &str) -> Option<i64> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) =
+        text.strip_prefix('+').map(|rest| (1, rest)).or(text.strip_prefix('-').map(|rest| (-1, rest)))?;
+    let (hours, minutes) = rest.split_once(':')?;
+    let two = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !two(hours) || !two(minutes) {
+        return None;
+    }
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours < 15 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }

@@ -26,6 +26,8 @@ pub struct Loaded {
     pub sources: Vec<String>,
     /// Files that it refers to (`${file:...}`).
     pub files: Vec<PathBuf>,
+    /// Does the source itself say nothing? What lies on top of it does not count.
+    pub is_blank: bool,
 }
 
 impl Loaded {
@@ -37,11 +39,6 @@ impl Loaded {
         });
         format!("{hash:016x}")
     }
-
-    /// Is nothing written at all?
-    pub fn is_blank(&self) -> bool {
-        self.tree.members().is_empty()
-    }
 }
 
 /// Reads `source`; `arguments` lie on top of everything and are taken as they stand.
@@ -52,6 +49,7 @@ impl Loaded {
 pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Error> {
     let Content { mut tree, names, folder, notes } =
         source.read().map_err(|problems| problem::error(problems, &Node::table()))?;
+    let is_blank = tree.members().is_empty();
     let mut problems = merge::overrides(&mut tree, std::env::vars_os().filter_map(readable));
     let mut variables = Variables::new(&folder, Spelling::Usual);
     variables.replace(&mut tree, "");
@@ -66,7 +64,7 @@ pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Err
         Some(config) if problems.is_empty() => {
             let mut warnings = check::warnings(&config, &|path| tree.place(path).cloned());
             warnings.extend(import::told(&notes));
-            Ok(Loaded { config, tree, warnings, sources: names, files })
+            Ok(Loaded { config, tree, warnings, sources: names, files, is_blank })
         }
         _ => {
             problems.sort_by(|one, other| order(one).cmp(&order(other)));

@@ -114,7 +114,7 @@ impl Reloader {
         if hash == current.hash {
             return Ok(None);
         }
-        if loaded.is_blank() && !current.loaded.is_blank() {
+        if loaded.is_blank && !current.loaded.is_blank {
             return Err(blank(&loaded));
         }
         (self.apply)(&loaded.config)?;

@@ -3,7 +3,8 @@
 //! The folders are watched, not the files: editors rename, deployments replace, and a mounted `ConfigMap` swaps a
 //! symbolic link beside the file. What is told by the system only wakes us; what counts is the content, looked at
 //! every few seconds besides, so that an event that never comes (network file systems, containers) costs time
-//! and nothing else.
+//! and nothing else. A configuration that failed is read at every look: what it waits for (a secret that is mounted
+//! later) may be a file that nobody told us of.
 
 mod folders;
 
@@ -53,7 +54,8 @@ pub async fn watch(
         let files = files(source.as_ref(), &reloader);
         folders.follow(&files);
         let content = still(&files, pace.quiet).await;
-        if content.is_none() || content != seen {
+        let failed = reloader.current().problem.is_some();
+        if failed || content.is_none() || content != seen {
             if overslept && seen.is_some() {
                 folders.begin_anew();
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{self, Config, Retry, Timeouts};
+use crate::config::{self, Config, Retry, Timeouts, check};
 use crate::error::{Error, Kind};
 use crate::provider::presets;
 
@@ -21,15 +21,8 @@ pub struct Settings {
 
 /// Seconds ahead of UTC, written as `+08:00`, `-03:30` or `Z`.
 pub(super) fn utc_offset(written: Option<&str>) -> Result<i64, Error> {
-    let Some(text) = written.filter(|text| *text != "Z") else { return Ok(0) };
-    let parsed =
-        text.strip_prefix('+').map(|rest| (1, rest)).or(text.strip_prefix('-').map(|rest| (-1, rest)));
-    let seconds = parsed.and_then(|(sign, rest)| {
-        let (hours, minutes) = rest.split_once(':').unwrap_or((rest, "0"));
-        let (hours, minutes): (u8, u8) = (hours.parse().ok()?, minutes.parse().ok()?);
-        (hours < 15 && minutes < 60).then_some(sign * (i64::from(hours) * 3600 + i64::from(minutes) * 60))
-    });
-    seconds.ok_or_else(|| {
+    let Some(text) = written else { return Ok(0) };
+    check::offset_seconds(text).ok_or_else(|| {
         Error::new(Kind::Config, format!("`routing.utc_offset`: expected such as `+08:00`: `{text}`"))
     })
 }

@@ -6,6 +6,7 @@ mod faults;
 mod importing;
 mod merging;
 mod reading;
+mod reloading;
 mod schema;
 mod variables;
 
