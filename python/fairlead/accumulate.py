@@ -242,7 +242,7 @@ def _logprobs(choice: dict[str, Any], received: dict[str, Any]) -> Iterator[Even
             yield LogprobsEvent(kind, tokens)
 
 
-class _Helper(Generic[Chunks]):
+class _Events(Generic[Chunks]):
     """What both stream helpers share."""
 
     def __init__(self, chunks: Chunks) -> None:
@@ -261,7 +261,7 @@ class _Helper(Generic[Chunks]):
         return self._state.current_completion_snapshot
 
 
-class AsyncChatCompletionStream(_Helper[AsyncStream[ChatCompletionChunk]]):
+class AsyncChatCompletionStream(_Events[AsyncStream[ChatCompletionChunk]]):
     """The events of a streamed completion."""
 
     def __aiter__(self) -> Self:
@@ -304,7 +304,7 @@ class AsyncChatCompletionStreamManager:
         await self._stream.close()
 
 
-class ChatCompletionStream(_Helper[Stream[ChatCompletionChunk]]):
+class ChatCompletionStream(_Events[Stream[ChatCompletionChunk]]):
     """As `AsyncChatCompletionStream`, for threads that block."""
 
     def __iter__(self) -> Self:

@@ -94,10 +94,17 @@ class _Teller:
             receipt.timings.total or 0.0,
             receipt.request_id,
         )
-        for note in (*(receipt.route.notes if receipt.route else ()), *receipt.notes):
-            if note not in self._noted and len(self._noted) < _MOST_NOTES:
-                self._noted.add(note)
-                self.logger.warning("%s", note)
+        for level, notes in (
+            (logging.INFO, receipt.route.notes if receipt.route else ()),
+            (logging.WARNING, receipt.notes),
+        ):
+            for note in notes:
+                self._note(level, note)
+
+    def _note(self, level: int, note: str) -> None:
+        if note not in self._noted and len(self._noted) < _MOST_NOTES:
+            self._noted.add(note)
+            self.logger.log(level, "%s", note)
 
 
 def feed_for(hooks: Hook | Iterable[Hook] | None, watched: bool = False) -> Feed | None:

@@ -31,6 +31,7 @@ _OF_CLIENTS = frozenset(
         "provider",
         "proxy",
         "timeout",
+        "watch",
     )
 )
 _OWN = frozenset({"on_event", "io_threads"})

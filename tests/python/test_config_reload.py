@@ -67,6 +67,14 @@ def test_a_file_that_is_found_is_watched_too(up: Upstream, path: Path) -> None:
         assert ask(client) == "openai/two"
 
 
+def test_a_router_watches_as_a_client_does(up: Upstream, path: Path) -> None:
+    router = fairlead.Router(str(path), watch=EVENTS_ONLY)
+    assert router.stats()["config"]["watched"] is True
+    path.write_text(text(up, "two"), encoding="utf-8")
+    until(lambda: router.stats()["config"]["version"] == 2)
+    router.close()
+
+
 def test_a_client_does_not_watch_unless_it_is_told_to(up: Upstream, path: Path) -> None:
     threads = threading.active_count()
     with fairlead.Client(path) as client:
