@@ -9,10 +9,10 @@ mod histogram;
 pub mod pace;
 mod pause;
 mod published;
+mod records;
 pub mod room;
 pub mod tally;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,6 +28,7 @@ pub use deployment::{Deployment, Form};
 pub use histogram::Histogram;
 pub use pace::Pace;
 pub use pause::Pause;
+use records::Records;
 pub use room::Room;
 pub use tally::Tally;
 
@@ -35,8 +36,8 @@ pub use tally::Tally;
 #[derive(Debug)]
 pub struct Live {
     origin: Instant,
-    deployments: Mutex<HashMap<String, Arc<Deployment>>>,
-    credentials: Mutex<HashMap<String, Arc<Credential>>>,
+    deployments: Mutex<Records<Deployment>>,
+    credentials: Mutex<Records<Credential>>,
     /// Keys that are fetched.
     pub keepers: Keepers,
 }
@@ -60,13 +61,7 @@ impl Live {
 
     /// The record of the deployment with this identity (provider, base URL, model).
     pub fn deployment(&self, identity: &str) -> Arc<Deployment> {
-        let mut records = self.deployments.lock();
-        if let Some(record) = records.get(identity) {
-            return Arc::clone(record);
-        }
-        let record = Arc::new(Deployment::new(identity, self.origin));
-        records.insert(identity.to_owned(), Arc::clone(&record));
-        record
+        self.deployments.lock().record(identity, || Deployment::new(identity, self.origin))
     }
 
     /// A record of a deployment that nobody else will find again.
@@ -77,21 +72,24 @@ impl Live {
     /// The record of the credential with this identity (provider, base URL, key fingerprint); every deployment
     /// that uses the key shares it. It is listed under the `provider` and `id` it was asked for last.
     pub fn credential(&self, identity: &str, provider: &str, id: &str) -> Arc<Credential> {
-        let mut records = self.credentials.lock();
-        let known = records.entry(identity.to_owned()).or_insert_with(|| self.unlisted_credential());
+        let known = self.credentials.lock().record(identity, || self.fresh_credential());
         known.listed.store(Some(Arc::new((provider.to_owned(), id.to_owned()))));
-        Arc::clone(known)
+        known
     }
 
     /// A record of a key that nobody else will find again.
     pub fn unlisted_credential(&self) -> Arc<Credential> {
-        Arc::new(Credential { disabled_until: Until::new(self.origin), ..Credential::default() })
+        Arc::new(self.fresh_credential())
     }
 
-    /// What every key has been doing at `now`, by provider and id.
+    fn fresh_credential(&self) -> Credential {
+        Credential { disabled_until: Until::new(self.origin), ..Credential::default() }
+    }
+
+    /// What every key that is in use has been doing at `now`, by provider and id.
     pub fn key_usage(&self, now: Instant) -> Vec<KeyUsage> {
         let mut usage: Vec<KeyUsage> =
-            self.credentials.lock().values().filter_map(|credential| credential.usage(now)).collect();
+            self.credentials.lock().held().filter_map(|credential| credential.usage(now)).collect();
         usage.sort_by(|one, other| (&one.provider, &one.id).cmp(&(&other.provider, &other.id)));
         usage
     }

@@ -166,7 +166,7 @@ impl Written {
             if target.azure && !target.names_version() {
                 target.query.clone_from(&deployment.target.query);
             }
-            own.transport = self.host(&target, &deployment.keyring.way, "base_url")?;
+            own.transport = self.visit(&target, &deployment.keyring.way);
             own.paths = [Operation::Chat, Operation::Embeddings]
                 .map(|operation| endpoint::path(&operation, &target, &deployment.model));
             own.live = self.live.unlisted_deployment();

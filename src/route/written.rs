@@ -1,6 +1,6 @@
 //! From what the operator wrote to deployments: presets, providers of one's own, keys, headers, hosts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,8 @@ use crate::send::{HostOptions, Transport};
 const DEFAULT_PROVIDER: &str = "openai";
 /// Who takes the upstream providers of a model after an `@`.
 const OPENROUTER: &str = "openrouter";
+/// Addresses of calls whose connections stay open.
+const MOST_VISITED: usize = 64;
 /// Any host that speaks OpenAI's dialect.
 const ANY_HOST: &str = "openai-compatible";
 
@@ -43,6 +45,8 @@ pub(super) struct Written {
     hosts: Arc<Hosts>,
     /// Those in use here, so that they last as long as this does.
     used: Mutex<HashMap<HostKey, Arc<dyn Transport>>>,
+    /// Those that calls named last, whose addresses are without end.
+    visited: Mutex<VecDeque<(HostKey, Arc<dyn Transport>)>>,
     /// Those of the snapshot before: a model that no configuration lists may need them again.
     before: Vec<Arc<dyn Transport>>,
 }
@@ -91,6 +95,7 @@ impl Written {
             brought: config.tenants.values().flat_map(|tenant| tenant.api_keys.keys().cloned()).collect(),
             hosts: Arc::clone(hosts),
             used: Mutex::default(),
+            visited: Mutex::default(),
             before: before.map(|before| before.used.lock().values().cloned().collect()).unwrap_or_default(),
         }
     }
@@ -263,13 +268,32 @@ impl Written {
             return Err(fault(&format!("{path}.ca"), &format!("no such file: {ca}")));
         }
         let mut used = self.used.lock();
-        let host = used.entry((target.origin(), way.clone())).or_insert_with(|| {
-            let (target, pool, bounds) = (target.clone(), self.pool.clone(), self.bounds.clone());
-            let Way { http2, proxy, ca } = way.clone();
-            let options = HostOptions { target, http2, proxy, ca, connect: self.opening, pool, bounds };
-            self.hosts.host(options)
-        });
-        Ok(Arc::clone(host))
+        let key = (target.origin(), way.clone());
+        Ok(Arc::clone(used.entry(key).or_insert_with(|| self.hosts.host(self.host_options(target, way)))))
+    }
+
+    /// What reaches an address that a call named; kept open while it is among the last [`MOST_VISITED`].
+    pub(super) fn visit(&self, target: &endpoint::Target, way: &Way) -> Arc<dyn Transport> {
+        let key = (target.origin(), way.clone());
+        if let Some(used) = self.used.lock().get(&key) {
+            return Arc::clone(used);
+        }
+        let mut visited = self.visited.lock();
+        if let Some((_, known)) = visited.iter().find(|(known, _)| *known == key) {
+            return Arc::clone(known);
+        }
+        if visited.len() >= MOST_VISITED {
+            visited.pop_front();
+        }
+        let host = self.hosts.host(self.host_options(target, way));
+        visited.push_back((key, Arc::clone(&host)));
+        host
+    }
+
+    fn host_options(&self, target: &endpoint::Target, way: &Way) -> HostOptions {
+        let (target, pool, bounds) = (target.clone(), self.pool.clone(), self.bounds.clone());
+        let Way { http2, proxy, ca } = way.clone();
+        HostOptions { target, http2, proxy, ca, connect: self.opening, pool, bounds }
     }
 }
 

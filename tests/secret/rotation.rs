@@ -278,3 +278,17 @@ async fn two_deployments_with_one_key_share_what_becomes_of_it() {
     call(&engine).await.unwrap();
     assert_eq!(engine.keys().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_a_reload_took_away_is_listed_no_more_and_known_when_it_comes_back() {
+    let world = World::new((0..9).map(|_| ok()));
+    let (one, other) = (TWO_HOSTS.replace("KEYS", "'k1'"), TWO_HOSTS.replace("KEYS", "'k2'"));
+    let engine = world.engine(&one);
+    call(&engine).await.unwrap();
+    let requests = |engine: &Engine| engine.keys().iter().map(|key| key.requests).collect::<Vec<_>>();
+    assert_eq!(requests(&engine), [1, 0]);
+    engine.reload(toml::from_str(&other).unwrap()).unwrap();
+    assert_eq!(requests(&engine), [0, 0]);
+    engine.reload(toml::from_str(&one).unwrap()).unwrap();
+    assert_eq!(requests(&engine), [1, 0]);
+}
