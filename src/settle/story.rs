@@ -25,6 +25,8 @@ use crate::send::stream::Opening;
 pub struct Story {
     engine: Arc<Engine>,
     began: Instant,
+    /// When the last attempt began.
+    attempt_began: Instant,
     /// The same on the calendar, for prices that change by the hour.
     began_at: Duration,
     receipt: Receipt,
@@ -46,6 +48,7 @@ impl Story {
         Self {
             engine: Arc::clone(engine),
             began: clock::now(),
+            attempt_began: clock::now(),
             began_at: clock::wall(),
             receipt: Receipt::default(),
             input: 0,
@@ -87,6 +90,7 @@ impl Story {
             .collect();
         self.receipt.provider.clone_from(&deployment.provider);
         self.asked = Some(candidate.clone());
+        self.attempt_began = limits.started;
         self.receipt.upstream_model.clone_from(&deployment.model);
         let queue = limits.started.saturating_duration_since(self.began);
         let timings = &mut self.receipt.timings;
@@ -193,7 +197,7 @@ impl Story {
     /// A stream that breaks was no success after all.
     fn relapsed(&self, error: &Error) {
         if let (Some(asked), Ok(snapshot)) = (&self.asked, self.engine.snapshot()) {
-            let took = clock::now().saturating_duration_since(self.began);
+            let took = clock::now().saturating_duration_since(self.attempt_began);
             asked.relapse(error.kind(), took, &snapshot.routing.ejection);
         }
     }
