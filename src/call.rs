@@ -13,7 +13,6 @@ use http::Method;
 use crate::admit::{self, Admission, AttemptPermit};
 use crate::chat::facts::{self, Facts, Wants};
 use crate::chat::reply::Shape;
-use crate::clock;
 use crate::config::Secret;
 use crate::engine::Engine;
 use crate::error::{Attempt, Error, Kind};
@@ -190,11 +189,10 @@ impl Engine {
         loop {
             let candidate = plan.candidate(next)?;
             let credential = &candidate.credential;
-            let began = clock::now();
             let pass = match credential.pass(deadline).await {
                 Ok(pass) => pass,
                 Err(failure) => {
-                    next = course.judge(next, began, failure).followed().await?;
+                    next = course.without_key(next, failure).followed().await?;
                     continue;
                 }
             };

@@ -163,6 +163,19 @@ impl<'a> Course<'a> {
         self.same_again(&failure)
     }
 
+    /// The candidate at `position` has no key to be asked with: nothing was sent, so no bound is touched.
+    pub fn without_key(&mut self, position: usize, failure: Failure) -> Verdict {
+        self.note(position, &failure);
+        self.keep_worst(position, &failure);
+        if failure.kind == Kind::Deadline {
+            return Verdict::Fail(self.error(Some((failure, position)), "deadline"));
+        }
+        match self.elsewhere(position, &failure) {
+            Some(next) => self.within_deadline(next, Duration::ZERO),
+            None => self.same_again(&failure),
+        }
+    }
+
     /// May the candidate at `position` be asked once more with a renewed key?
     pub fn again(&self, position: usize) -> Again {
         if self.max_retries == 0 || self.requests() + 1 >= MOST_REQUESTS {

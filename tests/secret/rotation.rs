@@ -5,6 +5,7 @@ use std::time::Duration;
 use fairlead::call::{Call, CallOptions};
 use fairlead::clock;
 use fairlead::config::Secret;
+use fairlead::reply::Answer;
 use fairlead::{Engine, Kind};
 
 use crate::support::chat_with;
@@ -291,4 +292,15 @@ async fn a_key_that_a_reload_took_away_is_listed_no_more_and_known_when_it_comes
     assert_eq!(requests(&engine), [0, 0]);
     engine.reload(toml::from_str(&one).unwrap()).unwrap();
     assert_eq!(requests(&engine), [1, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_cannot_be_had_is_no_request_and_the_next_deployment_is_asked() {
+    let key = r#"{ oauth = { token_url = "http://issuer.test/token", client_id = "me" } }"#;
+    let world = World::answering(|seen| if seen.host == "issuer.test" { status(400) } else { ok() });
+    let engine = world.engine(&TWO_HOSTS.replace("KEYS", key));
+    let once = CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    let Answer::Reply(reply) = engine.call(chat_with(false, once)).await.unwrap() else { unreachable!() };
+    assert_eq!(world.hosts(), ["issuer.test", "b.test"]);
+    assert_eq!(reply.receipt.attempts.len(), 1, "every line is a request");
 }
