@@ -58,7 +58,12 @@ def _begin() -> None:
 
 
 def _run() -> None:
-    asyncio.run(_serve(Desk()))
+    desk = Desk()
+    try:
+        asyncio.run(_serve(desk))
+    except BaseException:
+        desk.left()
+        raise
 
 
 async def _serve(desk: Desk) -> None:

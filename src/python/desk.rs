@@ -176,6 +176,22 @@ impl Desk {
         Ok(Some(taken))
     }
 
+    /// The thread ends, for whatever reason: who still waits gets no key, and the next call begins another one.
+    fn left(&self) {
+        let waiting = {
+            let mut state = self.0.state.lock();
+            if !state.serving {
+                return;
+            }
+            state.serving = false;
+            state.events.clear();
+            std::mem::take(&mut state.waiting)
+        };
+        for sender in waiting.into_values() {
+            drop(sender.send(Err(Fault::Lasting("the thread that asks for keys ended".to_owned()))));
+        }
+    }
+
     /// A future of `event_loop` that is done when there is something to take.
     fn arrival<'py>(
         &self,
