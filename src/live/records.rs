@@ -30,9 +30,9 @@ impl<T> Records<T> {
             self.known.retain(|_, record| Arc::strong_count(record) > 1);
             self.bound = (self.known.len() * 2).max(KEPT);
         }
-        let made = Arc::new(make());
-        self.known.insert(identity.to_owned(), Arc::clone(&made));
-        made
+        let record = Arc::new(make());
+        self.known.insert(identity.to_owned(), Arc::clone(&record));
+        record
     }
 
     /// Those that somebody holds.

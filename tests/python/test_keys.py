@@ -102,24 +102,6 @@ def test_a_callable_may_yield_a_key_in_any_shape_and_is_asked_once(
     assert source.threads == {"fairlead-hooks-keys"}
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_when_the_thread_that_asks_dies_nobody_waits_and_the_next_call_begins_another(
-    up: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def dies(_: object) -> None:
-        raise MemoryError
-
-    began = time.monotonic()
-    with monkeypatch.context() as patched:
-        patched.setattr("fairlead.keys._serve", dies)
-        with fairlead.Client(api_key=Source(lambda key: key), base_url=up.base_url) as client:
-            with pytest.raises(fairlead.AuthenticationError):
-                client.generate("m", "hi")
-    assert time.monotonic() - began < 10
-    with fairlead.Client(api_key=Source(lambda key: key), base_url=up.base_url) as client:
-        assert client.generate("m", "hi")
-
-
 def test_fifty_calls_at_once_ask_a_callable_in_a_dict_once(up: Upstream) -> None:
     source = Source(asynchronous)
 
