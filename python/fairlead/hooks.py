@@ -95,8 +95,8 @@ class _Teller:
             receipt.request_id,
         )
         for level, notes in (
-            (logging.INFO, receipt.route.notes if receipt.route else ()),
             (logging.WARNING, receipt.notes),
+            (logging.INFO, receipt.route.notes if receipt.route else ()),
         ):
             for note in notes:
                 self._note(level, note)

@@ -94,6 +94,12 @@ impl Deployment {
         self.abilities.context_window.or_else(|| self.listed?.context_window.map(u64::from))
     }
 
+    /// What there is to say where its model is retired.
+    pub fn heir(&self) -> Option<String> {
+        let retired = self.retired.as_ref()?;
+        Some(format!("`{retired}` is retired: {} answers in its place", self.model))
+    }
+
     /// `provider/model`, whatever its id.
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.provider, self.retired.as_ref().unwrap_or(&self.model))

@@ -88,10 +88,6 @@ fn record(stop: &Stop, placed: &Placed<'_>, keys: usize, asked: usize, decision:
         decision.rejected.push(Rejected { deployment, model, reason: Rejection::NoKey });
         return;
     }
-    if let Some(retired) = &placed.deployment.retired {
-        decision
-            .notes
-            .push(format!("`{retired}` is retired: {} answers in its place", placed.deployment.model));
-    }
+    decision.notes.extend(placed.deployment.heir());
     decision.candidates.push(Choice { deployment, model, role: stop.role, reason: placed.standing, keys });
 }

@@ -85,9 +85,9 @@ impl Story {
         let deployment = &candidate.deployment;
         self.receipt.deployment = Arc::clone(&deployment.name);
         self.receipt.degraded = candidate.role.is_below();
-        self.receipt.notes = defaults::dropped(plan, candidate)
-            .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name))
-            .collect();
+        let dropped = defaults::dropped(plan, candidate)
+            .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
+        self.receipt.notes = dropped.chain(deployment.heir()).collect();
         self.receipt.provider.clone_from(&deployment.provider);
         self.asked = Some(candidate.clone());
         self.attempt_began = limits.started;

@@ -376,7 +376,8 @@ async fn a_retired_model_is_answered_by_its_heir_and_the_record_says_so() {
     let config = "[providers.openai]\napi_key = \"k\"\n";
     let world = World::new([ok()]);
     let receipt = receipt(&world, config, named("openai/gpt-4-vision-preview")).await;
-    let note = &receipt.route.as_ref().unwrap().notes[0];
+    let note = &receipt.notes[0];
+    assert_eq!(receipt.route.as_ref().unwrap().notes, receipt.notes);
     assert!(note.starts_with("`gpt-4-vision-preview` is retired: gpt-4o"), "{note}");
     let sent: serde_json::Value = serde_json::from_slice(&world.seen.lock()[0].body).unwrap();
     assert_ne!(sent["model"], "gpt-4-vision-preview");
