@@ -240,14 +240,31 @@ def _place(name: str, value: Any, model: str | None, made: dict[str, Any], ours:
             made[name] = value
 
 
-def _fallbacks(value: Iterable[Any], model: str | None) -> Iterable[str]:
-    """`["b"]`, `[{"model": "b", ...}]` or `[{"a": ["b"]}]`."""
+def _fallbacks(value: Any, model: str | None) -> Iterable[str]:
+    """`["b"]`, `[{"model": "b"}]` or `[{"a": ["b"]}]`."""
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError("`fallbacks`: expected a list of names of models")
     for entry in value:
         if isinstance(entry, str):
             yield entry
+        elif not isinstance(entry, Mapping):
+            raise ConfigError("`fallbacks`: expected names of models, or dicts of them")
         elif "model" in entry:
-            yield entry["model"]
+            yield _target(entry)
         else:
             for name, targets in entry.items():
                 if name in (model, "*"):
                     yield from _fallbacks(targets, model)
+
+
+def _target(entry: Mapping[str, Any]) -> str:
+    """The model of a fallback. What else it says would change where the call goes, so nothing of it is dropped."""
+    more = ", ".join(f"`{name}`" for name, value in entry.items() if name != "model" and value is not None)
+    if more:
+        raise ConfigError(
+            f"`fallbacks`: a fallback is a model's name; {more} cannot be carried: give such a target "
+            "an entry of its own in `model_list`"
+        )
+    if not isinstance(entry["model"], str):
+        raise ConfigError("`fallbacks`: expected names of models")
+    return entry["model"]

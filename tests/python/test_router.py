@@ -158,8 +158,27 @@ def test_fallbacks_take_over_and_a_call_may_bring_its_own(up: Upstream) -> None:
 
     assert router.route(model="a").candidates[1].model == "b"
     assert served() == served(num_retries=0) == "two"
-    for own in (["c"], [{"model": "c", "temperature": 1}], [{"a": ["c"]}, {"b": ["a"]}]):
+    for own in (["c"], [{"model": "c"}], [{"a": ["c"]}, {"b": ["a"]}]):
         assert served(fallbacks=own) == served(fallbacks=own, num_retries=0) == "three", own
+    router.close()
+
+
+def test_a_fallback_that_says_more_than_a_model_is_refused_wherever_it_stands(up: Upstream) -> None:
+    elsewhere = {"model": "b", "api_base": "http://127.0.0.1:9/v1", "api_key": "hush-hush-hush"}
+    router = fairlead.Router([entry("a", up), entry("b", up)], num_retries=0)
+    up.reply = fail(500)
+    refused: list[Any] = [
+        lambda: router.completion("a", MESSAGES, fallbacks=[elsewhere]),
+        lambda: router.completion("a", MESSAGES, fallbacks=[{"a": [elsewhere]}]),
+        lambda: fairlead.Router([entry("a", up), entry("b", up)], fallbacks=[{"a": [elsewhere]}]),
+        lambda: fairlead.Router([entry("a", up), entry("b", up)], fallbacks=[{"*": [elsewhere]}]),
+        lambda: fairlead.Router([entry("a", up), entry("b", up)], default_fallbacks=[elsewhere]),
+    ]
+    for call in refused:
+        with pytest.raises(fairlead.ConfigError, match="`api_base`, `api_key` cannot be carried") as caught:
+            call()
+        assert "hush" not in str(caught.value)
+    assert not up.requests
     router.close()
 
 

@@ -2,7 +2,7 @@
 
 use fairlead::config::Strategy;
 
-use super::{config, imported, notes};
+use super::{config, imported, loaded, notes};
 use crate::problems;
 
 pub(super) const LITELLM: &str = r#"
@@ -20,7 +20,7 @@ model_list:
 router_settings:
   routing_strategy: simple-shuffle
   num_retries: 3
-  fallbacks: [{chat: [small, {model: groq/other, temperature: 1}]}]
+  fallbacks: [{chat: [small, {model: groq/other}]}]
   context_window_fallbacks: [{"*": [small]}]
   model_group_alias: {gpt-4: chat, old: {model: small, hidden: true}}
   cooldown_time: 12
@@ -81,8 +81,6 @@ fn everything_of_a_litellm_file_without_an_equivalent_is_told() {
     for path in [
         "model_list[].litellm_params.rpm",
         "model_list[2].litellm_params.made_up",
-        "model_list[4].model_name",
-        "router_settings.fallbacks.chat",
         "router_settings.cooldown_time",
         "router_settings.redis_host",
         "litellm_settings.drop_params",
@@ -91,7 +89,7 @@ fn everything_of_a_litellm_file_without_an_equivalent_is_told() {
         assert!(told.contains(&format!("`{path}`")), "{path}:\n{told}");
     }
     assert!(!told.contains("sk-1"), "{told}");
-    assert_eq!(told.lines().count(), 8, "{told}");
+    assert_eq!(told.lines().count(), 6, "{told}");
 }
 
 #[test]
@@ -111,4 +109,51 @@ fn every_strategy_of_litellm_has_one_of_ours() {
     }
     let found = problems("config.yaml", &LITELLM.replace("simple-shuffle", "simple-shufle"));
     assert_eq!(found[0].suggestion.as_deref(), Some("simple-shuffle"), "{found:?}");
+}
+
+#[test]
+fn a_fallback_that_says_more_than_a_model_is_a_fault() {
+    for members in ["api_base: \"http://127.0.0.1:9\"", "temperature: 1"] {
+        let text = LITELLM.replace("{model: groq/other}", &format!("{{model: groq/other, {members}}}"));
+        let found = problems("config.yaml", &text);
+        assert!(found[0].message.contains("cannot be carried"), "{found:?}");
+        assert_eq!(found[0].path, "router_settings.fallbacks.chat");
+    }
+}
+
+#[test]
+fn a_wildcard_is_a_provider_with_its_key_and_address() {
+    let text = r#"
+credential_list: [{credential_name: c, credential_values: {api_key: k2}}]
+model_list:
+  - {model_name: "anthropic/*", litellm_params: {model: "anthropic/*", api_key: "a$b", api_base: "http://127.0.0.1:9/v1"}}
+  - {model_name: "fast/*", litellm_params: {model: "groq/*", litellm_credential_name: c, rpm: 3}}
+  - {model_name: "own/*", litellm_params: {model: "openai/*", api_base: "http://127.0.0.1:8/v1", headers: {x-a: "1"}}}
+  - {model_name: "mistral/*", litellm_params: {model: "mistral/*"}}
+  - {model_name: "*", litellm_params: {model: "openai/*", api_key: lost}}
+  - {model_name: "bedrock/*", litellm_params: {model: "bedrock/*", api_key: lost}}
+  - {model_name: "anthropic/*", litellm_params: {model: "anthropic/*", api_key: second}}
+"#;
+    let loaded = loaded("config.yaml", text);
+    let providers = &loaded.config.providers;
+    let key = |id: &str| providers[id].api_key.0[0].key.as_ref().map(|key| key.expose().to_owned());
+    assert_eq!(providers.keys().collect::<Vec<_>>(), ["anthropic", "fast", "own"]);
+    assert_eq!(providers["anthropic"].base_url.as_deref(), Some("http://127.0.0.1:9/v1"));
+    assert_eq!((key("anthropic").as_deref(), key("fast").as_deref()), (Some("a$b"), Some("k2")));
+    assert_eq!(
+        (providers["anthropic"].preset.as_deref(), providers["fast"].preset.as_deref()),
+        (None, Some("groq"))
+    );
+    assert_eq!(providers["own"].preset.as_deref(), Some("openai-compatible"));
+    assert_eq!(providers["own"].headers["x-a"], "1");
+    let told = notes(&imported("config.yaml", text));
+    for (path, why) in [
+        ("model_list[1].litellm_params.rpm", "no equivalent"),
+        ("model_list[4].model_name", "key of its variable"),
+        ("model_list[5].model_name", "cannot be spoken to"),
+        ("model_list[6].model_name", "already"),
+    ] {
+        assert!(told.lines().any(|line| line.contains(path) && line.contains(why)), "{path}:\n{told}");
+    }
+    assert_eq!(told.lines().count(), 4, "{told}");
 }

@@ -49,7 +49,7 @@ pub(super) fn add(entry: Entry<'_>, settings: &Settings<'_>, out: &mut Node, sto
 }
 
 /// Who serves it and where. `None`, and a fault, where no model is named.
-fn address(entry: Entry<'_>, ours: &mut Node, story: &mut Story) -> Option<String> {
+pub(super) fn address(entry: Entry<'_>, ours: &mut Node, story: &mut Story) -> Option<String> {
     let params = entry.params;
     let path = format!("{}.litellm_params.model", entry.path);
     let Some(model) = params.get("model").filter(|model| model.text().is_some()) else {

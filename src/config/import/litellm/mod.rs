@@ -3,6 +3,7 @@
 mod deployment;
 mod params;
 mod settings;
+mod wildcard;
 
 use super::Story;
 use super::build::{copied, is_empty, items, numeric, put, text};
@@ -46,9 +47,10 @@ fn models(
             story.fault(&format!("{path}.{missing}"), entry.at.as_ref(), "missing");
             continue;
         };
-        if let Some(wild) = wildcard(entry, params) {
-            let message = "is a wildcard; names such as `provider/model` need no entry; left out";
-            story.note(&format!("{path}.model_name"), wild, message);
+        if let Some(wild) = wildcard::find(entry, params) {
+            let params = layered(params, None, credentials);
+            let entry = deployment::Entry { whole: entry, params: &params, name, path: &path };
+            wildcard::add(entry, wild, out, story);
             continue;
         }
         let params = layered(params, settings.default_params(), credentials);
@@ -62,11 +64,6 @@ fn models(
     for name in names(out) {
         strategy(&name, settings, out, story);
     }
-}
-
-fn wildcard<'a>(entry: &'a Node, params: &'a Node) -> Option<&'a Node> {
-    let parts = [entry.get("model_name"), params.get("model")];
-    parts.into_iter().flatten().find(|node| node.text().is_some_and(|text| text.contains('*')))
 }
 
 /// `params` over the values of the credential they name, over what all deployments share.

@@ -93,8 +93,8 @@ pub(super) fn apply(settings: &Settings<'_>, out: &mut Node, story: &mut Story) 
     for (path, member) in &settings.members {
         setting(&member.key, &member.node, path, settings, out, story);
     }
-    if let Some(node) = settings.get("default_fallbacks") {
-        default_fallbacks(node, "any", settings.get("fallbacks"), out);
+    for (path, member) in settings.members.iter().filter(|(_, member)| member.key == "default_fallbacks") {
+        default_fallbacks(&member.node, path, "any", settings.get("fallbacks"), out, story);
     }
     turns(settings, out);
 }
@@ -226,7 +226,7 @@ fn timeout(node: &Node, all: &Settings<'_>, key: &str, out: &mut Node) {
 fn fallbacks(node: &Node, path: &str, cause: &str, out: &mut Node, story: &mut Story) {
     for member in items(node).iter().flat_map(Node::members) {
         if member.key == "*" {
-            default_fallbacks(&member.node, cause, Some(node), out);
+            default_fallbacks(&member.node, &below(path, "*"), cause, Some(node), out, story);
             continue;
         }
         if out.get("models").is_none_or(|models| models.get(&member.key).is_none()) {
@@ -240,23 +240,38 @@ fn fallbacks(node: &Node, path: &str, cause: &str, out: &mut Node, story: &mut S
     }
 }
 
-/// A fallback is a name, or a table whose other members would change the request.
+/// A fallback is a name, or a table whose other members would change where the call goes: none of them is dropped.
 fn target(target: &Node, path: &str, story: &mut Story) -> Node {
     let Some(model) = target.get("model") else { return copied(target) };
-    if target.members().len() > 1 {
-        story.note(path, target, "a fallback is a model's name; the other parameters are left out");
+    let more = target.members().iter().filter(|member| member.key != "model" && !is_empty(&member.node));
+    let more: Vec<String> = more.map(|member| format!("`{}`", member.key)).collect();
+    if !more.is_empty() {
+        let message = format!(
+            "a fallback is a model's name; {} cannot be carried: give such a target an entry of its own in \
+             `model_list`",
+            more.join(", ")
+        );
+        story.fault(path, target.at.as_ref(), &message);
     }
     copied(model)
 }
 
-fn default_fallbacks(node: &Node, cause: &str, own: Option<&Node>, out: &mut Node) {
+fn default_fallbacks(
+    node: &Node,
+    path: &str,
+    cause: &str,
+    own: Option<&Node>,
+    out: &mut Node,
+    story: &mut Story,
+) {
     let own = own.map_or(&[][..], items);
+    let targets: Vec<Node> = items(node).iter().map(|target| self::target(target, path, story)).collect();
     for name in names(out) {
         if own.iter().any(|entry| entry.get(&name).is_some()) {
             continue;
         }
-        for target in items(node).iter().filter(|target| target.text() != Some(&name)) {
-            push(out, &["models", &name, "fallbacks", cause], copied(target));
+        for target in targets.iter().filter(|target| target.text() != Some(&name)) {
+            push(out, &["models", &name, "fallbacks", cause], target.clone());
         }
     }
 }
