@@ -258,7 +258,7 @@ def _fallbacks(value: Any, model: str | None) -> Iterable[str]:
 
 
 def _target(entry: Mapping[str, Any]) -> str:
-    """The model of a fallback. What else it says would change where the call goes, so nothing of it is dropped."""
+    """The model of a fallback. What else it says would change where the call goes: it is never dropped."""
     more = ", ".join(f"`{name}`" for name, value in entry.items() if name != "model" and value is not None)
     if more:
         raise ConfigError(

@@ -9,15 +9,17 @@ import argparse
 import json
 import logging
 import os
+import re
 import stat
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import _core
 from ._core import __version__
-from .errors import ConfigError, FairleadError, Problem
+from .errors import ConfigError, FairleadError, PermissionDeniedError, Problem
 from .hooks import LOGGER
 
 FINE, WRONG = 0, 1
@@ -61,8 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         route.add_argument(f"--{name}")
     _json(route, _route)
 
-    check = commands.add_parser("check", help="all that is wrong with configurations, and what they would do")
-    check.add_argument("files", nargs="+", metavar="FILE")
+    check = commands.add_parser("check", help="all that is wrong with a configuration, and what it would do")
+    check.add_argument(
+        "files", nargs="*", metavar="FILE", help="later ones lie over earlier; default: what a client without arguments finds"
+    )
+    check.add_argument("--each", action="store_true", help="every FILE is a configuration of its own")
     _json(check, _check)
 
     config = commands.add_parser("config", help="schema, show, import")
@@ -74,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     importing = verbs.add_parser("import", help="turn another router's configuration into TOML of ours")
     importing.add_argument("file", metavar="FILE")
     importing.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+    importing.add_argument("--force", action="store_true", help="overwrite the output where it exists")
     importing.set_defaults(run=_import)
 
     models = commands.add_parser("models", help="what the catalogue knows of a model")
@@ -137,7 +143,8 @@ def _counted(found: Any) -> Iterable[tuple[int, Any]]:
 
 
 def _check(given: argparse.Namespace) -> int:
-    reports = [_report(file) for file in given.files]
+    configurations = [[file] for file in given.files] if given.each else [given.files]
+    reports = [_report(files) for files in configurations if files or not given.each]
     if given.json:
         _say(json.dumps(reports, ensure_ascii=False, indent=2))
     else:
@@ -146,28 +153,53 @@ def _check(given: argparse.Namespace) -> int:
     return FINE if all(report["ok"] for report in reports) else WRONG
 
 
-def _report(file: str) -> dict[str, Any]:
-    """All that can be said of a file."""
+def _report(files: list[str]) -> dict[str, Any]:
+    """All that can be said of one configuration: of `files`, or of what is found where none is named."""
     from .client import Client
 
-    report: dict[str, Any] = {"file": file, "ok": False, "problems": [], "warnings": []}
+    config = files or None
+    report: dict[str, Any] = {"file": ", ".join(files), "ok": False, "problems": [], "warnings": []}
     try:
-        loaded = _core._load(file)
+        loaded = _core._load(config)
+        report["sources"] = loaded["sources"]
+        report["file"] = ", ".join(files or loaded["sources"])
+        if not report["file"]:
+            report["problems"] = [_problem("no configuration was found; name a FILE")]
+            return report
         report["warnings"] = loaded["warnings"]
-        with Client(file) as client:
+        with Client(config) as client:
             report["empty_call"] = _outcome(client)
+            report["warnings"] += _shut_out(client, loaded["config"])
     except ConfigError as error:
         report["problems"] = [problem._asdict() for problem in error.problems] or [_problem(str(error))]
         return report
     hopeless = {warning["path"]: warning["message"] for warning in loaded["warnings"]}
-    config = loaded["config"]
-    report["rules"] = list(_dry_run("rules", config.get("rules") or [], hopeless))
-    for tenant, own in (config.get("tenants") or {}).items():
-        report["rules"] += _dry_run(f"tenants.{tenant}.rules", own.get("rules") or [], hopeless)
-    report["profiles"] = _core._profiles(file)
-    report["models"] = sorted(config.get("models") or {})
+    found = loaded["config"]
+    report["rules"] = list(_dry_run("rules", found.get("rules") or [], hopeless))
+    report["tenants"] = {
+        tenant: {"rules": list(_dry_run(f"tenants.{tenant}.rules", own.get("rules") or [], hopeless))}
+        for tenant, own in (found.get("tenants") or {}).items()
+    }
+    report["profiles"] = _core._profiles(config)
+    report["models"] = sorted(found.get("models") or {})
     report["ok"] = True
     return report
+
+
+def _shut_out(client: Any, config: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """Tenants whose default model is none that they may use."""
+    for tenant, own in (config.get("tenants") or {}).items():
+        default = own.get("default_model") or config.get("default_model")
+        if default is None:
+            continue
+        try:
+            client.route("", tenant=tenant, model=default)
+        except PermissionDeniedError:
+            path = f"tenants.{tenant}" + (".default_model" if own.get("default_model") else "")
+            message = f"the default model `{default}` is none that the tenant may use"
+            yield Problem(path, message)._asdict()
+        except FairleadError:
+            pass
 
 
 def _problem(message: str) -> dict[str, Any]:
@@ -202,17 +234,13 @@ def _tell(report: dict[str, Any]) -> None:
     for warning in report["warnings"]:
         _complain(f"warning: {Problem(**warning)}")
     if not report["ok"]:
-        _complain(f"{report['file']}: {len(report['problems'])} wrong")
+        name = f"{report['file']}: " if report["file"] else ""
+        _complain(f"{name}{len(report['problems'])} wrong")
         return
     _say(f"{_bold(report['file'])}: fine; models: {', '.join(report['models']) or 'those that are named'}")
-    if report["rules"]:
-        _say(_bold("rules, in the order in which they are asked"))
-        _table(
-            [
-                (f"{rule['weight']:g}", rule["name"], str(rule["when"]), f"-> {_target(rule)}", _never(rule))
-                for rule in report["rules"]
-            ]
-        )
+    _rules("rules, in the order in which they are asked", report["rules"])
+    for tenant, own in report["tenants"].items():
+        _rules(f"rules of tenant {tenant}, asked before all others", own["rules"])
     outcome = report["empty_call"]
     _say(f"{_bold('a call that says nothing')}: {outcome.get('error') or _went(outcome)}")
     _say(_bold("profiles (seconds)"))
@@ -222,6 +250,13 @@ def _tell(report: dict[str, Any]) -> None:
             for name, sets in sorted(report["profiles"].items())
         ]
     )
+
+
+def _rules(title: str, rules: list[dict[str, Any]]) -> None:
+    if rules:
+        _say(_bold(title))
+        rows = ((rule["name"], str(rule["when"]), f"-> {_target(rule)}", _never(rule)) for rule in rules)
+        _table([(f"{rule['weight']:g}", *row) for rule, row in zip(rules, rows, strict=True)])
 
 
 def _target(rule: dict[str, Any]) -> str:
@@ -269,20 +304,42 @@ def _import(given: argparse.Namespace) -> int:
     if given.output is None:
         _say(text, end="")
     else:
-        _write(Path(given.output), text)
+        try:
+            output = Path(given.output)
+            is_free = given.force or (output.exists() and not output.is_file())
+            _write(output, text, os.O_TRUNC if is_free else os.O_EXCL)
+        except FileExistsError:
+            _complain(f"{given.output}: exists already; --force overwrites it")
+            return WRONG
     for note in notes:
         _complain(f"note: {note}")
+    keys = ", ".join(f"`{path}`" for path in _literal_keys(tomllib.loads(imported["toml"])))
+    if keys:
+        _complain(f"note: keys are written out at {keys}; `${{NAME}}` reads a variable instead")
     return FINE
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, existing: int) -> None:
     """The file may hold keys: it is its owner's alone."""
     with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        os.open(path, os.O_WRONLY | os.O_CREAT | existing, 0o600), "w", encoding="utf-8"
     ) as file:
         if os.name != "nt" and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             os.fchmod(file.fileno(), 0o600)
         file.write(text)
+
+
+def _literal_keys(value: Any, path: str = "", is_key: bool = False) -> Iterable[str]:
+    """The paths of keys that stand there as they are."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            below = f"{path}.{name}" if path else name
+            yield from _literal_keys(member, below, is_key and name == "key" or name == "api_key")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _literal_keys(item, f"{path}[{position}]", is_key)
+    elif is_key and isinstance(value, str) and not re.fullmatch(r"\$\{[^}]*\}", value):
+        yield path
 
 
 def _models(given: argparse.Namespace) -> int:

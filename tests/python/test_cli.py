@@ -128,18 +128,66 @@ def test_check_tells_what_would_happen(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_check_tells_everything_that_is_wrong_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     Path("bad.toml").write_text("[retry]\nmax_retris = 1\ncap = 'x'\n[models.m]\n", encoding="utf-8")
-    status, out, err = told(capsys, "check", "bad.toml", "c.toml")
+    status, out, err = told(capsys, "check", "--each", "bad.toml", "c.toml")
     assert status == 1
     assert "bad.toml:2:1: `retry.max_retris`: unknown key; did you mean `max_retries`?" in err
     assert "bad.toml:3:7" in err
     assert "c.toml: fine" in out
-    status, reports = loaded(capsys, "check", "--json", "bad.toml", "c.toml")
+    status, reports = loaded(capsys, "check", "--json", "--each", "bad.toml", "c.toml")
     assert (status, [report["ok"] for report in reports]) == (1, [False, True])
     assert {problem["line"] for problem in reports[0]["problems"]} >= {2, 3}
     assert {rule["name"]: rule["never"] for rule in reports[1]["rules"]} == {
         "hopeless": "it never holds",
         "hurry": None,
     }
+
+
+def test_several_files_are_one_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("over.toml").write_text('default_model = "vision"\n', encoding="utf-8")
+    assert told(capsys, "check", "--each", "c.toml", "over.toml")[1].count(": fine") == 2
+    status, out, _ = told(capsys, "check", "c.toml", "over.toml")
+    assert status == 0
+    assert "c.toml, over.toml: fine" in out
+    assert "says nothing: vision" in out
+
+
+def test_without_a_file_what_a_client_finds_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = told(capsys, "check")
+    assert (status, out) == (1, "")
+    assert "no configuration was found" in err
+    Path("fairlead.toml").write_text(CONFIG, encoding="utf-8")
+    status, out, _ = told(capsys, "check")
+    assert (status, out.split(": fine")[0]) == (0, "fairlead.toml")
+
+
+def test_a_tenants_rules_stand_under_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    own = '[[tenants.acme.rules]]\nname = "theirs"\nwhen = "true"\nmodel = "plain"\n'
+    Path("t.toml").write_text(CONFIG + own, encoding="utf-8")
+    _, out, _ = told(capsys, "check", "t.toml")
+    general, of_acme = out.split("rules of tenant acme")
+    assert "theirs" in of_acme
+    assert "theirs" not in general
+    _, (report,) = loaded(capsys, "check", "--json", "t.toml")
+    assert [rule["name"] for rule in report["rules"]] == ["hopeless", "hurry"]
+    assert [rule["name"] for rule in report["tenants"]["acme"]["rules"]] == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_told"),
+    [
+        ('default_model = "vision"\nallow = ["plain"]', True),
+        ('deny = ["plain"]', True),
+        ('default_model = "quick"\nallow = ["plain"]', False),
+        ('regions = ["eu-*"]', True),
+        ('default_model = "vision"\ndeny = ["plain"]', False),
+    ],
+)
+def test_a_default_model_that_a_tenant_may_not_use_is_told(
+    policy: str, is_told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("t.toml").write_text(f"{CONFIG}[tenants.acme]\n{policy}\n", encoding="utf-8")
+    status, _, err = told(capsys, "check", "t.toml")
+    assert (status, "none that the tenant may use" in err) == (0, is_told), err
 
 
 def test_show_prints_what_is_understood_without_keys(capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,6 +221,24 @@ def test_an_imported_file_means_the_same_and_names_what_it_lacks(capsys: pytest.
     assert (status, "fairlead check" in err) == (1, True)
 
 
+def test_an_import_overwrites_nothing_unless_it_is_told_to(capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path("c.toml").read_text(encoding="utf-8")
+    status, _, err = told(capsys, "config", "import", "foreign.yaml", "-o", "c.toml")
+    assert (status, "--force" in err) == (1, True)
+    assert Path("c.toml").read_text(encoding="utf-8") == before
+    assert told(capsys, "config", "import", "foreign.yaml", "-o", "c.toml", "--force")[0] == 0
+    assert "foreign.yaml" in Path("c.toml").read_text(encoding="utf-8")
+
+
+def test_an_import_says_where_it_writes_keys_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "keys are written" not in told(capsys, "config", "import", "foreign.yaml", "-o", "a.toml")[2]
+    keys = FOREIGN.replace("made_up: 1", "api_key: hush-hush-hush")
+    keys += "  - {model_name: b, litellm_params: {model: groq/m, api_key: os.environ/SOME_KEY}}\n"
+    Path("keys.yaml").write_text(keys, encoding="utf-8")
+    err = told(capsys, "config", "import", "keys.yaml", "-o", "b.toml")[2]
+    assert "keys are written out at `models.a.deployments[0].api_key`;" in err
+
+
 def test_the_catalogue_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = told(capsys, "models", "openai/gpt-4o-mini")
     assert status == 0
@@ -183,7 +249,7 @@ def test_the_catalogue_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, "did you mean" in err) == (1, True)
 
 
-@pytest.mark.parametrize("argv", [[], ["nothing"], ["route", "--metadata", "x", "hi"], ["check"]])
+@pytest.mark.parametrize("argv", [[], ["nothing"], ["route", "--metadata", "x", "hi"]])
 def test_wrong_use_ends_with_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(argv)
