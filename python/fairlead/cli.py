@@ -65,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="all that is wrong with a configuration, and what it would do")
     check.add_argument(
-        "files", nargs="*", metavar="FILE", help="later ones lie over earlier; default: what a client without arguments finds"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="later ones lie over earlier; default: what a client without arguments finds",
     )
     check.add_argument("--each", action="store_true", help="every FILE is a configuration of its own")
     _json(check, _check)
@@ -321,9 +324,7 @@ def _import(given: argparse.Namespace) -> int:
 
 def _write(path: Path, text: str, existing: int) -> None:
     """The file may hold keys: it is its owner's alone."""
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | existing, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | existing, 0o600), "w", encoding="utf-8") as file:
         if os.name != "nt" and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             os.fchmod(file.fileno(), 0o600)
         file.write(text)
@@ -334,7 +335,7 @@ def _literal_keys(value: Any, path: str = "", is_key: bool = False) -> Iterable[
     if isinstance(value, dict):
         for name, member in value.items():
             below = f"{path}.{name}" if path else name
-            yield from _literal_keys(member, below, is_key and name == "key" or name == "api_key")
+            yield from _literal_keys(member, below, (is_key and name == "key") or name == "api_key")
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from _literal_keys(item, f"{path}[{position}]", is_key)
