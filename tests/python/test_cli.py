@@ -204,7 +204,7 @@ def test_the_schema_is_that_of_the_wheel(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_imported_file_means_the_same_and_names_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     Path("ours.toml").touch(mode=0o644)
-    status, out, err = told(capsys, "config", "import", "foreign.yaml", "-o", "ours.toml")
+    status, out, err = told(capsys, "config", "import", "foreign.yaml", "-o", "ours.toml", "--force")
     assert (status, out) == (0, "")
     assert "made_up" in err
     assert "# - foreign.yaml:3:" in Path("ours.toml").read_text(encoding="utf-8")
