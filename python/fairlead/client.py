@@ -17,7 +17,7 @@ from .hooks import Hook, feed_for, warn
 from .options import NOT_GIVEN, NotGiven, Options, Timeout, current_scope
 from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
-from .resources.models import AsyncModels, Models
+from .resources.models import AsyncModels, Models, configured
 from .text import AsyncTextStream, TextStream, arguments, text_of
 from .types import Anything, Route
 
@@ -241,7 +241,8 @@ class _BaseClient:
         return self._engine.is_closed
 
     def __repr__(self) -> str:
-        return f"<fairlead.{type(self).__name__} {self.base_url or '(providers by name)'}>"
+        models = ", ".join(model.id for model in configured(self._engine) or ())
+        return f"<fairlead.{type(self).__name__} {self.base_url or models or '(providers by name)'}>"
 
     def __reduce__(self) -> Any:
         raise TypeError("a client holds keys and connections and cannot be pickled")
