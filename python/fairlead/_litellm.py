@@ -12,6 +12,7 @@ from ._core import Secret
 from .errors import ConfigError
 from .hooks import LOGGER
 from .structured import response_format_of
+from .types.params import ChatParams, EmbeddingParams
 
 ARGUMENTS = frozenset(
     (
@@ -130,6 +131,28 @@ _MOCKS = frozenset(
 )
 
 
+_OF_CALLS = frozenset(
+    (
+        "api_base",
+        "api_key",
+        "base_url",
+        "extra_headers",
+        "fallbacks",
+        "headers",
+        "max_retries",
+        "metadata",
+        "num_retries",
+        "organization",
+        "request_timeout",
+        "tags",
+        "timeout",
+    )
+)
+"""Arguments of a call that are not the request's parameters, besides those that are left out or refused."""
+
+_PARAMETERS = ChatParams.__optional_keys__ | EmbeddingParams.__optional_keys__ | {"stream"}
+
+
 def configuration(model_list: Iterable[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the core reads as a LiteLLM configuration.
 
@@ -177,7 +200,8 @@ class Calls:
         """The arguments of ours that `given` ones mean.
 
         Raises:
-            ConfigError: when an answer is to be made up.
+            ConfigError: when an answer is to be made up, or a value is none that the argument takes.
+            TypeError: an argument that nearly is one of LiteLLM's.
         """
         made: dict[str, Any] = {} if model is None else {"model": model}
         ours: dict[str, Any] = dict(given.get("fairlead") or {})
@@ -189,6 +213,7 @@ class Calls:
             if name in _LEFT_OUT:
                 self._tell(name)
             else:
+                _known(name)
                 _place(name, value, model, made, ours)
         if "max_retries" in ours or "fallbacks" in ours:
             ours["max_retries"] = self._turns(model, ours)
@@ -199,7 +224,7 @@ class Calls:
     def _turns(self, model: str | None, ours: Mapping[str, Any]) -> int:
         """Retries and, as each of them is an attempt, fallbacks."""
         configured = self._arguments.get("num_retries")
-        retries: int = ours.get("max_retries", _RETRIES if configured is None else configured)
+        retries = _count(ours.get("max_retries", _RETRIES if configured is None else configured))
         chain = ours.get("fallbacks")
         if chain is None:
             entries = self._arguments.get("fallbacks") or ()
@@ -213,12 +238,36 @@ class Calls:
             logging.getLogger(LOGGER).warning("`%s` of a Router's call has no equivalent; left out", name)
 
 
+def _known(name: str) -> None:
+    """Refuses what nearly is an argument of LiteLLM's; other names are parameters of the request."""
+    if name in _OF_CALLS or name in _PARAMETERS:
+        return
+    near = get_close_matches(name, _OF_CALLS | _MOCKS, 1, 0.8)
+    if near:
+        raise TypeError(
+            f"unexpected keyword argument {name!r}; did you mean {near[0]!r}? "
+            "Parameters of such a name go into `extra_body`"
+        )
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigError("`num_retries`: expected a whole number of 0 or more")
+    return value
+
+
 def _place(name: str, value: Any, model: str | None, made: dict[str, Any], ours: dict[str, Any]) -> None:
     match name:
         case "fallbacks":
             ours["fallbacks"] = list(_fallbacks(value, model))
         case "num_retries" | "max_retries":
-            ours["max_retries"] = value
+            ours["max_retries"] = _count(value)
+        case "metadata" | "headers" | "extra_headers" if not isinstance(value, Mapping):
+            raise ConfigError(f"`{name}`: expected a dict")
+        case "tags" if not isinstance(value, (str, list, tuple)):
+            raise ConfigError("`tags`: expected a list of names")
         case "metadata":
             ours["metadata"] = {**ours.get("metadata", {}), **value}
         case "tags":

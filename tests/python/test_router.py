@@ -330,6 +330,37 @@ def test_an_argument_of_nobody_is_refused_with_the_nearest() -> None:
         fairlead.Router({"retry": {"cap": 1}}, model_list=[])
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("fallback", "fallbacks"),
+        ("num_retry", "num_retries"),
+        ("api_bas", "api_base"),
+        ("apikey", "api_key"),
+        ("timeouts", "timeout"),
+        ("mock_respons", "mock_response"),
+    ],
+)
+def test_an_argument_of_a_call_that_is_nearly_one_is_refused(given: str, meant: str, up: Upstream) -> None:
+    router = fairlead.Router([entry("a", up)])
+    with pytest.raises(TypeError, match=f"{given!r}; did you mean {meant!r}"):
+        router.completion("a", MESSAGES, **{given: "b"})
+    assert not up.requests
+    router.completion("a", MESSAGES, min_p=0.1, repetition_penalty=1.1, models=["m"], user="u")
+    assert up.requests[0].json()["min_p"] == 0.1
+    router.close()
+
+
+@pytest.mark.parametrize(
+    "given", [{"fallbacks": 7}, {"fallbacks": [7]}, {"num_retries": "x"}, {"metadata": 7}, {"headers": 7}]
+)
+def test_a_value_of_the_wrong_kind_names_its_argument(given: dict[str, Any], up: Upstream) -> None:
+    router = fairlead.Router([entry("a", up)])
+    with pytest.raises(fairlead.ConfigError, match=f"`{next(iter(given))}`: expected"):
+        router.completion("a", MESSAGES, **given)
+    router.close()
+
+
 def test_what_means_something_to_litellm_alone_is_told_once_and_not_sent(
     up: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -390,3 +421,11 @@ def test_a_malformed_reply_is_an_error_and_never_an_answer(up: Upstream) -> None
     with pytest.raises(fairlead.MalformedResponse):
         router.complete("hi", model="a")
     router.close()
+
+
+def test_a_client_shows_the_models_it_is_configured_with(up: Upstream) -> None:
+    place = {"provider": "ollama", "model": "m"}
+    with fairlead.Client({"models": {"a": {"deployments": [place]}, "b": "a"}}) as client:
+        assert repr(client) == "<fairlead.Client a, b>"
+    with fairlead.Client({}) as client:
+        assert repr(client) == "<fairlead.Client (providers by name)>"
