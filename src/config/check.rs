@@ -1,5 +1,6 @@
 //! What a configuration means: references that lead nowhere, names that stand twice, what is left out.
 
+mod params;
 mod references;
 mod warnings;
 
@@ -73,6 +74,7 @@ impl Check<'_> {
         if group.deployments.is_empty() && group.fallbacks.any.is_empty() {
             self.fault(path, "no deployments");
         }
+        self.params(&group.params, path);
         for (position, deployment) in group.deployments.iter().enumerate() {
             self.deployment(deployment, &format!("{path}.deployments[{position}]"));
         }
@@ -96,6 +98,7 @@ impl Check<'_> {
         }
         self.provider(&deployment.provider, &format!("{path}.provider"));
         self.keys(&deployment.api_key.0, &format!("{path}.api_key"));
+        self.params(&deployment.params, path);
     }
 
     /// Deployments that share an id.
@@ -203,6 +206,7 @@ impl Check<'_> {
                 Target::Weighted(shares) => self.shares(shares, &format!("{path}.model")),
             }
             self.profile(rule.profile.as_ref(), &path);
+            self.params(&rule.params, &path);
         }
     }
 

@@ -249,22 +249,31 @@ pub struct Supports {
 #[serde(deny_unknown_fields, default)]
 pub struct Price {
     /// Tokens of the prompt.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub input: Option<f64>,
     /// Tokens of the answer.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub output: Option<f64>,
     /// Prompt tokens read from the provider's cache.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub cache_read: Option<f64>,
     /// Prompt tokens written to it.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub cache_write: Option<f64>,
     /// Reasoning tokens, where they cost other than the rest of the answer.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub reasoning: Option<f64>,
     /// One rate for every token, in dollars per single token.
+    #[schemars(range(min = 0, max = 1))]
     pub per_token: Option<f64>,
     /// Dollars for each request.
+    #[schemars(range(min = 0, max = 1_000))]
     pub per_request: Option<f64>,
     /// Dollars for each image in the prompt.
+    #[schemars(range(min = 0, max = 1_000))]
     pub per_image: Option<f64>,
     /// Dollars for each second of the call.
+    #[schemars(range(min = 0, max = 1_000))]
     pub per_second: Option<f64>,
     /// Other rates for longer prompts.
     pub tiers: Vec<PriceTier>,
@@ -277,12 +286,16 @@ pub struct PriceTier {
     /// Prompt tokens from which on (exclusive) the whole call is billed at these rates.
     pub above: u64,
     /// As of [`Price`].
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub input: Option<f64>,
     /// As of [`Price`].
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub output: Option<f64>,
     /// As of [`Price`].
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub cache_read: Option<f64>,
     /// As of [`Price`].
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub cache_write: Option<f64>,
 }
 

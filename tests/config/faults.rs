@@ -222,3 +222,49 @@ weight = 2
     );
     assert!(told[1].ends_with("`rules[2].when`: it never holds"), "{told:?}");
 }
+
+#[test]
+fn what_belongs_to_the_call_has_no_default() {
+    let written = r#"
+[models.m]
+params = { stream = true, n = 2 }
+deployments = [{ provider = "groq", model = "x", params = { messages = [], temperature = 0 } }]
+[[rules]]
+name = "r"
+when = true
+model = "m"
+params = { fairlead = { user = "u" }, input = "x", model = "y", stream_options = {} }
+"#;
+    let error = Folder::new("params").load(&[("params.toml", written)]).unwrap_err();
+    let found: Vec<_> =
+        error.problems().iter().map(|problem| (problem.path.as_str(), spot(problem).0)).collect();
+    let expected = [
+        ("models.m.params.stream", 3),
+        ("models.m.deployments[0].params.messages", 4),
+        ("rules[0].params.fairlead", 9),
+        ("rules[0].params.input", 9),
+        ("rules[0].params.model", 9),
+        ("rules[0].params.stream_options", 9),
+    ];
+    assert!(expected.iter().all(|expected| found.contains(expected)), "{error}");
+    assert_eq!(found.len(), expected.len(), "{error}");
+}
+
+#[test]
+fn a_price_that_can_be_none_is_refused() {
+    for (price, path, message) in [
+        ("input = -1", "input", "expected 0 to 1000000"),
+        ("output = 1e30", "output", "expected 0 to 1000000"),
+        ("per_token = 2", "per_token", "expected 0 to 1"),
+        ("per_request = 1001", "per_request", "expected 0 to 1000"),
+        ("tiers = [{ above = 1, input = -0.1 }]", "tiers[0].input", "expected 0 to 1000000"),
+    ] {
+        let written = format!(
+            "[[models.m.deployments]]\nprovider = \"groq\"\nmodel = \"x\"\nprice = {{ {price} }}\n"
+        );
+        let error = Folder::new("price").load(&[("price.toml", &written)]).unwrap_err();
+        let sentence = error.to_string();
+        let expected = format!("`models.m.deployments[0].price.{path}`: {message}");
+        assert!(sentence.contains(&expected) && sentence.contains("price.toml:4:"), "{sentence}");
+    }
+}
