@@ -125,7 +125,7 @@ class _BaseClient:
         self._config = sealed
         self._on_event = on_event
         self._options = options
-        feed, poll = feed_for(on_event, bool(watch)), 5.0 if watch is True else float(watch) or None
+        feed, poll = feed_for(on_event, bool(watch)), _poll(watch)
         self._watch = watch
         self._engine = _core.Engine(sealed.value, self._arguments, options, feed, io_threads, poll)
         warn(self._engine.warnings())
@@ -427,3 +427,10 @@ def _hidden(key: Any) -> Any:
             f"`api_key`: expected a str, a callable or a list of them, not {type(key).__name__}"
         )
     return Secret(key)
+
+
+def _poll(watch: Any) -> float | None:
+    """The longest time between two looks at the files; None where they are not watched."""
+    if not isinstance(watch, int | float):
+        raise ConfigError("`watch`: expected True, False or a number of seconds above 0")
+    return 5.0 if watch is True else float(watch) or None

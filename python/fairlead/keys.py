@@ -98,7 +98,11 @@ async def _answer(desk: Desk, number: int, fetch: Callable[..., Any], options: d
         given = fetch() if options is None else fetch(options)
         if inspect.isawaitable(given):
             given = await given
-        desk.answer(number, *_read(given))
+        key, seconds = _read(given)
+        if key is None:
+            desk.refuse(number, "it returned None")
+        else:
+            desk.answer(number, key, seconds)
     except BaseException as error:
         # Its text may hold the key; its type does not.
         desk.refuse(number, f"it raised {type(error).__name__}")
@@ -106,9 +110,9 @@ async def _answer(desk: Desk, number: int, fetch: Callable[..., Any], options: d
             raise
 
 
-def _read(given: Any) -> tuple[str | Secret, float | None]:
+def _read(given: Any) -> tuple[str | Secret | None, float | None]:
     """The key and its life in what a callable gave, whatever shape that has."""
-    if isinstance(given, str | Secret):
+    if given is None or isinstance(given, str | Secret):
         return given, None
     if isinstance(given, Mapping):
         return given["access_token"], _seconds(given.get("expires_in"), given.get("expires_on"))

@@ -78,9 +78,9 @@ class Options(TypedDict, total=False):
     """The conversation it belongs to, for affinity and canaries."""
     profile: str
     """A named preset of timeouts and retries: `chat`, `batch`, `agent`, or the configuration's own."""
-    regions: list[str]
+    regions: str | list[str]
     """Only deployments in one of these regions (globs)."""
-    fallbacks: list[str]
+    fallbacks: str | list[str]
     """Instead of the model's own fallbacks."""
     base_url: str
     """An address for this call alone."""
@@ -106,7 +106,7 @@ def scope(
     max_retries: int | None = None,
     session: str | None = None,
     profile: str | None = None,
-    regions: list[str] | None = None,
+    regions: str | list[str] | None = None,
 ) -> Iterator[None]:
     """Options for every call inside, also in tasks that are started there; what a call says itself wins.
 

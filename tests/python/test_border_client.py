@@ -383,3 +383,18 @@ def test_parse_validates_the_answer(up: Upstream, twin: Twin) -> None:
     assert caught.value.completion.choices[0].message.content == "{"
     with pytest.raises(pydantic.ValidationError):
         twin.do(parse)
+
+
+def test_one_region_is_a_name_and_not_its_letters(up: Upstream) -> None:
+    up.reply = ok("hi")
+    places = [
+        {"provider": "openai", "model": region, "region": region, "api_key": "k", "base_url": up.base_url}
+        for region in ("us", "eu")
+    ]
+    with fairlead.Client({"models": {"m": {"deployments": places}}}) as client:
+        client.generate("m", "x", fairlead={"regions": "eu"})
+        with fairlead.scope(regions="eu"):
+            client.generate("m", "x")
+    assert [request.json()["model"] for request in up.requests] == ["eu", "eu"]
+    with pytest.raises(fairlead.ConfigError, match="`models.m.regions`: expected a list, not a string"):
+        fairlead.Client({"models": {"m": {"deployments": places, "regions": "eu"}}})

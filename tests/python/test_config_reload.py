@@ -75,6 +75,12 @@ def test_a_router_watches_as_a_client_does(up: Upstream, path: Path) -> None:
     router.close()
 
 
+@pytest.mark.parametrize("watch", ["yes", "5", None, [], float("nan"), -1])
+def test_watch_is_told_from_what_it_cannot_be(path: Path, watch: Any) -> None:
+    with pytest.raises(fairlead.ConfigError, match="`watch`: expected True, False or a number of seconds"):
+        fairlead.Client(path, watch=watch)
+
+
 def test_a_client_does_not_watch_unless_it_is_told_to(up: Upstream, path: Path) -> None:
     threads = threading.active_count()
     with fairlead.Client(path) as client:

@@ -161,6 +161,8 @@ def broken(key: str) -> object:
     ("give", "told"),
     [
         (broken, "it raised LookupError"),
+        (lambda key: None, "it returned None"),
+        (lambda key: (None, 60), "it returned None"),
         (lambda key: 7, "it raised TypeError"),
         (lambda key: (key, "soon"), "it raised ValueError"),
         (lambda key: {"token": key}, "it raised KeyError"),
