@@ -259,9 +259,8 @@ fn a_price_that_can_be_none_is_refused() {
         ("per_request = 1001", "per_request", "expected 0 to 1000"),
         ("tiers = [{ above = 1, input = -0.1 }]", "tiers[0].input", "expected 0 to 1000000"),
     ] {
-        let written = format!(
-            "[[models.m.deployments]]\nprovider = \"groq\"\nmodel = \"x\"\nprice = {{ {price} }}\n"
-        );
+        let written =
+            format!("[[models.m.deployments]]\nprovider = \"groq\"\nmodel = \"x\"\nprice = {{ {price} }}\n");
         let error = Folder::new("price").load(&[("price.toml", &written)]).unwrap_err();
         let sentence = error.to_string();
         let expected = format!("`models.m.deployments[0].price.{path}`: {message}");
