@@ -396,5 +396,5 @@ def test_one_region_is_a_name_and_not_its_letters(up: Upstream) -> None:
         with fairlead.scope(regions="eu"):
             client.generate("m", "x")
     assert [request.json()["model"] for request in up.requests] == ["eu", "eu"]
-    with pytest.raises(fairlead.ConfigError, match="`models.m.regions`: expected a list, not a string"):
+    with pytest.raises(fairlead.ConfigError, match=r"`models\.m\.regions`: expected a list, not a string"):
         fairlead.Client({"models": {"m": {"deployments": places, "regions": "eu"}}})
