@@ -241,7 +241,9 @@ class _BaseClient:
         return self._engine.is_closed
 
     def __repr__(self) -> str:
-        models = ", ".join(model.id for model in configured(self._engine) or ())
+        # Also of a client whose constructor failed: tracebacks that show locals show it.
+        engine = vars(self).get("_engine")
+        models = ", ".join(model.id for model in configured(engine) or ()) if engine else ""
         return f"<fairlead.{type(self).__name__} {self.base_url or models or '(providers by name)'}>"
 
     def __reduce__(self) -> Any:
