@@ -5,6 +5,7 @@ mod references;
 mod warnings;
 
 use super::problem::{self, Problem};
+use super::profiles::built_in;
 use super::tree::{Node, Place};
 use super::{Condition, Config, Deployment, Group, Key, Rule, Share, Target};
 use crate::error::Error;
@@ -13,9 +14,6 @@ use crate::route::expr::Expression;
 use references::References;
 
 pub use warnings::warnings;
-
-/// Profiles that need not be configured.
-pub const PROFILES: &[&str] = &["chat", "batch", "agent"];
 
 /// Where the key at a path stands.
 pub type Places<'a> = &'a dyn Fn(&str) -> Option<Place>;
@@ -244,14 +242,13 @@ impl Check<'_> {
 
     fn profile(&mut self, name: Option<&String>, path: &str) {
         let Some(name) = name else { return };
-        let own = || self.config.profiles.keys().map(String::as_str);
-        let mut known = PROFILES.iter().copied().chain(own());
-        if !known.any(|known| known == name) {
+        let built_in = built_in().map(|(name, _)| name);
+        let known = || built_in.into_iter().chain(self.config.profiles.keys().map(String::as_str));
+        if !known().any(|known| known == name) {
             let path = format!("{path}.profile");
             let message = format!("no profile is called `{name}`");
-            let known = PROFILES.iter().copied().chain(own());
             self.problems
-                .push(Problem::new(&path, (self.places)(&path).as_ref(), message).or_nearest(name, known));
+                .push(Problem::new(&path, (self.places)(&path).as_ref(), message).or_nearest(name, known()));
         }
     }
 

@@ -23,6 +23,7 @@ pub mod write;
 mod duration;
 mod limits;
 mod model;
+mod profiles;
 mod routing;
 mod secret;
 
@@ -36,6 +37,7 @@ pub use limits::{Bounds, Pool, Retry, Timeouts};
 pub use model::{
     Deployment, Fallbacks, Group, Model, Params, Price, PriceTier, Provider, Strategy, Supports, Upstream,
 };
+pub use profiles::profiles;
 pub use routing::{
     Canary, CanaryBy, CanaryStep, Condition, Ejection, NoMatch, Profile, Routing, Rule, Share, Target, Tenant,
 };

@@ -6,10 +6,9 @@ use serde_json::{Map, Value, json};
 use super::callables::Callables;
 use super::config;
 use super::errors;
-use crate::config::{Profile, load};
+use crate::config::{Profile, load, profiles};
 use crate::provider::catalogue::{self, Entry, Known};
 use crate::provider::name::{self, Name};
-use crate::route::profiles;
 
 /// The models of the catalogue that `name` (`provider/model`, or a model at any provider) means, and the nearest
 /// names where it means none.

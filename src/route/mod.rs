@@ -47,7 +47,7 @@ pub use group::{Group, Params, Role, Route, Stop};
 pub use hosts::Hosts;
 pub use order::{Ask, Placed};
 pub use ruleset::Consequence;
-pub use settings::{Settings, profiles};
+pub use settings::Settings;
 pub use snapshot::Snapshot;
 pub use standing::{Full, Standing};
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{self, Config, Retry, Timeouts, check};
 use crate::error::{Error, Kind};
@@ -39,7 +38,7 @@ impl Profiles {
         let general =
             Settings { timeouts: config.timeouts.clone(), retry: config.retry.clone(), priority: None };
         let compiled = |(name, profile): (String, config::Profile)| (name, Arc::new(general.under(&profile)));
-        let named = profiles(config).into_iter().map(compiled).collect();
+        let named = config::profiles(config).into_iter().map(compiled).collect();
         Self { general: Arc::new(general), named }
     }
 
@@ -50,72 +49,6 @@ impl Profiles {
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             Error::new(Kind::Config, format!("`profile`: no profile is called `{name}`{hint}"))
         })
-    }
-}
-
-/// The built-in profiles with the operator's changes, and the operator's own.
-pub fn profiles(config: &Config) -> HashMap<String, config::Profile> {
-    let mut all: HashMap<String, config::Profile> =
-        built_in().into_iter().map(|(name, profile)| (name.to_owned(), profile)).collect();
-    for (name, written) in &config.profiles {
-        let merged = over(written, all.get(name));
-        all.insert(name.clone(), merged);
-    }
-    all
-}
-
-/// People wait for `chat`; nobody waits for `batch`; an `agent` thinks long and loses much when it fails.
-fn built_in() -> [(&'static str, config::Profile); 3] {
-    let seconds = |seconds| Some(Duration::from_secs(seconds));
-    [
-        (
-            "chat",
-            config::Profile {
-                total: seconds(120),
-                first_token: seconds(30),
-                idle: seconds(30),
-                max_retries: Some(2),
-                priority: Some(7),
-                ..config::Profile::default()
-            },
-        ),
-        (
-            "batch",
-            config::Profile {
-                total: seconds(3600),
-                attempt: seconds(900),
-                first_token: seconds(600),
-                max_retries: Some(5),
-                priority: Some(2),
-                concurrency: Some(256),
-                ..config::Profile::default()
-            },
-        ),
-        (
-            "agent",
-            config::Profile {
-                total: seconds(1800),
-                attempt: seconds(600),
-                first_token: seconds(300),
-                idle: seconds(120),
-                max_retries: Some(3),
-                priority: Some(5),
-                ..config::Profile::default()
-            },
-        ),
-    ]
-}
-
-fn over(written: &config::Profile, base: Option<&config::Profile>) -> config::Profile {
-    let base = base.cloned().unwrap_or_default();
-    config::Profile {
-        total: written.total.or(base.total),
-        attempt: written.attempt.or(base.attempt),
-        first_token: written.first_token.or(base.first_token),
-        idle: written.idle.or(base.idle),
-        max_retries: written.max_retries.or(base.max_retries),
-        priority: written.priority.or(base.priority),
-        concurrency: written.concurrency.or(base.concurrency),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is allowed but hardly meant.
 
-use super::{PROFILES, Places};
+use super::Places;
 use crate::config::problem::Problem;
+use crate::config::profiles::built_in;
 use crate::config::{Config, Deployment, Group, Rule, Strategy};
 use crate::provider::catalogue;
 use crate::provider::presets::{self, Preset};
@@ -20,7 +21,8 @@ pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
     for (id, tenant) in &config.tenants {
         rules(&tenant.rules, &format!("tenants.{id}.rules"), &mut warn);
     }
-    for name in config.profiles.keys().filter(|name| !PROFILES.contains(&name.as_str())) {
+    let is_own = |name: &&String| built_in().iter().all(|(known, _)| known != name);
+    for name in config.profiles.keys().filter(is_own) {
         if !profiles(config).any(|used| used == name) {
             warn(&format!("profiles.{name}"), "nothing uses this profile".to_owned());
         }
