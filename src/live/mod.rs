@@ -86,7 +86,7 @@ impl Live {
         Credential { disabled_until: Until::new(self.origin), ..Credential::default() }
     }
 
-    /// What every key that is in use has been doing at `now`, by provider and id.
+    /// What every key that is in use has been doing at `now`, by provider and id; namesakes by address.
     pub fn key_usage(&self, now: Instant) -> Vec<KeyUsage> {
         let mut usage: Vec<KeyUsage> =
             self.credentials.lock().held().filter_map(|credential| credential.usage(now)).collect();

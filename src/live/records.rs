@@ -1,6 +1,6 @@
 //! Records by identity, kept while somebody holds them. Callers choose some of the names, so the rest is bounded.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// As many stay although nobody holds them: what a reload takes away and brings back is known again.
@@ -9,14 +9,14 @@ const KEPT: usize = 256;
 /// Records by identity.
 #[derive(Debug)]
 pub(super) struct Records<T> {
-    known: HashMap<String, Arc<T>>,
+    known: BTreeMap<String, Arc<T>>,
     /// Looked through when there are as many.
     bound: usize,
 }
 
 impl<T> Default for Records<T> {
     fn default() -> Self {
-        Self { known: HashMap::new(), bound: KEPT }
+        Self { known: BTreeMap::new(), bound: KEPT }
     }
 }
 
@@ -35,7 +35,7 @@ impl<T> Records<T> {
         record
     }
 
-    /// Those that somebody holds.
+    /// Those that somebody holds, by identity.
     pub(super) fn held(&self) -> impl Iterator<Item = &T> {
         self.known.values().filter(|record| Arc::strong_count(record) > 1).map(AsRef::as_ref)
     }
