@@ -59,7 +59,7 @@ impl Flood {
                 limit: Some(Box::new(LimitReached {
                     measure: "requests",
                     scope,
-                    most: f64::from(most.get()),
+                    most: Some(f64::from(most.get())),
                     window: "1 s".to_owned(),
                     resets_at: None,
                 })),

@@ -69,6 +69,17 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// How much was set aside.
+    pub fn reserved(&self) -> Nano {
+        self.reserved
+    }
+
+    /// Nobody can tell what the attempt cost: what was set aside is spent.
+    pub fn keep(self) {
+        let reserved = self.reserved;
+        self.spend(reserved);
+    }
+
     /// The attempt cost this much.
     pub fn spend(mut self, cost: Nano) {
         self.settle(cost);

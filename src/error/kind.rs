@@ -199,6 +199,20 @@ impl Kind {
 }
 
 impl Kind {
+    /// Did the upstream never see the request?
+    pub const fn was_never_sent(self) -> bool {
+        matches!(
+            self,
+            Self::Connect
+                | Self::Dns
+                | Self::Tls
+                | Self::ConnectTimeout
+                | Self::PoolTimeout
+                | Self::WriteTimeout
+                | Self::Config
+        )
+    }
+
     /// May the provider have worked, and billed, before it failed this way?
     pub const fn may_have_worked(self) -> bool {
         matches!(

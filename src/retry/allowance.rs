@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Instant;
+use crate::clock::{self, Instant};
 use crate::sync::Mutex;
 
 /// What first attempts count for, and retries count against.
@@ -71,6 +71,12 @@ pub enum Allowed {
 pub struct Allowance {
     origin: Instant,
     ledger: Mutex<Ledger>,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self::new(clock::now())
+    }
 }
 
 impl Allowance {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::backoff::{Backoff, Growth, Jitter};
+use crate::config::{self, RetryPreset};
 use crate::error::{Kind, Same};
 
 /// What a wait depends on.
@@ -125,6 +126,28 @@ impl Policy {
             max_retries: 2,
             attempt_limit: AttemptLimit::AsConfigured,
         }
+    }
+
+    /// The policy that a configuration describes.
+    pub fn configured(written: &config::Retry) -> Self {
+        let policy = match written.preset {
+            Some(RetryPreset::HandWritten) => Self::HAND_WRITTEN,
+            Some(RetryPreset::Tenacity) => Self::TENACITY,
+            Some(RetryPreset::Rising) => Self::RISING,
+            None => Self::written(written),
+        };
+        Self { max_retries: written.max_retries, ..policy }
+    }
+
+    fn written(written: &config::Retry) -> Self {
+        let jitter = match written.jitter {
+            config::Jitter::Full => Jitter::Full,
+            config::Jitter::Equal => Jitter::Equal,
+            config::Jitter::Decorrelated => Jitter::Decorrelated,
+            config::Jitter::None => Jitter::None,
+        };
+        let from = |base| Backoff { jitter, ..Backoff::doubling(base, written.cap) };
+        Self { throttled: from(written.throttled_base), ..Self::alike(from(written.base)) }
     }
 
     /// The backoff after a failure of this kind.

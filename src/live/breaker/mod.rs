@@ -37,7 +37,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Instant, Rng};
+use crate::clock::{self, Instant, Rng};
 use crate::error::Blow;
 use crate::sync::Mutex;
 
@@ -82,6 +82,12 @@ pub struct View {
     pub share: f64,
     /// Counts and last failures of the state it is in.
     pub evidence: Evidence,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new(clock::now(), 0)
+    }
 }
 
 impl Breaker {
