@@ -69,11 +69,6 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// How much was set aside.
-    pub fn reserved(&self) -> Nano {
-        self.reserved
-    }
-
     /// Nobody can tell what the attempt cost: what was set aside is spent.
     pub fn keep(self) {
         let reserved = self.reserved;

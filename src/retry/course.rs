@@ -20,7 +20,7 @@ use crate::send::prepare::Leave;
 /// Upstream requests of one call, counted or not.
 pub const MOST_REQUESTS: usize = 8;
 /// An attempt is not begun with less time than this left.
-const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
+pub const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
 
 /// What to do after a failed attempt.
 #[derive(Debug)]
@@ -317,7 +317,9 @@ impl<'a> Course<'a> {
 
     fn may_stand_in(&self, position: usize, first: usize) -> bool {
         let candidates = &self.plan.candidates;
-        let (Some(other), Some(refused)) = (candidates.get(position), candidates.get(first)) else { return false };
+        let (Some(other), Some(refused)) = (candidates.get(position), candidates.get(first)) else {
+            return false;
+        };
         other.mends(Kind::LimitExceeded, refused).is_some()
     }
 

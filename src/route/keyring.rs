@@ -83,8 +83,8 @@ impl Keyring {
     fn written(&self, id: &str, window: Window, key: &Secret, live: Arc<live::Credential>) -> Credential {
         let mut headers = self.headers.clone();
         write_key(&mut headers, self.auth, key);
-        let pause = self.live.pause(fingerprint(key.expose()));
-        Credential { id: id.into(), headers, window, live, pause, owner: self.owner, held: Held::Written }
+        let relation = self.live.relation(fingerprint(key.expose()));
+        Credential { id: id.into(), headers, window, live, relation, owner: self.owner, held: Held::Written }
     }
 }
 
@@ -119,8 +119,9 @@ impl Written {
         let live =
             self.live.credential(&format!("{}|{:016x}", keyring.identity, 0), &keyring.provider, "none");
         let (headers, window) = (keyring.headers.clone(), Window::default());
-        let (pause, owner) = (keyring.live.pause(0), keyring.owner);
-        let none = Credential { id: "none".into(), headers, window, live, pause, owner, held: Held::Written };
+        let (relation, owner) = (keyring.live.relation(0), keyring.owner);
+        let none =
+            Credential { id: "none".into(), headers, window, live, relation, owner, held: Held::Written };
         Ok(vec![Arc::new(none)])
     }
 
@@ -179,7 +180,7 @@ impl Written {
             let live = self.live.unlisted_credential();
             let credential =
                 deployment.keyring.of_guest().written(OF_THE_CALL, Window::default(), &key, live);
-            own.credentials = vec![Arc::new(Credential { pause: Arc::default(), ..credential })];
+            own.credentials = vec![Arc::new(Credential { relation: Arc::default(), ..credential })];
         }
         Ok(Arc::new(own))
     }
@@ -239,7 +240,7 @@ impl Written {
             headers: keyring.headers.clone(),
             window,
             live: self.live.credential(&identity, &keyring.provider, id),
-            pause: keyring.live.pause(fingerprint(&described)),
+            relation: keyring.live.relation(fingerprint(&described)),
             owner: keyring.owner,
             held: Held::Kept(keeper, keyring.auth),
         })

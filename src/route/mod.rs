@@ -27,6 +27,7 @@ mod lineup;
 mod order;
 pub mod outlier;
 mod pick;
+mod quotas;
 mod refusal;
 pub mod rules;
 mod routes;

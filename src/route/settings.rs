@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::call::CallOptions;
 use crate::config::{self, Config, Timeouts, check};
 use crate::error::{Error, Kind};
 use crate::provider::presets;
@@ -63,6 +64,11 @@ impl Profiles {
 }
 
 impl Settings {
+    /// Where a call stands in queues: by its own word, else its profile's.
+    pub fn priority_of(&self, options: &CallOptions) -> Option<u8> {
+        options.priority.or(self.priority)
+    }
+
     fn under(&self, profile: &config::Profile) -> Self {
         let mut settings = self.clone();
         let timeouts = &mut settings.timeouts;

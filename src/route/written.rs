@@ -11,11 +11,13 @@ use super::deployment::{Abilities, Deployment};
 use super::group;
 use super::hosts::Hosts;
 use super::keyring::{Keyring, Way};
+use super::quotas::{self, Numbers, Place};
 use crate::call::Operation;
 use crate::config::load::environment;
 use crate::config::{self, Bounds, Config, Pool, Upstream, Veiled};
 use crate::error::{Error, Kind};
 use crate::live::Live;
+use crate::live::learned::Terms;
 use crate::provider::catalogue::{self, Entry, Known};
 use crate::provider::endpoint;
 use crate::provider::name::{self, Name};
@@ -40,6 +42,8 @@ pub(super) struct Written {
     bounds: Bounds,
     opening: Duration,
     pub(super) live: Arc<Live>,
+    /// What deployments say of the limits of keys.
+    numbers: Numbers,
     /// Providers that tenants bring keys of their own for, so that the house needs none.
     pub(super) brought: BTreeSet<String>,
     hosts: Arc<Hosts>,
@@ -92,6 +96,7 @@ impl Written {
             bounds: config.bounds.clone(),
             opening: config.timeouts.connect,
             live: Arc::clone(live),
+            numbers: Numbers::of(config),
             brought: config.tenants.values().flat_map(|tenant| tenant.api_keys.keys().cloned()).collect(),
             hosts: Arc::clone(hosts),
             used: Mutex::default(),
@@ -222,6 +227,8 @@ impl Written {
         let credentials = self.written_keys(preset, &draft, &keyring)?;
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
+        let place = Place { provider: draft.provider, base_url: &base_url, model: asked };
+        let quotas = quotas::quotas(written, own, place, &self.numbers, &self.live);
         let name = written.id.clone().unwrap_or_else(|| format!("{}/{asked}", draft.provider));
         // Nobody answers to a retired name; at an address of one's own, somebody may.
         let heir = catalogue::successor(draft.listed, draft.model).filter(|_| draft.base_url.is_none());
@@ -243,6 +250,8 @@ impl Written {
             priority: written.priority,
             region: written.region.clone(),
             concurrency: written.concurrency,
+            terms: Terms { most_per_second: quotas::per_second(&quotas), ..Terms::default() },
+            quotas,
             abilities: abilities(written, entry),
             params: group::params(&written.params).into_iter().chain(params).collect(),
             drop_params: refused(written, entry),
