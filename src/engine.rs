@@ -158,11 +158,15 @@ impl Engine {
         self.live.key_usage(clock::now())
     }
 
-    /// The rules of the configuration that holds, each with how often it could not say whether it applies.
+    /// The rules of the configuration that holds, each with how often it could not say whether it applies; those of
+    /// tenants are counted under their names too.
     pub fn rule_faults(&self) -> BTreeMap<String, u64> {
         let snapshot = self.snapshot.load();
         let faults = snapshot.iter().flat_map(|snapshot| snapshot.rule_faults());
-        faults.map(|(name, count)| (name.to_owned(), count)).collect()
+        faults.fold(BTreeMap::new(), |mut counts, (name, count)| {
+            *counts.entry(name.to_owned()).or_default() += count;
+            counts
+        })
     }
 
     /// Refuses new calls and closes idle connections; calls that run finish on what they hold.

@@ -220,7 +220,9 @@ impl Until {
     }
 
     fn is_after(&self, now: Instant) -> bool {
-        self.nanos.load(Ordering::Relaxed) > self.since_origin(now)
+        // Most were never set: the clocks are not compared for them.
+        let nanos = self.nanos.load(Ordering::Relaxed);
+        nanos != 0 && nanos > self.since_origin(now)
     }
 
     /// How long after `now` it lies.

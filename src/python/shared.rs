@@ -16,6 +16,7 @@ use super::hooks::{Notice, Queue};
 use super::runtime;
 use crate::config::Config;
 use crate::config::load;
+use crate::config::problem;
 use crate::config::reload::{Current, Outcome, Reloader};
 use crate::config::watch::{self, Pace};
 use crate::engine::Engine as Core;
@@ -60,7 +61,8 @@ impl Shared {
         let hosted = Hosted::new(std::mem::take(&mut given.callables.keys));
         let loaded = load::load(given.source.as_ref(), Some(&given.arguments))?;
         let current = Arc::new(ArcSwap::from_pointee(Current::new(loaded)));
-        let running = Self::run(&current, &hosted, queue.as_ref())?;
+        let running = Self::run(&current, &hosted, queue.as_ref());
+        let running = running.map_err(|error| problem::placed(error, &current.load().loaded.tree))?;
         let running = Mutex::new((runtime::generation(), running));
         Ok(Self { given: ArcSwap::from_pointee(given), hosted, current, running, queue, poll })
     }

@@ -11,6 +11,8 @@ use super::deployment::Deployment;
 use super::written::{Draft, Written, fault};
 use crate::call::Operation;
 use crate::config::load::environment;
+use crate::config::problem;
+use crate::config::tree::Node;
 use crate::config::{self, Key, KeySource, Secret, Veiled};
 use crate::error::{Error, Kind};
 use crate::live::{self, Live};
@@ -97,7 +99,8 @@ impl Written {
         keyring: &Keyring,
     ) -> Result<Vec<Arc<Credential>>, Error> {
         if !draft.keys.is_empty() {
-            return self.credentials(keyring, draft.keys, &format!("{}.api_key", draft.path));
+            let path = draft.keys_of.as_deref().unwrap_or(draft.path);
+            return self.credentials(keyring, draft.keys, &format!("{path}.api_key"));
         }
         for name in preset.key_env {
             if let Some(key) = environment(name) {
@@ -135,9 +138,16 @@ impl Written {
         path: &str,
     ) -> Result<Vec<Arc<Credential>>, Error> {
         let mut credentials = Vec::with_capacity(keys.len());
+        let mut faults = Vec::new();
         for (position, key) in keys.iter().enumerate() {
             let path = if keys.len() == 1 { path.to_owned() } else { format!("{path}[{position}]") };
-            credentials.push(Arc::new(self.credential(keyring, key, position, &path)?));
+            match self.credential(keyring, key, position, &path) {
+                Ok(credential) => credentials.push(Arc::new(credential)),
+                Err(error) => faults.extend(problem::of(&error, &path)),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(problem::error(faults, &Node::table()));
         }
         credentials.sort_by_key(|credential| std::cmp::Reverse(credential.window.not_before));
         Ok(credentials)

@@ -69,7 +69,6 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Result<Self, Error> {
         let written = Written::new(&config, live, hosts, before.map(|before| &before.written));
-        written.check()?;
         let Compiled { routes, holders, tenants } = compile::compile(&config, &written)?;
         let rules = RuleSet::compile(&config.rules, "rules")?;
         let sets = tenants.values().map(|tenant| &tenant.rules).chain([&rules]);
@@ -194,7 +193,7 @@ impl Snapshot {
         if self.written.has_client() {
             return self.written.client(model);
         }
-        if let Some(deployment) = self.written.named(model) {
+        if let Some(deployment) = self.written.named(model, "model") {
             return deployment;
         }
         match name::parse(model) {

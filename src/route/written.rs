@@ -14,6 +14,7 @@ use super::keyring::{Keyring, Way};
 use super::quotas::{self, Numbers, Place};
 use crate::call::Operation;
 use crate::config::load::environment;
+use crate::config::problem::{self, Problem};
 use crate::config::{self, Bounds, Config, Pool, Upstream, Veiled};
 use crate::error::{Error, Kind};
 use crate::live::Live;
@@ -74,6 +75,8 @@ pub(super) struct Draft<'a> {
     model: &'a str,
     pub(super) base_url: Option<&'a str>,
     pub(super) keys: &'a [config::Key],
+    /// Where the keys are written, if not at `path`.
+    pub(super) keys_of: Option<String>,
     pub(super) headers: Vec<&'a BTreeMap<String, String>>,
     query: Vec<(String, String)>,
     http2: bool,
@@ -111,14 +114,18 @@ impl Written {
     }
 
     /// Finds now what a call would find later: a provider whose dialect is missing, a key that is not set.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        for (id, own) in &self.providers {
-            preset(Some(own), id, &format!("providers.{id}"))?;
+    pub(super) fn faults(&self) -> Vec<Problem> {
+        let of_provider = |(id, own): (&String, &config::Provider)| {
+            let path = format!("providers.{id}");
+            Some(problem::of(&preset(Some(own), id, &path).err()?, &path))
+        };
+        let mut faults: Vec<Problem> = self.providers.iter().filter_map(of_provider).flatten().collect();
+        if (self.has_client() || self.client.provider.is_some())
+            && let Err(error) = self.client("")
+        {
+            faults.extend(problem::of(&error, ""));
         }
-        if self.has_client() || self.client.provider.is_some() {
-            self.client("")?;
-        }
-        Ok(())
+        faults
     }
 
     /// The model for calls that name none: from the variable of the client's provider or its preset, else from
@@ -157,23 +164,23 @@ impl Written {
     }
 
     /// The deployment of `provider/model` or `provider:model`, where a preset or one of `providers` answers to the
-    /// provider.
-    pub(super) fn named(&self, name: &str) -> Option<Result<Deployment, Error>> {
+    /// provider; `path` is where it is named.
+    pub(super) fn named<'a>(&'a self, name: &'a str, path: &'a str) -> Option<Result<Deployment, Error>> {
         let parts = name.split_once('/').or_else(|| name.split_once(':'));
         if let Some((provider, model)) = parts.filter(|(provider, _)| self.providers.contains_key(*provider))
         {
-            return Some(self.inferred(provider, model));
+            return Some(self.inferred(provider, model, path));
         }
         match name::parse(name) {
-            Name::Qualified { preset, model } => Some(self.inferred(preset.id, &model)),
+            Name::Qualified { preset, model } => Some(self.inferred(preset.id, &model, path)),
             Name::Bare(_) => None,
         }
     }
 
     /// `model` at `provider`, a preset or one of `providers`.
-    fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
+    fn inferred<'a>(&'a self, provider: &'a str, model: &'a str, path: &'a str) -> Result<Deployment, Error> {
         let headers = vec![&*self.client.default_headers];
-        self.finish(Draft { provider, model, listed: provider, headers, path: "model", ..Draft::default() })
+        self.finish(Draft { provider, model, listed: provider, headers, path, ..Draft::default() })
     }
 
     /// A deployment as configured at `path`.
@@ -210,6 +217,7 @@ impl Written {
             draft.headers.insert(0, &own.headers);
             if draft.keys.is_empty() {
                 draft.keys = &own.api_key.0;
+                draft.keys_of = Some(format!("providers.{}", draft.provider));
             }
         }
         let preset = preset(own, draft.provider, draft.path)?;
