@@ -234,7 +234,7 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.breaker.machine.lock().abandoned(&ticket);
+            self.breaker.machine.lock().returned(&ticket);
         }
     }
 }
