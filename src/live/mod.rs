@@ -5,6 +5,7 @@
 pub mod aside;
 mod deployment;
 pub mod hash;
+pub mod learned;
 mod histogram;
 pub mod pace;
 mod pause;
