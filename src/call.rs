@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 
-use crate::admit::{self, Admission, AttemptPermit};
+use crate::admit::{AttemptPermit, Gate, Purse};
 use crate::chat::facts::{self, Facts, Wants};
 use crate::chat::reply::Shape;
 use crate::config::Secret;
@@ -116,6 +116,8 @@ pub struct CallOptions {
     pub api_key: Option<Secret>,
     /// What the rules that are Python callables said, by their position.
     pub verdicts: Vec<bool>,
+    /// Money that the call shares with others.
+    pub purse: Option<Arc<Purse>>,
 }
 
 /// Limits of an attempt as the OpenAI SDK (httpx) names them. `read` is a stream's first token and idle limit,
@@ -178,44 +180,48 @@ impl Engine {
 
     async fn lead(&self, call: &Call, story: &mut Story) -> Result<Landing, Error> {
         let snapshot = self.snapshot()?;
+        snapshot.flood.as_ref().map_or(Ok(()), |flood| flood.count(&call.options))?;
         let facts = call.facts(snapshot.wants())?;
         let plan = route::plan(&snapshot, call, &facts, self.rng())?;
         story.planned(&plan, &facts);
-        let Admission::Granted(call_permit) = admit::call(self.gauges());
-        story.admitted(call_permit);
         let deadline = snapshot.deadline(call, &plan, story.began());
         let mut course = Course::new(&plan, snapshot.retry(call, &plan), self.rng(), deadline.at);
+        let mut gate = Gate::new(self, &snapshot, (call, &facts, &plan), deadline.at);
         let mut next = 0;
         loop {
+            let entry = gate.enter(&course, next).await.map_err(|refusal| course.turned_away(refusal))?;
+            let (position, mut permit) = story.entered(self.live().store(), entry);
+            next = position;
             let candidate = plan.candidate(next)?;
             let credential = &candidate.credential;
             let pass = match credential.pass(deadline).await {
                 Ok(pass) => pass,
                 Err(failure) => {
+                    drop(permit);
                     next = course.without_key(next, failure).followed().await?;
                     continue;
                 }
             };
-            let expected = facts.expected_usage();
-            let Admission::Granted(mut attempt_permit) =
-                admit::attempt(self.gauges(), self.totals(), &candidate.deployment.live, expected);
             let job = snapshot.job(call, &facts, &plan, (candidate, &pass), deadline, course.leave())?;
+            course.begins(next);
+            permit.begin();
             let mut trace = Trace::default();
             let outcome = attempt::run(&job, &mut trace).await;
-            story.attempted(&plan, candidate, &job.limits, trace);
+            story.attempted(&plan, candidate, &job.limits, &trace);
             if trace.repeated {
                 course.repeated();
             }
             candidate.learn(&outcome, &job.limits, &snapshot.routing.ejection);
+            self.changed(&candidate.deployment, permit.judged(&outcome, &trace.told));
             let failure = match outcome {
                 Ok(landed) => {
                     let history = course.succeeded(next, job.limits.started, &landed);
-                    return Ok(Landing { landed, history, attempt_permit });
+                    return Ok(Landing { landed, history, attempt_permit: permit });
                 }
                 Err(failure) => failure,
             };
-            attempt_permit.settle_failed(failure.kind);
-            drop(attempt_permit);
+            permit.settle_failed(failure.kind);
+            drop(permit);
             let renewal = credential.renewed(&pass, &failure, course.again(next), deadline).await;
             let verdict = match renewal {
                 Renewal::Changed => course.renewed(next, job.limits.started, &failure),

@@ -30,6 +30,7 @@ pub mod reply;
 
 pub mod clock;
 pub mod error;
+mod sync;
 
 pub mod config;
 pub mod secret;
@@ -41,6 +42,7 @@ pub mod provider;
 pub mod send;
 pub mod retry;
 pub mod settle;
+pub mod store;
 
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "the Python border is the only place that may, each with its argument")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fairlead::config::{Bounds, Pool, Retry, Stages, Timeouts};
+use fairlead::config::{Bounds, Jitter, Pool, Retry, Stages, Timeouts};
 
 #[test]
 fn every_phase_has_its_default_limit() {
@@ -16,10 +16,14 @@ fn every_phase_has_its_default_limit() {
 
 #[test]
 fn two_retries_with_backoff_from_50_ms_or_1_s_to_20_s() {
-    let Retry { max_retries, base, throttled_base, cap, longest_wait } = Retry::default();
+    let Retry { max_retries, base, throttled_base, cap, longest_wait, jitter, budget, preset } =
+        Retry::default();
     assert_eq!(max_retries, 2);
     assert_eq!((base, throttled_base), (Duration::from_millis(50), Duration::from_secs(1)));
     assert_eq!((cap, longest_wait), (Duration::from_secs(20), Duration::from_mins(1)));
+    assert_eq!((jitter, preset), (Jitter::Full, None));
+    assert!(budget.enabled);
+    assert_eq!((budget.ratio.to_bits(), budget.floor.to_bits()), (0.2_f64.to_bits(), 1.0_f64.to_bits()));
 }
 
 #[test]
@@ -39,6 +43,6 @@ fn every_part_of_a_response_is_bounded() {
 
 #[test]
 fn every_stage_is_on() {
-    let Stages { health, retry, transparent_retry, settle } = Stages::default();
-    assert!(health && retry && transparent_retry && settle);
+    let Stages { health, admit, retry, transparent_retry, settle } = Stages::default();
+    assert!(health && admit && retry && transparent_retry && settle);
 }

@@ -158,6 +158,15 @@ fn a_mistyped_provider_is_answered_with_the_nearest() {
 }
 
 #[test]
+fn of_several_names_as_near_the_same_is_suggested_in_whatever_order_they_come() {
+    for known in
+        [["modela", "modelb", "modelc"], ["modelc", "modela", "modelb"], ["modelb", "modelc", "modela"]]
+    {
+        assert_eq!(presets::nearest("modelx", known.into_iter()), Some("modela"));
+    }
+}
+
+#[test]
 fn the_bound_on_output_goes_under_the_name_that_the_model_takes() {
     let name = |id, model| presets::max_tokens_name(preset(id), model);
     for model in

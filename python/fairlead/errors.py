@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 
@@ -107,11 +108,11 @@ class FairleadError(Exception):
     request_id: str | None = None
     """The provider's request id."""
     retry_after: float | None = None
-    """Seconds the upstream asked to wait."""
+    """Seconds to wait, by the upstream's word or by our own limits."""
     is_retryable: bool = False
     """May the caller try again, after our own attempts are spent?"""
     retry_denied: str | None = None
-    """Why no further attempt was made: `deadline`, `attempts` or `commit`."""
+    """Why no further attempt was made: `deadline`, `attempts`, `commit`, `wait`, `class`, `budget` or `limits`."""
     body: object = None
     """The provider's error object."""
     code: str | None = None
@@ -246,16 +247,33 @@ class QuotaExceeded(RateLimitError):
     """Money or a long quota is used up."""
 
 
-class BudgetExceeded(QuotaExceeded):
-    """Our own money cap is reached."""
+class _Limit:
+    """Which limit of our own refused. Nothing was sent, so there is no `response`."""
+
+    status_code: int | None = 429
+    """What a gateway answers with."""
+    limit_type: str | None = None
+    """What it counts: `requests`, `tokens`, `input_tokens`, `output_tokens`, `concurrency` or `cost`."""
+    scope: str | None = None
+    """Whom it counts for: `global`, `tenant`, `user`, `key`, `model`, `deployment` or `credential`."""
+    limit: float | None = None
+    """How much it allows; of a budget, US dollars."""
+    window: str | None = None
+    """Over which time, such as `60 s`, `day` or `at once`."""
+    resets_at: datetime | None = None
+    """When a budget begins anew, in UTC."""
 
 
-class LimitExceeded(RateLimitError):
-    """Our own limiter refused."""
+class BudgetExceeded(_Limit, QuotaExceeded):
+    """A budget of our own is used up; `resets_at` says until when."""
 
 
-class QueueTimeout(RateLimitError):
-    """Our own queue took too long."""
+class LimitExceeded(_Limit, RateLimitError):
+    """A limit of our own has no room; `retry_after` says for how long."""
+
+
+class QueueTimeout(_Limit, RateLimitError):
+    """No room under our own limits came in time."""
 
 
 class InternalServerError(APIStatusError):
@@ -267,7 +285,10 @@ class OverloadedError(InternalServerError):
 
 
 class NoHealthyDeployment(InternalServerError):
-    """Every candidate was refused, open or spent."""
+    """Every candidate was refused, open or spent; `retry_after` says when the first may be asked again."""
+
+    status_code: int | None = 503
+    """What a gateway answers with."""
 
 
 class UnexpectedRedirect(APIStatusError):
@@ -405,6 +426,9 @@ _CLASSES: dict[str, type[FairleadError]] = {
             NoHealthyDeployment,
             PoolTimeout,
             AttemptTimeout,
+            BudgetExceeded,
+            LimitExceeded,
+            QueueTimeout,
             StreamIdleTimeout,
             StreamInterrupted,
             StreamTruncated,
@@ -455,14 +479,18 @@ def _from_core(kind: str, message: str, fields: dict[str, Any]) -> FairleadError
     headers, content, url = fields.pop("headers"), fields.pop("content"), fields.pop("url")
     method, in_band = fields.pop("method"), fields.pop("in_band")
     fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
+    if "resets_at" in fields and fields["resets_at"] is not None:
+        fields["resets_at"] = datetime.fromtimestamp(fields["resets_at"], UTC)
     if "problems" in fields:
         fields["problems"] = tuple(Problem(**problem) for problem in fields["problems"])
     for name in ("model", "deployment", "provider"):
         fields[name] = fields[name] or None
+    status_code = fields.pop("status_code")
     vars(error).update(fields)
     error.body = _inner(content)
-    if fields["status_code"] is not None or in_band:
-        error.response = ErrorResponse(fields["status_code"] or 200, headers, content)
+    if status_code is not None or in_band:
+        error.status_code = status_code
+        error.response = ErrorResponse(status_code or 200, headers, content)
     if url:
         error.request = ErrorRequest(method, url)
     return error

@@ -29,6 +29,60 @@ pub struct Retry {
     #[serde(deserialize_with = "seconds")]
     #[schemars(with = "f64", range(min = 0))]
     pub longest_wait: Duration,
+    /// How chance enters the backoff. Default: `full`.
+    pub jitter: Jitter,
+    /// How many retries of one deployment its own traffic pays for.
+    pub budget: RetryBudget,
+    /// A known policy instead of `base`, `throttled_base`, `cap` and `jitter`. Default: none.
+    pub preset: Option<RetryPreset>,
+}
+
+/// Policies that are common elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryPreset {
+    /// `min(1000 * 2^n + random * 500, 30000)` milliseconds, whatever failed.
+    HandWritten,
+    /// `wait_exponential(multiplier=1, min=2, max=10)` of tenacity: 2, 2, 4, 8, 10 s.
+    Tenacity,
+    /// 1 s more each time after a timeout, 2 s more without a connection; attempts of 30, 60, 90 s.
+    Rising,
+}
+
+/// How chance enters a backoff whose step is `base * 2^n`, at most `cap` (M. Brooker, AWS, 2015).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Jitter {
+    /// Anywhere between 0 and the step.
+    #[default]
+    Full,
+    /// Anywhere between half the step and the step.
+    Equal,
+    /// Anywhere between the base and three times the wait before.
+    Decorrelated,
+    /// The step itself.
+    None,
+}
+
+/// Retries of the same deployment are paid for by its first attempts, so that an outage is not multiplied. Going to
+/// another deployment is free.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryBudget {
+    /// Default: true.
+    pub enabled: bool,
+    /// Retries for each first attempt. Default: 0.2 (Finagle's).
+    #[schemars(range(min = 0))]
+    pub ratio: f64,
+    /// Retries a second that need no first attempts. Default: 1.
+    #[schemars(range(min = 0))]
+    pub floor: f64,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { enabled: true, ratio: 0.2, floor: 1.0 }
+    }
 }
 
 impl Default for Retry {
@@ -39,6 +93,9 @@ impl Default for Retry {
             throttled_base: Duration::from_secs(1),
             cap: Duration::from_secs(20),
             longest_wait: Duration::from_secs(60),
+            jitter: Jitter::Full,
+            budget: RetryBudget::default(),
+            preset: None,
         }
     }
 }

@@ -67,15 +67,10 @@ pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Err
             Ok(Loaded { config, tree, warnings, sources: names, files, is_blank })
         }
         _ => {
-            problems.sort_by(|one, other| order(one).cmp(&order(other)));
+            problems.sort_by(|one, other| one.order().cmp(&other.order()));
             Err(problem::error(problems, &tree))
         }
     }
-}
-
-/// By their places; what has none comes last.
-fn order(problem: &Problem) -> (bool, Option<(&str, u32, u32)>) {
-    (problem.at.is_none(), problem.at.as_ref().map(|at| (&*at.file, at.line, at.column)))
 }
 
 fn readable((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {

@@ -20,6 +20,8 @@ pub mod variables;
 pub mod watch;
 pub mod write;
 
+mod admission;
+mod breaker;
 mod duration;
 mod limits;
 mod model;
@@ -32,10 +34,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use admission::{
+    Algorithm, Budget, Hedge, Limits, Oversize, Queue, ScopedBudgets, ScopedLimits, Unpriced, Window,
+};
+pub use breaker::{Breaker, BreakerPreset};
 pub use duration::Moment;
-pub use limits::{Bounds, Pool, Retry, Timeouts};
+pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, RetryPreset, Timeouts};
 pub use model::{
-    Deployment, Fallbacks, Group, Model, Params, Price, PriceTier, Provider, Strategy, Supports, Upstream,
+    Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Strategy, Supports,
+    Upstream,
 };
 pub use profiles::profiles;
 pub use routing::{
@@ -63,8 +70,18 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// The one upstream of an OpenAI-SDK-shaped client (`api_key=`, `base_url=`).
     pub client: Upstream,
+    /// How much may be used, by whom it counts for.
+    pub limits: ScopedLimits,
+    /// How much may be spent, by whom it counts for.
+    pub budgets: ScopedBudgets,
+    /// The line in which calls wait for room under the limits.
+    pub queue: Queue,
     /// Attempts and backoff.
     pub retry: Retry,
+    /// When a deployment that fails is no longer asked.
+    pub breaker: Breaker,
+    /// A second request while the first one lingers.
+    pub hedge: Hedge,
     /// Limits of every phase.
     pub timeouts: Timeouts,
     /// Connections per host.
@@ -75,14 +92,15 @@ pub struct Config {
     pub stages: Stages,
 }
 
-/// Stages that can be switched off alone; the order is fixed in `call.rs`. Admission grants everything so far, and
-/// so has no switch yet.
+/// Stages that can be switched off alone; the order is fixed in `call.rs`.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "one switch a stage, as written in the file")]
 pub struct Stages {
     /// Order candidates by their health (cooldowns, disabled keys). Off: strictly as written.
     pub health: bool,
+    /// Limits, budgets and the waiting line. Off: everything is admitted.
+    pub admit: bool,
     /// Retry and failover. Off: one upstream request a call.
     pub retry: bool,
     /// The one transparent repeat on a reused connection that had died.
@@ -93,6 +111,6 @@ pub struct Stages {
 
 impl Default for Stages {
     fn default() -> Self {
-        Self { health: true, retry: true, transparent_retry: true, settle: true }
+        Self { health: true, admit: true, retry: true, transparent_retry: true, settle: true }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::admission::{Budget, Limits};
 use super::duration::optional_seconds;
 use super::routing::Canary;
 use super::secret::{Keys, Veiled};
@@ -71,6 +72,10 @@ pub struct Group {
     pub profile: Option<String>,
     /// Only deployments in one of these regions (globs such as `eu-*`). Default: anywhere.
     pub regions: Vec<String>,
+    /// Limits of all calls of this model together. Default: `limits.model`.
+    pub limits: Option<Limits>,
+    /// What all calls of this model together may spend. Default: `budgets.model`.
+    pub budget: Option<Budget>,
 }
 
 /// How the deployments of a model are ordered.
@@ -184,9 +189,19 @@ pub struct Deployment {
     pub priority: u32,
     /// Where it runs, such as `eu-west-1`.
     pub region: Option<String>,
-    /// Attempts in flight from which on others are asked first.
+    /// Attempts in flight at once, whatever their key; others are asked first, then calls wait.
     #[schemars(range(min = 1))]
     pub concurrency: Option<u32>,
+    /// Requests in any minute; as in `limits`.
+    #[schemars(range(min = 1))]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens of prompts and answers in any minute; as in `limits`.
+    #[schemars(range(min = 1))]
+    pub tokens_per_minute: Option<u64>,
+    /// Further limits.
+    pub limits: Limits,
+    /// What the limits belong to. Default: `credential`.
+    pub limit_scope: LimitScope,
     /// Tokens that prompt and answer may have together. Default: the catalogue's.
     pub context_window: Option<u32>,
     /// Tokens that an answer may have. Default: the catalogue's.
@@ -218,6 +233,10 @@ impl Default for Deployment {
             priority: 0,
             region: None,
             concurrency: None,
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            limits: Limits::default(),
+            limit_scope: LimitScope::default(),
             context_window: None,
             max_output: None,
             supports: Supports::default(),
@@ -226,6 +245,17 @@ impl Default for Deployment {
             drop_params: Vec::new(),
         }
     }
+}
+
+/// What the limits of a deployment belong to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitScope {
+    /// Each of its keys for itself, together with every deployment that says the same limit of the same key.
+    #[default]
+    Credential,
+    /// The deployment, all its keys together.
+    Deployment,
 }
 
 /// What a deployment can do; what is left out is the catalogue's word, or unknown.
@@ -319,6 +349,8 @@ pub struct Provider {
     pub ca: Option<String>,
     /// Does this host end streams without a finish reason?
     pub finish_optional: Option<bool>,
+    /// Limits of each of its keys, over all deployments that use it.
+    pub limits: Limits,
 }
 
 /// The upstream of an OpenAI-SDK-shaped client. When `base_url` or `api_key` is set, every model goes there

@@ -26,6 +26,11 @@ impl Problem {
         Self { path: path.to_owned(), at: at.cloned(), message: message.into(), suggestion: None }
     }
 
+    /// By their places; what has none comes last.
+    pub(super) fn order(&self) -> (bool, Option<(&str, u32, u32)>) {
+        (self.at.is_none(), self.at.as_ref().map(|at| (&*at.file, at.line, at.column)))
+    }
+
     /// With the one of `known` that is nearest to `name`, if any is near.
     #[must_use]
     pub fn or_nearest<'a>(mut self, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
@@ -50,21 +55,51 @@ impl fmt::Display for Problem {
     }
 }
 
-/// One error that tells all of `problems`; nothing that `tree` got from the environment is quoted.
-pub fn error(mut problems: Vec<Problem>, tree: &Node) -> Error {
+/// One error that tells all of `problems`, each once; nothing that `tree` got from the environment is quoted.
+pub fn error(problems: Vec<Problem>, tree: &Node) -> Error {
+    let mut distinct: Vec<Problem> = Vec::with_capacity(problems.len());
+    for problem in problems {
+        if !distinct.contains(&problem) {
+            distinct.push(problem);
+        }
+    }
     let hidden = hidden(tree);
-    for problem in &mut problems {
+    for problem in &mut distinct {
         problem.message = told(&problem.message, &hidden);
         problem.suggestion = problem.suggestion.take().map(|text| told(&text, &hidden));
     }
-    let message = match problems.as_slice() {
+    let message = match distinct.as_slice() {
         [one] => one.to_string(),
         many => {
             let lines = many.iter().map(|problem| format!("\n  {problem}"));
             format!("{} faults in the configuration:{}", many.len(), lines.collect::<String>())
         }
     };
-    Error::new(Kind::Config, message).with_problems(problems)
+    Error::new(Kind::Config, message).with_problems(distinct)
+}
+
+/// The faults that `error` tells of a configuration; `path` is what it is about, unless it says so itself.
+pub fn of(error: &Error, path: &str) -> Vec<Problem> {
+    if !error.problems().is_empty() {
+        return error.problems().to_vec();
+    }
+    let sentence = error.to_string();
+    let below = sentence.strip_prefix('`').and_then(|sentence| sentence.split_once("`: "));
+    let (path, message) = below.unwrap_or((path, &sentence));
+    vec![Problem::new(path, None, message)]
+}
+
+/// `error`, which showed when the configuration in `tree` was put together, with the place of each fault.
+pub fn placed(error: Error, tree: &Node) -> Error {
+    if error.kind() != Kind::Config {
+        return error;
+    }
+    let mut problems = of(&error, "");
+    for problem in problems.iter_mut().filter(|problem| problem.at.is_none() && !problem.path.is_empty()) {
+        problem.at = tree.place(&problem.path).cloned();
+    }
+    problems.sort_by(|one, other| one.order().cmp(&other.order()));
+    self::error(problems, tree)
 }
 
 /// Everything that came from the environment or a file of secrets.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::Config;
 use super::load::{self, Loaded};
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::source::Source;
 use super::tree::{Node, Place};
 use crate::clock;
@@ -117,7 +117,7 @@ impl Reloader {
         if loaded.is_blank && !current.loaded.is_blank {
             return Err(blank(&loaded));
         }
-        (self.apply)(&loaded.config)?;
+        (self.apply)(&loaded.config).map_err(|error| problem::placed(error, &loaded.tree))?;
         let (loaded, since) = (Arc::new(loaded), clock::wall());
         Ok(Some(Current { loaded, hash, version: current.version + 1, since, problem: None }))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::admission::{Budget, Limits};
 use super::duration::{Moment, optional_seconds, seconds};
 use super::model::Params;
 use super::secret::Keys;
@@ -149,6 +150,13 @@ pub struct Tenant {
     pub api_keys: BTreeMap<String, Keys>,
     /// A named preset of timeouts, retries, priority and concurrency.
     pub profile: Option<String>,
+    /// Limits of all its calls together. Default: `limits.tenant`.
+    pub limits: Option<Limits>,
+    /// What all its calls together may spend. Default: `budgets.tenant`.
+    pub budget: Option<Budget>,
+    /// Its share among the tenants that wait for the same model. Default: 1.
+    #[schemars(range(min = 0.001))]
+    pub weight: Option<f64>,
 }
 
 /// A named preset for one kind of application. `chat`, `batch` and `agent` are built in; setting one changes it.

@@ -8,13 +8,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::aside::{Aside, Offence};
+use super::breaker::Breaker;
 use super::pace::{DECAY, Pace};
-use super::pause::{LONGEST, Pause};
 use super::published::Published;
+use super::relation::{LONGEST, Relation};
 use super::room::Room;
 use super::tally::{Counted, Tally};
 use super::{Histogram, Until, hash};
 use crate::clock::{self, Instant};
+use crate::retry::allowance::Allowance;
 
 /// Seconds in which the counts that peers are compared by fall to 1/e.
 const MINUTE: f64 = 60.0;
@@ -36,9 +38,13 @@ pub struct Deployment {
     pub durations: Histogram,
     /// Its place among others, the same in every process.
     pub seat: u64,
+    /// Is it left alone after failures?
+    pub breaker: Arc<Breaker>,
+    /// How many retries its own traffic pays for.
+    pub allowance: Allowance,
     cooled_until: Until,
-    /// Those of its keys, by fingerprint.
-    pauses: Mutex<HashMap<u64, Arc<Pause>>>,
+    /// Those with its keys, by fingerprint.
+    relations: Mutex<HashMap<u64, Arc<Relation>>>,
     aside: Aside,
     /// Failures since the last answer.
     in_a_row: AtomicU32,
@@ -62,8 +68,11 @@ pub enum Form {
 
 impl Deployment {
     pub(super) fn new(identity: &str, origin: Instant) -> Self {
+        let seat = hash::hash([identity]);
         Self {
-            seat: hash::hash([identity]),
+            seat,
+            breaker: Arc::new(Breaker::new(origin, seat)),
+            allowance: Allowance::new(origin),
             cooled_until: Until::new(origin),
             aside: Aside::new(origin),
             ..Self::default()
@@ -163,15 +172,14 @@ impl Deployment {
         self.room.read().into()
     }
 
-    /// The pause of the key with this fingerprint here. Limits are a key's and a model's: what one key met says
-    /// nothing of the next, nor of the same key elsewhere.
-    pub fn pause(&self, fingerprint: u64) -> Arc<Pause> {
-        let mut pauses = self.pauses.lock();
-        if !pauses.contains_key(&fingerprint) {
+    /// What the key with this fingerprint has met here. That says nothing of the next key, nor of the same elsewhere.
+    pub fn relation(&self, fingerprint: u64) -> Arc<Relation> {
+        let mut relations = self.relations.lock();
+        if !relations.contains_key(&fingerprint) {
             let now = clock::now();
-            pauses.retain(|_, pause| Arc::strong_count(pause) > 1 || pause.is_on(now));
+            relations.retain(|_, relation| Arc::strong_count(relation) > 1 || relation.is_resting(now));
         }
-        Arc::clone(pauses.entry(fingerprint).or_default())
+        Arc::clone(relations.entry(fingerprint).or_default())
     }
 
     /// Keeps the deployment at the end of the order for `wait` (bounded to 600 s: hints lie).

@@ -3,14 +3,16 @@
 //! Stages write outcomes here and `route` reads them; a reload of the configuration binds the same records again.
 
 pub mod aside;
+pub mod breaker;
 mod deployment;
 pub mod hash;
 pub mod learned;
 mod histogram;
+pub mod learned;
 pub mod pace;
-mod pause;
 mod published;
 mod records;
+mod relation;
 pub mod room;
 pub mod tally;
 
@@ -22,14 +24,16 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::admit::Lines;
 use crate::clock::{self, Instant};
 use crate::secret::{Keepers, Outside};
+use crate::store::{Memory, Store};
 pub use aside::Offence;
 pub use deployment::{Deployment, Form};
 pub use histogram::Histogram;
 pub use pace::Pace;
-pub use pause::Pause;
 use records::Records;
+pub use relation::Relation;
 pub use room::Room;
 pub use tally::Tally;
 
@@ -41,6 +45,9 @@ pub struct Live {
     credentials: Mutex<Records<Credential>>,
     /// Keys that are fetched.
     pub keepers: Keepers,
+    /// The lines in which calls wait.
+    pub lines: Arc<Lines>,
+    store: Arc<dyn Store>,
 }
 
 impl Default for Live {
@@ -52,12 +59,22 @@ impl Default for Live {
 impl Live {
     /// No records yet; plug-ins and callables that yield keys are those of `outside`.
     pub fn new(outside: Option<Arc<dyn Outside>>) -> Self {
+        let (lines, store) = (Arc::<Lines>::default(), Arc::new(Memory::default()));
+        let woken = Arc::clone(&lines);
+        store.on_room(Some(Box::new(move || woken.wake())));
         Self {
+            lines,
+            store,
             origin: clock::now(),
             deployments: Mutex::default(),
             credentials: Mutex::default(),
             keepers: Keepers::new(outside),
         }
+    }
+
+    /// Where limits and budgets are counted.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// The record of the deployment with this identity (provider, base URL, model).
@@ -73,18 +90,19 @@ impl Live {
     /// The record of the credential with this identity (provider, base URL, key fingerprint); every deployment
     /// that uses the key shares it. It is listed under the `provider` and `id` it was asked for last.
     pub fn credential(&self, identity: &str, provider: &str, id: &str) -> Arc<Credential> {
-        let known = self.credentials.lock().record(identity, || self.fresh_credential());
+        let fresh = || self.fresh_credential(hash::hash([identity]));
+        let known = self.credentials.lock().record(identity, fresh);
         known.listed.store(Some(Arc::new((provider.to_owned(), id.to_owned()))));
         known
     }
 
     /// A record of a key that nobody else will find again.
     pub fn unlisted_credential(&self) -> Arc<Credential> {
-        Arc::new(self.fresh_credential())
+        Arc::new(self.fresh_credential(0))
     }
 
-    fn fresh_credential(&self) -> Credential {
-        Credential { disabled_until: Until::new(self.origin), ..Credential::default() }
+    fn fresh_credential(&self, seat: u64) -> Credential {
+        Credential { seat, disabled_until: Until::new(self.origin), ..Credential::default() }
     }
 
     /// What every key that is in use has been doing at `now`, by provider and id; namesakes by address.
@@ -99,6 +117,8 @@ impl Live {
 /// What a key has been doing.
 #[derive(Debug, Default)]
 pub struct Credential {
+    /// Whose counts its limits have; 0 for a key of one call, whose limits are its owner's.
+    pub seat: u64,
     /// Provider and id.
     listed: ArcSwapOption<(String, String)>,
     requests: AtomicU64,
@@ -201,7 +221,9 @@ impl Until {
     }
 
     fn is_after(&self, now: Instant) -> bool {
-        self.nanos.load(Ordering::Relaxed) > self.since_origin(now)
+        // Most were never set: the clocks are not compared for them.
+        let nanos = self.nanos.load(Ordering::Relaxed);
+        nanos != 0 && nanos > self.since_origin(now)
     }
 
     /// How long after `now` it lies.

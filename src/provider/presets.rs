@@ -122,10 +122,11 @@ pub fn near(name: &str) -> Option<&'static str> {
     nearest(name, PRESETS.iter().flat_map(Preset::names))
 }
 
-/// The one of `known` nearest to `name`, under the same rule.
+/// The one of `known` nearest to `name`, under the same rule; of several as near, the first in the alphabet, whatever
+/// order they come in.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let (far, nearest) = known.map(|known| (distance(known, &name), known)).min_by_key(|(far, _)| *far)?;
+    let (far, nearest) = known.map(|known| (distance(known, &name), known)).min()?;
     (far <= 2 && far * 2 < name.len()).then_some(nearest)
 }
 

@@ -54,6 +54,13 @@ fn fields<'py>(py: Python<'py>, error: &Error, method: &str) -> PyResult<Bound<'
     fields.set_item("method", method)?;
     fields.set_item("retry_denied", error.retry_denied())?;
     fields.set_item("attempts", attempts(py, error.attempts())?)?;
+    if let Some(limit) = &failure.limit {
+        fields.set_item("limit_type", limit.measure)?;
+        fields.set_item("scope", limit.scope)?;
+        fields.set_item("limit", limit.most)?;
+        fields.set_item("window", limit.window.as_str())?;
+        fields.set_item("resets_at", limit.resets_at.map(|at| at.as_secs_f64()))?;
+    }
     if error.kind() == Kind::Config {
         fields.set_item("problems", problems(py, error.problems())?)?;
     }

@@ -16,10 +16,12 @@ use super::hooks::{Notice, Queue};
 use super::runtime;
 use crate::config::Config;
 use crate::config::load;
+use crate::config::problem;
 use crate::config::reload::{Current, Outcome, Reloader};
 use crate::config::watch::{self, Pace};
 use crate::engine::Engine as Core;
 use crate::error::{Error, Kind};
+use crate::live::breaker::Transition;
 
 /// What all clients that share connections share. Holds the configuration, so that a forked child can begin anew.
 pub(super) struct Shared {
@@ -59,7 +61,8 @@ impl Shared {
         let hosted = Hosted::new(std::mem::take(&mut given.callables.keys));
         let loaded = load::load(given.source.as_ref(), Some(&given.arguments))?;
         let current = Arc::new(ArcSwap::from_pointee(Current::new(loaded)));
-        let running = Self::run(&current, &hosted, queue.as_ref())?;
+        let running = Self::run(&current, &hosted, queue.as_ref());
+        let running = running.map_err(|error| problem::placed(error, &current.load().loaded.tree))?;
         let running = Mutex::new((runtime::generation(), running));
         Ok(Self { given: ArcSwap::from_pointee(given), hosted, current, running, queue, poll })
     }
@@ -71,8 +74,12 @@ impl Shared {
     ) -> Result<Running, Error> {
         let core = Core::hosted(current.load().loaded.config.clone(), hosted.door())?;
         if let Some(queue) = queue {
-            let queue = Arc::clone(queue);
-            core.on_settled(Some(Box::new(move |receipt| queue.push(receipt))));
+            let (calls, breakers) = (Arc::clone(queue), Arc::clone(queue));
+            core.on_settled(Some(Box::new(move |receipt| calls.push(receipt))));
+            let told = move |deployment: &str, change: &Transition| {
+                breakers.notice(Notice::of_breaker(deployment, change));
+            };
+            core.on_change(Some(Box::new(told)));
         }
         let engine = Arc::downgrade(&core);
         let apply = move |config: &Config| match engine.upgrade() {

@@ -25,15 +25,25 @@ pub(super) struct Compiled {
 
 /// Compiles all routes, and those of every target that rules, canaries and tenants name.
 pub(super) fn compile(config: &Config, written: &Written) -> Result<Compiled, Error> {
-    let targets = Targets::new(config, written)?;
-    let mut routes = HashMap::new();
-    for name in config.models.keys() {
-        routes.insert(name.clone(), Arc::new(targets.route(name, &format!("models.{name}"))?));
+    let mut faults = written.faults();
+    let targets = Targets::new(config, written, &mut faults);
+    for (name, policy) in &config.tenants {
+        faults.extend(Tenant::faults(name, policy, &targets.deployments(), written));
     }
-    for (path, name) in named(config) {
+    let models = config.models.keys().map(|name| (format!("models.{name}"), name.as_str()));
+    let mut routes = HashMap::new();
+    for (path, name) in models.chain(named(config)) {
         if !routes.contains_key(name) {
-            routes.insert(name.to_owned(), Arc::new(targets.route(name, &path)?));
+            match targets.route(name, &path) {
+                Ok(route) => drop(routes.insert(name.to_owned(), Arc::new(route))),
+                // Of a deployment that is wrong nothing follows.
+                Err(_) if !faults.is_empty() && targets.is_left_out(name) => {}
+                Err(error) => faults.extend(problem::of(&error, &path)),
+            }
         }
+    }
+    if !faults.is_empty() {
+        return Err(problem::error(faults, &Node::table()));
     }
     for id in targets.by_id.keys().filter(|id| !config.models.contains_key(**id)) {
         routes.insert((*id).to_owned(), Arc::new(targets.route(id, "models")?));
@@ -99,17 +109,28 @@ struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    fn new(config: &'a Config, written: &'a Written) -> Result<Self, Error> {
+    /// Goes on past what is wrong, so that one error tells all of it.
+    fn new(config: &'a Config, written: &'a Written, faults: &mut Vec<Problem>) -> Self {
         let mut targets = Self { config, written, groups: BTreeMap::new(), by_id: BTreeMap::new() };
         let models = config.models.iter().filter(|(_, model)| model.alias.is_none());
-        let mut faults = Vec::new();
         for (name, model) in models {
-            targets.compile(name, &model.group, &mut faults);
+            targets.compile(name, &model.group, faults);
         }
-        if faults.is_empty() { Ok(targets) } else { Err(problem::error(faults, &Node::table())) }
+        targets
     }
 
-    /// Goes on past what is wrong, so that all keys that are missing are told at once.
+    /// Is it the id of a deployment that was left out because something is wrong with it?
+    fn is_left_out(&self, name: &str) -> bool {
+        let written = self.config.models.values().flat_map(|model| &model.group.deployments);
+        let mut ids = written.filter_map(|deployment| deployment.id.as_deref());
+        !self.by_id.contains_key(name) && ids.any(|id| id == name)
+    }
+
+    /// Those of all models.
+    fn deployments(&self) -> impl Iterator<Item = &Arc<Deployment>> + Clone {
+        self.groups.values().flat_map(|group| &group.deployments)
+    }
+
     fn compile(&mut self, name: &'a str, model: &'a config::Group, faults: &mut Vec<Problem>) {
         let mut deployments = Vec::new();
         for (position, written) in model.deployments.iter().enumerate() {
@@ -117,7 +138,7 @@ impl<'a> Targets<'a> {
             let deployment = match self.written.configured(written, &path) {
                 Ok(deployment) => Arc::new(told_apart(deployment, &deployments)),
                 Err(error) => {
-                    faults.push(fault_of(&error, &path));
+                    faults.extend(problem::of(&error, &path));
                     continue;
                 }
             };
@@ -153,7 +174,7 @@ impl<'a> Targets<'a> {
         if let Some(tag) = name.strip_prefix("tag:") {
             return Ok(Arc::new(Group::of(name, self.tagged(tag))));
         }
-        let named = self.written.named(name).ok_or_else(|| unknown(name, path))?;
+        let named = self.written.named(name, path).ok_or_else(|| unknown(name, path))?;
         Ok(Arc::new(Group::of(name, vec![Arc::new(named?)])))
     }
 
@@ -220,12 +241,4 @@ fn for_cause(fallbacks: &config::Fallbacks, role: Role) -> &[String] {
 
 fn unknown(name: &str, path: &str) -> Error {
     Error::new(Kind::Config, format!("`{path}`: no model, deployment or provider answers to `{name}`"))
-}
-
-/// What is wrong with the deployment at `path`; the error may name a key below it.
-fn fault_of(error: &Error, path: &str) -> Problem {
-    let sentence = error.to_string();
-    let below = sentence.strip_prefix('`').and_then(|sentence| sentence.split_once("`: "));
-    let (path, message) = below.unwrap_or((path, &sentence));
-    Problem::new(path, None, message)
 }

@@ -26,8 +26,8 @@ pub struct Credential {
     pub window: Window,
     /// What it has been doing, shared with every deployment that uses the key.
     pub live: Arc<live::Credential>,
-    /// How long it is left alone at this deployment.
-    pub(super) pause: Arc<live::Pause>,
+    /// What it has met at this deployment.
+    pub relation: Arc<live::Relation>,
     pub(super) owner: Owner,
     pub(super) held: Held,
 }
@@ -152,10 +152,15 @@ impl Credential {
             headers: self.headers.clone(),
             window: self.window,
             live,
-            pause: Arc::default(),
+            relation: Arc::default(),
             owner: Owner::Guest,
             held: self.held.clone(),
         }
+    }
+
+    /// Is it a tenant's or a call's own?
+    pub fn is_guests(&self) -> bool {
+        self.owner == Owner::Guest
     }
 
     /// May it be used at `now`?
@@ -170,7 +175,7 @@ impl Credential {
         if self.live.is_disabled(now) {
             return KeyState::Disabled;
         }
-        if self.pause.is_on(now) {
+        if self.relation.is_resting(now) {
             return KeyState::Throttled;
         }
         match &self.held {

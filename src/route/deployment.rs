@@ -7,11 +7,15 @@ use super::credential::{Credential, Owner};
 use super::group::{Group, Params, Role, Stop};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
+use crate::admit::Quota;
 use crate::call::Operation;
 use crate::chat::estimate;
+use crate::chat::facts::Facts;
+use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::config::{Ejection, Veiled};
 use crate::error::{Blow, Failure, Kind, Subject};
+use crate::live::learned::Terms;
 use crate::live::{self, Form, pace};
 use crate::provider::catalogue::Entry;
 use crate::provider::endpoint::{self, Target};
@@ -19,6 +23,7 @@ use crate::provider::presets::Preset;
 use crate::provider::price::Prices;
 use crate::send::attempt::Landed;
 use crate::send::{Limits, Transport};
+use crate::store::Scope;
 
 /// An upstream model at a provider.
 #[derive(Clone, Debug)]
@@ -53,8 +58,12 @@ pub struct Deployment {
     pub priority: u32,
     /// Where it runs.
     pub region: Option<String>,
-    /// Attempts in flight from which on others are asked first.
+    /// Attempts in flight at once; others are asked first, then calls wait.
     pub concurrency: Option<u32>,
+    /// The limits it counts against: its own and those of its keys.
+    pub quotas: Arc<[Quota]>,
+    /// How far what its provider tells of limits is used up.
+    pub terms: Terms,
     /// What it takes and can do, as far as that is known.
     pub abilities: Abilities,
     /// Sent where neither the caller nor the model sets them.
@@ -98,6 +107,11 @@ impl Deployment {
     pub fn heir(&self) -> Option<String> {
         let retired = self.retired.as_ref()?;
         Some(format!("`{retired}` is retired: {} answers in its place", self.model))
+    }
+
+    /// What a call is expected to use here.
+    pub fn expected(&self, facts: &Facts) -> Usage {
+        facts.expected_usage()
     }
 
     /// `provider/model`, whatever its id.
@@ -166,6 +180,14 @@ impl Candidate {
         })
     }
 
+    /// Whose count of a limit of its deployment an attempt is: its key's, or the deployment's.
+    pub fn subject(&self, quota: &Quota) -> u64 {
+        match quota.account.limit().scope {
+            Scope::Credential => self.credential.live.seat,
+            _ => 0,
+        }
+    }
+
     /// Another credential of the same deployment? It may stand in several models, each with a copy of its own.
     pub fn is_sibling_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.deployment.live, &other.deployment.live)
@@ -185,7 +207,7 @@ impl Candidate {
                 let rule = failure.kind.rule();
                 self.credential.failed(failure.kind);
                 match failure.retry_after {
-                    Some(wait) if failure.kind == Kind::RateLimit => self.credential.pause.begin(wait),
+                    Some(wait) if failure.kind == Kind::RateLimit => self.credential.relation.rest(wait),
                     Some(wait) if !rule.disables_credential => self.deployment.live.cool_down(wait),
                     _ => {}
                 }

@@ -11,6 +11,8 @@ use super::deployment::Deployment;
 use super::written::{Draft, Written, fault};
 use crate::call::Operation;
 use crate::config::load::environment;
+use crate::config::problem;
+use crate::config::tree::Node;
 use crate::config::{self, Key, KeySource, Secret, Veiled};
 use crate::error::{Error, Kind};
 use crate::live::{self, Live};
@@ -83,8 +85,8 @@ impl Keyring {
     fn written(&self, id: &str, window: Window, key: &Secret, live: Arc<live::Credential>) -> Credential {
         let mut headers = self.headers.clone();
         write_key(&mut headers, self.auth, key);
-        let pause = self.live.pause(fingerprint(key.expose()));
-        Credential { id: id.into(), headers, window, live, pause, owner: self.owner, held: Held::Written }
+        let relation = self.live.relation(fingerprint(key.expose()));
+        Credential { id: id.into(), headers, window, live, relation, owner: self.owner, held: Held::Written }
     }
 }
 
@@ -97,7 +99,8 @@ impl Written {
         keyring: &Keyring,
     ) -> Result<Vec<Arc<Credential>>, Error> {
         if !draft.keys.is_empty() {
-            return self.credentials(keyring, draft.keys, &format!("{}.api_key", draft.path));
+            let path = draft.keys_of.as_deref().unwrap_or(draft.path);
+            return self.credentials(keyring, draft.keys, &format!("{path}.api_key"));
         }
         for name in preset.key_env {
             if let Some(key) = environment(name) {
@@ -119,8 +122,9 @@ impl Written {
         let live =
             self.live.credential(&format!("{}|{:016x}", keyring.identity, 0), &keyring.provider, "none");
         let (headers, window) = (keyring.headers.clone(), Window::default());
-        let (pause, owner) = (keyring.live.pause(0), keyring.owner);
-        let none = Credential { id: "none".into(), headers, window, live, pause, owner, held: Held::Written };
+        let (relation, owner) = (keyring.live.relation(0), keyring.owner);
+        let none =
+            Credential { id: "none".into(), headers, window, live, relation, owner, held: Held::Written };
         Ok(vec![Arc::new(none)])
     }
 
@@ -134,9 +138,16 @@ impl Written {
         path: &str,
     ) -> Result<Vec<Arc<Credential>>, Error> {
         let mut credentials = Vec::with_capacity(keys.len());
+        let mut faults = Vec::new();
         for (position, key) in keys.iter().enumerate() {
             let path = if keys.len() == 1 { path.to_owned() } else { format!("{path}[{position}]") };
-            credentials.push(Arc::new(self.credential(keyring, key, position, &path)?));
+            match self.credential(keyring, key, position, &path) {
+                Ok(credential) => credentials.push(Arc::new(credential)),
+                Err(error) => faults.extend(problem::of(&error, &path)),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(problem::error(faults, &Node::table()));
         }
         credentials.sort_by_key(|credential| std::cmp::Reverse(credential.window.not_before));
         Ok(credentials)
@@ -179,7 +190,7 @@ impl Written {
             let live = self.live.unlisted_credential();
             let credential =
                 deployment.keyring.of_guest().written(OF_THE_CALL, Window::default(), &key, live);
-            own.credentials = vec![Arc::new(Credential { pause: Arc::default(), ..credential })];
+            own.credentials = vec![Arc::new(Credential { relation: Arc::default(), ..credential })];
         }
         Ok(Arc::new(own))
     }
@@ -239,7 +250,7 @@ impl Written {
             headers: keyring.headers.clone(),
             window,
             live: self.live.credential(&identity, &keyring.provider, id),
-            pause: keyring.live.pause(fingerprint(&described)),
+            relation: keyring.live.relation(fingerprint(&described)),
             owner: keyring.owner,
             held: Held::Kept(keeper, keyring.auth),
         })

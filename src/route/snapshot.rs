@@ -12,10 +12,11 @@ use super::ruleset::RuleSet;
 use super::settings::{self, Profiles, Settings};
 use super::tenant::Tenant;
 use super::written::Written;
+use crate::admit::{Flood, Scopes};
 use crate::chat::facts::Wants;
-use crate::config::{Bounds, Config, Routing, Secret, Stages};
+use crate::config::{self, Bounds, Config, Queue, Routing, Secret, Stages};
 use crate::error::{Error, Kind};
-use crate::live::Live;
+use crate::live::{Live, breaker};
 use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
@@ -30,6 +31,16 @@ pub struct Snapshot {
     pub bounds: Bounds,
     /// Which stages are on.
     pub stages: Stages,
+    /// What callers may use.
+    pub scopes: Scopes,
+    /// So many calls a second of one caller, before anything is read.
+    pub flood: Option<Flood>,
+    /// The line in which calls wait for room.
+    pub queue: Queue,
+    /// The shares of tenants that wait, where they are not 1.
+    weights: HashMap<String, f64>,
+    /// When breakers open; `None` without breakers.
+    breaker: Option<breaker::Policy>,
     /// What holds for all models.
     pub routing: Routing,
     /// Seconds by which the operator's clocks are ahead of UTC.
@@ -58,7 +69,6 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Result<Self, Error> {
         let written = Written::new(&config, live, hosts, before.map(|before| &before.written));
-        written.check()?;
         let Compiled { routes, holders, tenants } = compile::compile(&config, &written)?;
         let rules = RuleSet::compile(&config.rules, "rules")?;
         let sets = tenants.values().map(|tenant| &tenant.rules).chain([&rules]);
@@ -72,12 +82,27 @@ impl Snapshot {
             routes: Routes::new(routes),
             holders,
             tenants,
+            scopes: Scopes::compile(&config, live.store())?,
+            flood: config.limits.flood.filter(|_| config.stages.admit).map(Flood::new),
+            queue: config.queue.clone(),
+            weights: weights(&config),
+            breaker: breaker::Policy::configured(&config),
             bounds: config.bounds,
             stages: config.stages,
             routing: config.routing,
             default_model: config.default_model,
             written,
         })
+    }
+
+    /// When the breaker of a deployment opens, that has no other beside it or has.
+    pub fn breaker(&self, is_lone: bool) -> Option<breaker::Policy> {
+        self.breaker.map(|policy| if is_lone { policy.for_lone() } else { policy })
+    }
+
+    /// The share of a tenant that waits.
+    pub fn weight(&self, tenant: &str) -> f64 {
+        self.weights.get(tenant).copied().unwrap_or(1.0)
     }
 
     /// The model of a call that leaves it open.
@@ -168,7 +193,7 @@ impl Snapshot {
         if self.written.has_client() {
             return self.written.client(model);
         }
-        if let Some(deployment) = self.written.named(model) {
+        if let Some(deployment) = self.written.named(model, "model") {
             return deployment;
         }
         match name::parse(model) {
@@ -193,4 +218,9 @@ impl Snapshot {
         };
         Error::new(Kind::ModelNotFound, format!("no model is called `{model}`{hint}"))
     }
+}
+
+fn weights(config: &Config) -> HashMap<String, f64> {
+    let weighed = |(name, tenant): (&String, &config::Tenant)| Some((name.clone(), tenant.weight?));
+    config.tenants.iter().filter_map(weighed).collect()
 }

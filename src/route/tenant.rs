@@ -10,6 +10,7 @@ use super::routes::Routes;
 use super::ruleset::RuleSet;
 use super::written::Written;
 use crate::config;
+use crate::config::problem::{self, Problem};
 use crate::error::Error;
 
 /// The policy of one tenant.
@@ -46,6 +47,22 @@ impl Tenant {
             tenant.routes = Some(Routes::new(routes.iter().map(over).collect::<Result<_, Error>>()?));
         }
         Ok(tenant)
+    }
+
+    /// What is wrong with the keys of the tenant `name`, as far as one of `deployments` would use them.
+    pub(super) fn faults<'a>(
+        name: &str,
+        policy: &config::Tenant,
+        deployments: &(impl Iterator<Item = &'a Arc<Deployment>> + Clone),
+        written: &Written,
+    ) -> Vec<Problem> {
+        let wrong = policy.api_keys.iter().filter_map(|(provider, keys)| {
+            let deployment = deployments.clone().find(|deployment| deployment.provider == *provider)?;
+            let path = format!("tenants.{name}.api_keys.{provider}");
+            let error = written.tenant_credentials(deployment, keys, &path).err()?;
+            Some(problem::of(&error, &path))
+        });
+        wrong.flatten().collect()
     }
 
     fn under(name: &str, written: &config::Tenant) -> Result<Self, Error> {

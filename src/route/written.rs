@@ -11,11 +11,14 @@ use super::deployment::{Abilities, Deployment};
 use super::group;
 use super::hosts::Hosts;
 use super::keyring::{Keyring, Way};
+use super::quotas::{self, Numbers, Place};
 use crate::call::Operation;
 use crate::config::load::environment;
+use crate::config::problem::{self, Problem};
 use crate::config::{self, Bounds, Config, Pool, Upstream, Veiled};
 use crate::error::{Error, Kind};
 use crate::live::Live;
+use crate::live::learned::Terms;
 use crate::provider::catalogue::{self, Entry, Known};
 use crate::provider::endpoint;
 use crate::provider::name::{self, Name};
@@ -40,6 +43,8 @@ pub(super) struct Written {
     bounds: Bounds,
     opening: Duration,
     pub(super) live: Arc<Live>,
+    /// What deployments say of the limits of keys.
+    numbers: Numbers,
     /// Providers that tenants bring keys of their own for, so that the house needs none.
     pub(super) brought: BTreeSet<String>,
     hosts: Arc<Hosts>,
@@ -70,6 +75,8 @@ pub(super) struct Draft<'a> {
     model: &'a str,
     pub(super) base_url: Option<&'a str>,
     pub(super) keys: &'a [config::Key],
+    /// Where the keys are written, if not at `path`.
+    pub(super) keys_of: Option<String>,
     pub(super) headers: Vec<&'a BTreeMap<String, String>>,
     query: Vec<(String, String)>,
     http2: bool,
@@ -92,6 +99,7 @@ impl Written {
             bounds: config.bounds.clone(),
             opening: config.timeouts.connect,
             live: Arc::clone(live),
+            numbers: Numbers::of(config),
             brought: config.tenants.values().flat_map(|tenant| tenant.api_keys.keys().cloned()).collect(),
             hosts: Arc::clone(hosts),
             used: Mutex::default(),
@@ -106,14 +114,18 @@ impl Written {
     }
 
     /// Finds now what a call would find later: a provider whose dialect is missing, a key that is not set.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        for (id, own) in &self.providers {
-            preset(Some(own), id, &format!("providers.{id}"))?;
+    pub(super) fn faults(&self) -> Vec<Problem> {
+        let of_provider = |(id, own): (&String, &config::Provider)| {
+            let path = format!("providers.{id}");
+            Some(problem::of(&preset(Some(own), id, &path).err()?, &path))
+        };
+        let mut faults: Vec<Problem> = self.providers.iter().filter_map(of_provider).flatten().collect();
+        if (self.has_client() || self.client.provider.is_some())
+            && let Err(error) = self.client("")
+        {
+            faults.extend(problem::of(&error, ""));
         }
-        if self.has_client() || self.client.provider.is_some() {
-            self.client("")?;
-        }
-        Ok(())
+        faults
     }
 
     /// The model for calls that name none: from the variable of the client's provider or its preset, else from
@@ -152,23 +164,23 @@ impl Written {
     }
 
     /// The deployment of `provider/model` or `provider:model`, where a preset or one of `providers` answers to the
-    /// provider.
-    pub(super) fn named(&self, name: &str) -> Option<Result<Deployment, Error>> {
+    /// provider; `path` is where it is named.
+    pub(super) fn named<'a>(&'a self, name: &'a str, path: &'a str) -> Option<Result<Deployment, Error>> {
         let parts = name.split_once('/').or_else(|| name.split_once(':'));
         if let Some((provider, model)) = parts.filter(|(provider, _)| self.providers.contains_key(*provider))
         {
-            return Some(self.inferred(provider, model));
+            return Some(self.inferred(provider, model, path));
         }
         match name::parse(name) {
-            Name::Qualified { preset, model } => Some(self.inferred(preset.id, &model)),
+            Name::Qualified { preset, model } => Some(self.inferred(preset.id, &model, path)),
             Name::Bare(_) => None,
         }
     }
 
     /// `model` at `provider`, a preset or one of `providers`.
-    fn inferred<'a>(&'a self, provider: &'a str, model: &'a str) -> Result<Deployment, Error> {
+    fn inferred<'a>(&'a self, provider: &'a str, model: &'a str, path: &'a str) -> Result<Deployment, Error> {
         let headers = vec![&*self.client.default_headers];
-        self.finish(Draft { provider, model, listed: provider, headers, path: "model", ..Draft::default() })
+        self.finish(Draft { provider, model, listed: provider, headers, path, ..Draft::default() })
     }
 
     /// A deployment as configured at `path`.
@@ -205,6 +217,7 @@ impl Written {
             draft.headers.insert(0, &own.headers);
             if draft.keys.is_empty() {
                 draft.keys = &own.api_key.0;
+                draft.keys_of = Some(format!("providers.{}", draft.provider));
             }
         }
         let preset = preset(own, draft.provider, draft.path)?;
@@ -222,6 +235,8 @@ impl Written {
         let credentials = self.written_keys(preset, &draft, &keyring)?;
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
+        let place = Place { provider: draft.provider, base_url: &base_url, model: asked };
+        let quotas = quotas::quotas(written, own, place, &self.numbers, &self.live);
         let name = written.id.clone().unwrap_or_else(|| format!("{}/{asked}", draft.provider));
         // Nobody answers to a retired name; at an address of one's own, somebody may.
         let heir = catalogue::successor(draft.listed, draft.model).filter(|_| draft.base_url.is_none());
@@ -243,6 +258,8 @@ impl Written {
             priority: written.priority,
             region: written.region.clone(),
             concurrency: written.concurrency,
+            terms: Terms { most_per_second: quotas::per_second(&quotas), ..Terms::default() },
+            quotas,
             abilities: abilities(written, entry),
             params: group::params(&written.params).into_iter().chain(params).collect(),
             drop_params: refused(written, entry),

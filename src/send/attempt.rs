@@ -15,6 +15,7 @@ use crate::chat::reply::{self, ReplyFacts, ReplyFault, Shape};
 use crate::clock;
 use crate::config::Bounds;
 use crate::error::{Failure, Kind};
+use crate::provider::limit_headers::{self, LimitView};
 use crate::retry::classify;
 use crate::route::Candidate;
 
@@ -44,8 +45,8 @@ pub struct Job<'a> {
     pub bounds: &'a Bounds,
 }
 
-/// What an attempt found out about the connection, answered or not.
-#[derive(Clone, Copy, Debug, Default)]
+/// What an attempt found out beside its answer, answered or not.
+#[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// Waiting for the connection.
     pub connected_in: Option<Duration>,
@@ -53,6 +54,8 @@ pub struct Trace {
     pub first_byte: Option<Duration>,
     /// Was the request repeated because a reused connection had died?
     pub repeated: bool,
+    /// What the response's headers tell of the provider's limits.
+    pub told: Vec<LimitView>,
 }
 
 /// A response that is an answer.
@@ -104,8 +107,18 @@ async fn exchange(job: &Job<'_>, trace: &mut Trace) -> Result<Landed, Failure> {
     trace.first_byte = Some(clock::now().saturating_duration_since(job.limits.started));
     trace.repeated = exchange.repeated;
     let (status, headers) = (exchange.status, Arc::clone(&exchange.headers));
+    trace.told = limits_told(&headers);
     let landed = land(job, exchange).await;
     landed.map_err(|failure| with_head(failure, status, &headers))
+}
+
+/// Few hosts tell their limits: the headers are read for them only where one has such a name.
+fn limits_told(headers: &HeaderMap) -> Vec<LimitView> {
+    if headers.keys().any(|name| name.as_str().contains("ratelimit")) {
+        limit_headers::read(headers, clock::wall())
+    } else {
+        Vec::new()
+    }
 }
 
 async fn land(job: &Job<'_>, exchange: Exchange) -> Result<Landed, Failure> {

@@ -88,6 +88,8 @@ impl From<&Attempt> for AttemptLine {
 pub struct Timings {
     /// Until the answering attempt began: earlier attempts and backoff.
     pub queue: Option<f64>,
+    /// Of that, standing in line for room under our limits.
+    pub waited: Option<f64>,
     /// Waiting for its connection, new or free.
     pub connect: Option<f64>,
     /// Until the response head.

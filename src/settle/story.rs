@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AttemptLine, Open, Receipt, Totals};
-use crate::admit::{AttemptPermit, CallPermit};
+use crate::admit::{AttemptPermit, CallPermit, Entry};
 use crate::call::Operation;
 use crate::chat::estimate;
 use crate::chat::event::StreamState;
@@ -19,6 +19,7 @@ use crate::route::{Candidate, Plan, defaults};
 use crate::send::Limits;
 use crate::send::attempt::Trace;
 use crate::send::stream::Opening;
+use crate::store::Store;
 
 /// A receipt in the making. Dropped untold, the call was cancelled.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub struct Story {
     operation: Operation,
     told: Option<Arc<Receipt>>,
     /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
-    permit: Option<CallPermit>,
+    permit: CallPermit,
 }
 
 impl Story {
@@ -56,7 +57,7 @@ impl Story {
             asked: None,
             operation: operation.clone(),
             told: None,
-            permit: None,
+            permit: CallPermit::new(engine.gauges()),
         }
     }
 
@@ -75,13 +76,17 @@ impl Story {
         self.images = facts.images;
     }
 
-    /// The call was admitted.
-    pub fn admitted(&mut self, permit: CallPermit) {
-        self.permit = Some(permit);
+    /// An attempt was admitted, and with the first one the call.
+    pub fn entered(&mut self, store: &Arc<dyn Store>, entry: Entry) -> (usize, AttemptPermit) {
+        if let Some(hold) = entry.call {
+            self.permit.keep(store, hold);
+        }
+        self.receipt.timings.waited = (!entry.waited.is_zero()).then(|| entry.waited.as_secs_f64());
+        (entry.position, entry.permit)
     }
 
     /// An attempt came back, well or not.
-    pub fn attempted(&mut self, plan: &Plan, candidate: &Candidate, limits: &Limits, trace: Trace) {
+    pub fn attempted(&mut self, plan: &Plan, candidate: &Candidate, limits: &Limits, trace: &Trace) {
         let deployment = &candidate.deployment;
         self.receipt.deployment = Arc::clone(&deployment.name);
         self.receipt.degraded = candidate.role.is_below();
@@ -113,8 +118,8 @@ impl Story {
         self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
         self.receipt.request_id = history.last().and_then(|attempt| attempt.request_id.clone());
         self.receipt.warnings.extend(found.warnings.names());
-        let usage = self.usage(found.usage, found.usage_invalid, found.output_bytes);
-        permit.settle(&usage);
+        let (usage, cost) = self.usage(found.usage, found.usage_invalid, found.output_bytes);
+        permit.settle(&usage, cost);
         self.wrote(&usage);
         Totals::count(&self.engine.totals().succeeded);
         self.tell("ok")
@@ -146,6 +151,7 @@ impl Story {
         self.wrote(&usage);
         if let Some(asked) = &self.asked {
             asked.deployment.live.completed();
+            self.engine.changed(&asked.deployment, permit.completed());
         }
         if !state.done() {
             Totals::count(&self.engine.totals().missing_done);
@@ -157,6 +163,9 @@ impl Story {
     /// A stream broke after commit.
     pub fn stream_failed(&mut self, error: &Error, state: &StreamState, permit: &mut AttemptPermit) {
         self.stream_settled(state, permit);
+        if let Some(asked) = &self.asked {
+            self.engine.changed(&asked.deployment, permit.broke(error.failure()));
+        }
         self.relapsed(error);
         self.fail(error);
     }
@@ -182,8 +191,8 @@ impl Story {
 
     fn stream_settled(&mut self, state: &StreamState, permit: &mut AttemptPermit) -> Usage {
         self.receipt.warnings.extend(state.warnings().names());
-        let usage = self.usage(state.usage(), state.usage_invalid(), state.output_bytes());
-        permit.settle(&usage);
+        let (usage, cost) = self.usage(state.usage(), state.usage_invalid(), state.output_bytes());
+        permit.settle(&usage, cost);
         usage
     }
 
@@ -203,7 +212,7 @@ impl Story {
     }
 
     /// The provider's count, or an estimate that says so.
-    fn usage(&mut self, counted: Option<Usage>, invalid: bool, output_bytes: usize) -> Usage {
+    fn usage(&mut self, counted: Option<Usage>, invalid: bool, output_bytes: usize) -> (Usage, Option<Nano>) {
         if invalid {
             Totals::count(&self.engine.totals().usage_invalid);
         }
@@ -219,12 +228,12 @@ impl Story {
             }
         });
         self.receipt.usage = Some(usage);
-        self.price(&usage);
-        usage
+        let cost = self.price(&usage);
+        (usage, cost)
     }
 
     /// What it cost: the provider's own word, else its tokens at known prices.
-    fn price(&mut self, usage: &Usage) {
+    fn price(&mut self, usage: &Usage) -> Option<Nano> {
         let told = usage.cost_usd.map(Nano::from_usd);
         let cost =
             told.or_else(|| self.asked.as_ref()?.deployment.prices.as_ref()?.cost(usage, &self.extent()));
@@ -233,6 +242,7 @@ impl Story {
         if self.operation.names_model() {
             self.engine.totals().spend(cost);
         }
+        cost
     }
 
     fn extent(&self) -> Extent {

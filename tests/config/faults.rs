@@ -1,5 +1,7 @@
 //! Everything that is wrong is told at once, each with its place, its key and what may have been meant.
 
+use fairlead::config::problem;
+
 use crate::{Folder, problems, spot};
 
 const WRONG: &str = r#"defualt_model = "m"
@@ -266,4 +268,57 @@ fn a_price_that_can_be_none_is_refused() {
         let expected = format!("`models.m.deployments[0].price.{path}`: {message}");
         assert!(sentence.contains(&expected) && sentence.contains("price.toml:4:"), "{sentence}");
     }
+}
+
+/// What only shows when a configuration is put together.
+const UNSET: &str = r#"default_model = "house/x"
+[providers.house]
+base_url = "http://h.test"
+api_key = { env = "FAIRLEAD_TEST_NO_FOUR" }
+[providers.lost]
+base_url = "http://l.test"
+ca = "no-such.pem"
+[[models.m.deployments]]
+provider = "openai"
+model = "up"
+id = "east"
+api_key = [{ env = "FAIRLEAD_TEST_NO_ONE" }, { env = "FAIRLEAD_TEST_NO_TWO" }]
+[[models.m.deployments]]
+provider = "openai"
+model = "up"
+base_url = "http://h.test"
+api_key = "k"
+headers = { "no header" = "x" }
+[[models.m.deployments]]
+provider = "openai"
+model = "up"
+base_url = "http://h.test"
+api_key = "k"
+[[rules]]
+name = "r"
+when = "true"
+model = "lost/x"
+[tenants.acme.api_keys]
+openai = { env = "FAIRLEAD_TEST_NO_THREE" }
+"#;
+
+#[test]
+fn what_shows_when_it_is_put_together_is_told_at_once_with_its_place_too() {
+    let loaded = Folder::new("unset").load(&[("unset.toml", UNSET)]).unwrap();
+    let error = problem::placed(fairlead::Engine::new(loaded.config).unwrap_err(), &loaded.tree);
+    let found: Vec<_> =
+        error.problems().iter().map(|problem| (problem.path.as_str(), spot(problem))).collect();
+    let expected = [
+        ("providers.house.api_key", (4, 11)),
+        ("models.m.deployments[0].api_key[0]", (12, 12)),
+        ("models.m.deployments[0].api_key[1]", (12, 46)),
+        ("models.m.deployments[1]", (13, 1)),
+        ("rules[0].model.ca", (27, 9)),
+        ("tenants.acme.api_keys.openai", (29, 10)),
+    ];
+    assert_eq!(found, expected, "{error}");
+    assert!(
+        error.to_string().contains("unset.toml:12:12: `models.m.deployments[0].api_key[0]`: "),
+        "{error}"
+    );
 }

@@ -111,6 +111,19 @@ async fn a_rule_that_cannot_say_is_passed_over_counted_and_noted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rules_of_one_name_are_counted_together_whoevers_they_are() {
+    let odd = "name = \"odd\"\nwhen = \"tokens / (tokens - tokens) == 1\"\nmodel = \"fast\"\n";
+    let tenants = ["one", "two", "three"];
+    let theirs = tenants.map(|tenant| format!("[[tenants.{tenant}.rules]]\n{odd}")).concat();
+    let engine = World::new([]).engine(&with_rules(&format!("[[rules]]\n{odd}{theirs}")));
+    for tenant in tenants {
+        let options = CallOptions { tenant: Some(tenant.into()), ..CallOptions::default() };
+        engine.route(&Call { options, ..open() }).unwrap();
+    }
+    assert_eq!(engine.rule_faults()["odd"], 6, "each tenant's own, and then the general one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rule_may_ask_for_the_tags_of_the_model_that_was_named() {
     let config = format!(
         "default_model = \"plain\"\n[models.special]\ncapabilities = [\"debugging\"]\n\

@@ -177,3 +177,21 @@ async fn for_a_tenant_too_a_deployment_is_asked_once_though_it_stands_in_two_mod
     world.engine(&config).call(with(r#"{"model":"a","messages":[]}"#, acme())).await.unwrap();
     assert_eq!(world.hosts(), ["ha.test", "hb.test"]);
 }
+
+#[test]
+fn all_keys_of_tenants_that_are_not_set_are_told_at_once() {
+    let unset = |name: &str| format!("{{ env = \"FAIRLEAD_TEST_NO_{name}\" }}");
+    let config = format!(
+        "[[models.m.deployments]]\nprovider = \"groq\"\nmodel = \"x\"\napi_key = \"k\"\n{}\
+         [tenants.acme.api_keys]\nopenai = {}\ngroq = [\"k\", {}]\n[tenants.zeta.api_keys]\nopenai = {}\n",
+        deployment("a", "ha", "") + &deployment("b", "hb", ""),
+        unset("ONE"),
+        unset("TWO"),
+        unset("THREE"),
+    );
+    let error = fairlead::Engine::new(toml::from_str(&config).unwrap()).unwrap_err();
+    let paths: Vec<&str> = error.problems().iter().map(|problem| problem.path.as_str()).collect();
+    let expected =
+        ["tenants.acme.api_keys.groq[1]", "tenants.acme.api_keys.openai", "tenants.zeta.api_keys.openai"];
+    assert_eq!(paths, expected, "{error}");
+}

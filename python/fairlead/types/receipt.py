@@ -19,6 +19,7 @@ class Timings(BaseModel):
     """Seconds from the start of the call; `connect` from the start of its attempt."""
 
     queue: float | None
+    waited: float | None
     connect: float | None
     first_byte: float | None
     first_token: float | None

@@ -1,0 +1,312 @@
+//! The gate: which candidate may be asked now, and the wait until one may.
+//!
+//! Every attempt comes through here. The candidates that the course of the call allows are tried in their order, each
+//! against its breaker, what its provider has told of its limits, the purse of the scope and the limits and budgets of
+//! the store; the first that all of them let through is asked. Where none is, the call waits in the line of its route
+//! until something is given back or a window moves on, but never longer than its deadline and `queue.wait` allow, and
+//! never where waiting is known to be in vain.
+//!
+//! The limits of whoever calls are charged with the first attempt, together with that attempt's own: all or nothing.
+//! Later attempts charge only what is theirs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::line::{Queue, TurnedAway, Waiting};
+use super::needs::Needs;
+use super::permit::AttemptPermit;
+use super::refusal::{Refusal, Why};
+use super::scopes::{Caller, Claims, Quota};
+use crate::call::Call;
+use crate::chat::facts::Facts;
+use crate::clock::{self, Instant};
+use crate::engine::Engine;
+use crate::error::Failure;
+use crate::live::breaker::{Ask, Pass};
+use crate::live::hash;
+use crate::live::learned::{Taken, Taking};
+use crate::retry::course::{Course, SHORTEST_ATTEMPT};
+use crate::route::{Candidate, Plan, Snapshot};
+use crate::store::{Charge, Hold, Reserved, Reserving, When};
+
+/// The gate of one call.
+#[derive(Debug)]
+pub struct Gate<'a> {
+    engine: &'a Engine,
+    snapshot: &'a Snapshot,
+    plan: &'a Plan,
+    call: &'a Call,
+    facts: &'a Facts,
+    /// No wait goes on after this.
+    deadline: Instant,
+    /// What whoever calls counts against.
+    claims: Claims,
+    /// Have the call's own requests and slots been charged?
+    charged: bool,
+    /// How long the call has stood in line.
+    waited: Duration,
+    is_lone: bool,
+}
+
+/// An attempt that may begin.
+#[derive(Debug)]
+pub struct Entry {
+    /// Who is asked: a position in the plan.
+    pub position: usize,
+    /// To be settled.
+    pub permit: AttemptPermit,
+    /// What was reserved for the call as a whole; with its first attempt only.
+    pub call: Option<Hold>,
+    /// How long the call has stood in line so far.
+    pub waited: Duration,
+}
+
+impl<'a> Gate<'a> {
+    /// The gate of a call that has a plan.
+    pub fn new(
+        engine: &'a Engine,
+        snapshot: &'a Snapshot,
+        (call, facts, plan): (&'a Call, &'a Facts, &'a Plan),
+        deadline: Instant,
+    ) -> Self {
+        let stages = &snapshot.stages;
+        let claims = if stages.admit {
+            snapshot.scopes.claims(&Caller::of(call, facts, &plan.decision.model))
+        } else {
+            Claims::default()
+        };
+        Self {
+            engine,
+            snapshot,
+            plan,
+            call,
+            facts,
+            deadline,
+            claims,
+            charged: false,
+            waited: Duration::ZERO,
+            is_lone: plan.is_lone(),
+        }
+    }
+
+    /// Waits until one of the candidates that `course` allows after `first` may be asked.
+    ///
+    /// # Errors
+    ///
+    /// Why none may, or not in time.
+    pub async fn enter(&mut self, course: &Course<'_>, first: usize) -> Result<Entry, Failure> {
+        let lines = &self.engine.live().lines;
+        // Whoever waits comes first; where nobody waits, there is no line to look at.
+        let queue = lines.is_crowded().then(|| self.queue());
+        let refusal = match &queue {
+            Some(queue) if !queue.is_empty() => None,
+            _ => match self.try_all(course, first).await {
+                Ok(entry) => return Ok(entry),
+                Err(refusal) => Some(refusal),
+            },
+        };
+        let patience = self.patience();
+        if let Some(refusal) = &refusal
+            && !refusal.is_worth_waiting(patience)
+        {
+            return Err(refusal.failure());
+        }
+        let began = clock::now();
+        let queue = queue.unwrap_or_else(|| self.queue());
+        let entered = self.stand_in_line(&queue, course, first, refusal, began + patience).await;
+        self.waited += clock::now().saturating_duration_since(began);
+        entered.map(|entry| Entry { waited: self.waited, ..entry })
+    }
+
+    async fn stand_in_line(
+        &mut self,
+        queue: &Arc<Queue>,
+        course: &Course<'_>,
+        first: usize,
+        mut last: Option<Refusal>,
+        until: Instant,
+    ) -> Result<Entry, Failure> {
+        let _crowd = self.engine.live().lines.enter();
+        let away = |turned: TurnedAway, last: &Option<Refusal>| Refusal::turned_away(&turned, last.as_ref());
+        let mut place = queue.join(self.waiting(until)).map_err(|turned| away(turned, &last))?;
+        loop {
+            place.turn().await.map_err(|turned| away(turned, &last))?;
+            let refusal = match self.try_all(course, first).await {
+                Ok(entry) => {
+                    place.served();
+                    return Ok(entry);
+                }
+                Err(refusal) => refusal,
+            };
+            let left = until.saturating_duration_since(clock::now());
+            if !refusal.is_worth_waiting(left) {
+                return Err(refusal.failure());
+            }
+            let (when, is_own) = (refusal.when, refusal.is_own);
+            last = Some(refusal);
+            match when {
+                When::After(wait) if is_own => {
+                    // Those behind may go ahead: it is no limit of theirs.
+                    place.step_aside();
+                    clock::sleep_until(clock::now() + wait).await;
+                    place.rejoin();
+                }
+                When::After(wait) => place.blocked(Some(wait)).await.map_err(|turned| away(turned, &last))?,
+                When::GivenBack | When::Never => {
+                    place.blocked(None).await.map_err(|turned| away(turned, &last))?;
+                }
+            }
+        }
+    }
+
+    /// The first candidate that everything lets through.
+    async fn try_all(&mut self, course: &Course<'_>, first: usize) -> Result<Entry, Refusal> {
+        let mut soonest: Option<Refusal> = None;
+        for position in course.choices(first) {
+            let Some(candidate) = self.plan.candidates.get(position) else { continue };
+            match self.try_one(candidate).await {
+                Ok((permit, call)) => {
+                    return Ok(Entry { position, permit, call, waited: self.waited });
+                }
+                Err(refusal) => {
+                    let is_callers = refusal.is_callers;
+                    soonest = Some(refusal.or_sooner(soonest));
+                    if is_callers {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(soonest.unwrap_or_else(|| Refusal::nobody()))
+    }
+
+    async fn try_one(&mut self, candidate: &Candidate) -> Result<(AttemptPermit, Option<Hold>), Refusal> {
+        let now = clock::now();
+        let deployment = &candidate.deployment;
+        let pass = self.pass(candidate, now)?;
+        let needs = self.needs(candidate);
+        let learned = if self.snapshot.stages.admit { self.learn(candidate, &needs, now)? } else { None };
+        let purse = self.call.options.purse.as_ref();
+        let money = needs.cost.unwrap_or_default();
+        let taken = purse
+            .map(|purse| {
+                let empty = || Refusal::of(deployment, Why::Purse(purse.most()), When::Never);
+                purse.reserve(money).ok_or_else(empty)
+            })
+            .transpose()?;
+        let (own, call) = self.reserve(candidate, &needs).await?;
+        self.charged = true;
+        let permit = AttemptPermit::new(self.engine, candidate, &needs)
+            .passed(pass)
+            .learning(learned)
+            .paying(taken)
+            .holding(self.engine.live().store(), own);
+        Ok((permit, call))
+    }
+
+    /// The breaker's leave; none where it is not asked.
+    fn pass(&self, candidate: &Candidate, now: Instant) -> Result<Option<Pass>, Refusal> {
+        let deployment = &candidate.deployment;
+        let Some(policy) = self.snapshot.breaker(self.is_lone) else { return Ok(None) };
+        let (why, when) = match deployment.live.breaker.ask(&policy, now) {
+            Ask::Go(mut pass) => {
+                self.engine.changed(deployment, pass.transition());
+                return Ok(Some(pass));
+            }
+            Ask::NotUntil(wait) => (Why::Breaker, When::After(wait)),
+            Ask::Isolated => (Why::Isolated, When::Never),
+        };
+        Err(Refusal::of(deployment, why, when))
+    }
+
+    /// What the provider has told of its limits for this key and model.
+    fn learn(&self, candidate: &Candidate, needs: &Needs, now: Instant) -> Result<Option<Taken>, Refusal> {
+        let (learned, terms) = (&candidate.credential.relation.learned, candidate.deployment.terms);
+        match learned.take(needs.learned(self.facts.images), terms, now) {
+            Taking::Taken(taken) => Ok(Some(taken)),
+            Taking::NotUntil(blocked) => {
+                let (why, when) = (Why::Learned(blocked.source), When::After(blocked.wait));
+                Err(Refusal::of(&candidate.deployment, why, when))
+            }
+        }
+    }
+
+    fn needs(&self, candidate: &Candidate) -> Needs {
+        if !self.call.operation.names_model() {
+            return Needs::default();
+        }
+        let usage = candidate.deployment.expected(self.facts);
+        let prices = candidate.deployment.prices.as_ref();
+        Needs { usage, cost: prices.and_then(|prices| prices.expected(usage.input, usage.output)) }
+    }
+
+    /// Room under all limits and budgets, for the attempt and, the first time, for the call.
+    async fn reserve(
+        &self,
+        candidate: &Candidate,
+        needs: &Needs,
+    ) -> Result<(Option<Hold>, Option<Hold>), Refusal> {
+        let deployment = &candidate.deployment;
+        let (once, each) = (if self.charged { &[] } else { &*self.claims.once }, &*self.claims.each);
+        let theirs = once.iter().chain(each).map(|claim| (&claim.quota, claim.subject));
+        let own = deployment.quotas.iter().map(|quota| (quota, candidate.subject(quota)));
+        let own = own.take_while(|_| self.snapshot.stages.admit);
+        let all: Vec<(&Quota, u64)> = theirs.chain(own).collect();
+        if all.is_empty() {
+            return Ok((None, None));
+        }
+        if needs.cost.is_none() && all.iter().any(|(quota, _)| quota.needs_price) {
+            return Err(Refusal::of(deployment, Why::Unpriced, When::Never));
+        }
+        let charges: Vec<Charge<'_>> =
+            all.iter().map(|(quota, subject)| quota.charge(*subject, needs)).collect();
+        let reserved = match self.engine.live().store().reserve(&charges) {
+            Reserving::Ready(reserved) => reserved,
+            Reserving::Pending(reserved) => reserved.await,
+        };
+        match reserved {
+            Reserved::Granted(mut hold) => {
+                let attempt = hold.split_off(once.len());
+                Ok((Some(attempt), (!once.is_empty()).then_some(hold)))
+            }
+            Reserved::Denied(denial) => {
+                let why = all.get(denial.charge).map_or(Why::Unpriced, |(quota, _)| Why::of(&quota.account));
+                let is_own = all.get(denial.charge).is_some_and(|(_, subject)| *subject != 0);
+                Err(Refusal { is_own, ..Refusal::of(deployment, why, denial.when) })
+            }
+        }
+    }
+
+    /// How long the call may stand in line from now on.
+    fn patience(&self) -> Duration {
+        let left = self.deadline.saturating_duration_since(clock::now()).saturating_sub(SHORTEST_ATTEMPT);
+        self.snapshot.queue.wait.saturating_sub(self.waited).min(left)
+    }
+
+    fn waiting(&self, until: Instant) -> Waiting {
+        let tenant = self.call.options.tenant.as_deref().unwrap_or_default();
+        let usage = self.plan.candidates.first().map(|first| first.deployment.expected(self.facts));
+        Waiting {
+            tenant: hash::hash([tenant]),
+            weight: self.snapshot.weight(tenant),
+            priority: self
+                .plan
+                .settings
+                .priority_of(&self.call.options)
+                .unwrap_or(self.snapshot.queue.priority),
+            cost: usage.map_or(1, |usage| usage.input.saturating_add(usage.output)).max(1),
+            deadline: until,
+        }
+    }
+
+    /// The line of all calls that have the same deployments to choose from.
+    fn queue(&self) -> Arc<Queue> {
+        let model = &self.plan.decision.model;
+        let seats = self.plan.candidates.iter().map(|candidate| candidate.deployment.live.seat);
+        let mut seats: Vec<u64> = seats.collect();
+        seats.sort_unstable();
+        seats.dedup();
+        let seat = seats.iter().fold(0, |hash, seat| hash::mix(hash ^ seat));
+        self.engine.live().lines.of(&format!("{model}|{seat:016x}"), &self.snapshot.queue)
+    }
+}

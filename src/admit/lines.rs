@@ -1,0 +1,67 @@
+//! All the lines of an engine: one for each route that calls wait for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::line::Queue;
+use crate::config;
+
+/// Lines that nobody waits in are dropped when there are as many.
+const KEPT: usize = 256;
+
+/// All the lines of an engine.
+#[derive(Debug, Default)]
+pub struct Lines {
+    queues: Mutex<HashMap<String, Arc<Queue>>>,
+    /// Calls that wait, in whichever line.
+    waiting: AtomicUsize,
+}
+
+/// A call that waits; dropping it takes it off the count.
+#[derive(Debug)]
+pub struct Crowd<'a>(&'a Lines);
+
+impl Lines {
+    /// Does anybody wait? One look, no lock: most of the time nobody does.
+    pub fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// A call begins to wait.
+    pub fn enter(&self) -> Crowd<'_> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        Crowd(self)
+    }
+
+    /// The line with this name.
+    pub fn of(&self, name: &str, written: &config::Queue) -> Arc<Queue> {
+        let mut queues = self.queues.lock();
+        if let Some(queue) = queues.get(name) {
+            return Arc::clone(queue);
+        }
+        if queues.len() >= KEPT {
+            queues.retain(|_, queue| !queue.is_empty() || Arc::strong_count(queue) > 1);
+        }
+        let queue = Arc::new(Queue::default());
+        queues.insert(name.to_owned(), Arc::clone(&queue));
+        queue
+    }
+
+    /// Something was given back: the head of every line tries again.
+    pub fn wake(&self) {
+        if self.is_crowded() {
+            for queue in self.queues.lock().values() {
+                queue.wake();
+            }
+        }
+    }
+}
+
+impl Drop for Crowd<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,259 @@
+//! What admission gave out. Both permits give back what they hold when they are dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::needs::Needs;
+use super::purse::Taken;
+use crate::chat::usage::Usage;
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::{Blow, Failure, Kind};
+use crate::live;
+use crate::live::breaker::{Pass, Transition};
+use crate::live::learned::{self, Terms};
+use crate::provider::limit_headers::LimitView;
+use crate::provider::price::Nano;
+use crate::route::Candidate;
+use crate::send::attempt::Landed;
+use crate::settle::{Gauges, Open, Totals};
+use crate::store::{Hold, Limit, Measure, Store};
+
+/// Admission of one call: its requests and slots under the limits of whoever calls, charged once.
+#[derive(Debug)]
+pub struct CallPermit {
+    hold: Option<(Arc<dyn Store>, Hold)>,
+    _open: Open,
+}
+
+impl CallPermit {
+    /// A call that exists, before anything was reserved for it.
+    pub fn new(gauges: &Gauges) -> Self {
+        Self { hold: None, _open: gauges.calls.enter() }
+    }
+
+    /// Keeps what was reserved with the first attempt for the whole call.
+    pub fn keep(&mut self, store: &Arc<dyn Store>, hold: Hold) {
+        self.hold = Some((Arc::clone(store), hold));
+    }
+}
+
+impl Drop for CallPermit {
+    fn drop(&mut self) {
+        if let Some((store, hold)) = self.hold.take() {
+            // The call was made, whatever became of it.
+            store.settle(hold, &mut |_, reserved| reserved);
+        }
+    }
+}
+
+/// What an attempt used, in the terms of limits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Used {
+    requests: u64,
+    usage: Usage,
+    cost: Option<Nano>,
+}
+
+/// Admission of one attempt, with the duty to settle.
+#[derive(Debug)]
+pub struct AttemptPermit {
+    totals: Arc<Totals>,
+    live: Arc<live::Deployment>,
+    reserved: Usage,
+    hold: Option<(Arc<dyn Store>, Hold)>,
+    pass: Option<Pass>,
+    learned: Option<learned::Taken>,
+    taken: Option<Taken>,
+    terms: Terms,
+    /// Is it made with a key of a tenant's or a call's own?
+    is_guests: bool,
+    /// Does the provider leave prompt tokens read from its cache out of its limits?
+    free_cache: bool,
+    /// Has its request gone out?
+    begun: bool,
+    settled: bool,
+    _open: Open,
+}
+
+impl AttemptPermit {
+    /// An attempt that is expected to use so much, before anything holds room for it.
+    pub fn new(engine: &Engine, candidate: &Candidate, needs: &Needs) -> Self {
+        let live = &candidate.deployment.live;
+        live.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self {
+            totals: Arc::clone(engine.totals()),
+            live: Arc::clone(live),
+            terms: candidate.deployment.terms,
+            is_guests: candidate.credential.is_guests(),
+            reserved: needs.usage,
+            hold: None,
+            pass: None,
+            learned: None,
+            taken: None,
+            free_cache: false,
+            begun: false,
+            settled: false,
+            _open: engine.gauges().attempts.enter(),
+        }
+    }
+
+    /// With room in the store.
+    pub fn holding(mut self, store: &Arc<dyn Store>, hold: Option<Hold>) -> Self {
+        self.hold = hold.map(|hold| (Arc::clone(store), hold));
+        self
+    }
+
+    /// With the breaker's pass.
+    pub fn passed(mut self, pass: Option<Pass>) -> Self {
+        self.pass = pass;
+        self
+    }
+
+    /// With room in what the provider has told of its limits.
+    pub fn learning(mut self, learned: Option<learned::Taken>) -> Self {
+        self.learned = learned;
+        self
+    }
+
+    /// With money out of a purse.
+    pub fn paying(mut self, taken: Option<Taken>) -> Self {
+        self.taken = taken;
+        self
+    }
+
+    /// The request goes out now: from here on it may have been counted upstream.
+    pub fn begin(&mut self) {
+        self.begun = true;
+        Totals::count(&self.totals.attempts);
+        if let Some(pass) = &mut self.pass {
+            pass.sent(clock::now());
+        }
+    }
+
+    /// What became of it is told to the breaker, and with `told`, the limits its response told, to what is learned of
+    /// the provider's limits. The beginning of a stream is an answer, not yet a complete one.
+    pub fn judged(&mut self, outcome: &Result<Landed, Failure>, told: &[LimitView]) -> Option<Transition> {
+        let now = clock::now();
+        if let Some(learned) = &self.learned {
+            match outcome {
+                Err(failure) if failure.kind == Kind::RateLimit => learned.throttled(told, self.terms, now),
+                Err(_) => learned.heard(told, now),
+                Ok(_) => {
+                    learned.heard(told, now);
+                    learned.answered(self.terms, now);
+                }
+            }
+        }
+        match outcome {
+            Ok(Landed::Stream(_)) => self.pass.as_mut()?.answered(now),
+            Ok(Landed::Whole { .. }) => self.completed(),
+            Err(failure) => self.broke(failure),
+        }
+    }
+
+    /// The answer is complete.
+    pub fn completed(&mut self) -> Option<Transition> {
+        self.pass.take()?.succeeded(clock::now())
+    }
+
+    /// The attempt failed, or its stream broke.
+    pub fn broke(&mut self, failure: &Failure) -> Option<Transition> {
+        let blow = match failure.kind.rule().breaker {
+            // A limit of theirs is nobody else's.
+            Blow::Ratio if self.is_guests => Blow::None,
+            blow => blow,
+        };
+        self.pass.take()?.failed(blow, failure.kind, failure.retry_after, clock::now())
+    }
+
+    /// Books what the attempt used and cost. Only the first call counts.
+    pub fn settle(&mut self, usage: &Usage, cost: Option<Nano>) {
+        self.close(usage, Some(Used { requests: 1, usage: *usage, cost }));
+    }
+
+    /// Books an attempt that failed: nothing where nothing was sent, the request where it was refused, else the prompt
+    /// as estimated too.
+    pub fn settle_failed(&mut self, kind: Kind) {
+        let prompt = Usage { output: 0, total: self.reserved.input, ..self.reserved };
+        if kind.was_never_sent() {
+            self.close(&Usage::default(), Some(Used::nothing()));
+        } else if kind.may_have_worked() {
+            self.close(&prompt, Some(Used { requests: 1, usage: prompt, cost: None }));
+        } else {
+            self.close(&Usage::default(), Some(Used { requests: 1, ..Used::nothing() }));
+        }
+    }
+
+    fn close(&mut self, booked: &Usage, used: Option<Used>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        if self.begun {
+            self.totals.book(booked);
+        }
+        let free_cache = self.free_cache;
+        if let Some((store, hold)) = self.hold.take() {
+            store.settle(hold, &mut |limit, reserved| match used {
+                Some(used) => used.of(limit, reserved, free_cache),
+                None => reserved,
+            });
+        }
+        if let Some(learned) = self.learned.take() {
+            match used {
+                Some(Used { requests: 0, .. }) => drop(learned),
+                Some(used) => learned.settle(used.learned(self.free_cache), clock::now()),
+                None => {
+                    let needs = learned.needs();
+                    learned.settle(needs, clock::now());
+                }
+            }
+        }
+        if let Some(taken) = self.taken.take() {
+            match used.and_then(|used| used.cost) {
+                Some(cost) => taken.spend(cost),
+                None => taken.keep(),
+            }
+        }
+    }
+}
+
+impl Used {
+    fn nothing() -> Self {
+        Self { cost: Some(Nano(0)), ..Self::default() }
+    }
+
+    fn learned(&self, free_cache: bool) -> learned::Needs {
+        let Self { requests, usage, .. } = self;
+        let cached = if free_cache { usage.cached.min(usage.input) } else { 0 };
+        learned::Needs { requests: *requests, input: usage.input - cached, output: usage.output, images: 0 }
+    }
+
+    fn of(&self, limit: &Limit, reserved: u64, free_cache: bool) -> u64 {
+        let Self { requests, usage, cost } = self;
+        let cached = if free_cache { usage.cached.min(usage.input) } else { 0 };
+        let input = usage.input - cached;
+        match limit.measure {
+            Measure::Requests => *requests,
+            Measure::Tokens => input.saturating_add(usage.output),
+            Measure::InputTokens => input,
+            Measure::OutputTokens => usage.output,
+            // What nobody can tell stays as it was expected.
+            Measure::Cost => cost.map_or(reserved, |Nano(nanos)| nanos),
+            Measure::Concurrency => 0,
+        }
+    }
+}
+
+impl Drop for AttemptPermit {
+    fn drop(&mut self) {
+        if self.begun {
+            // Cancelled before anyone could tell: the estimate stands.
+            let prompt = Usage { output: 0, total: self.reserved.input, ..self.reserved };
+            self.close(&prompt, None);
+        } else {
+            self.close(&Usage::default(), Some(Used::nothing()));
+        }
+        self.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,249 @@
+//! Why a candidate may not be asked now, and what is raised where none may.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::line::TurnedAway;
+use crate::clock;
+use crate::error::{Failure, Kind, LimitReached};
+use crate::live::learned::Source;
+use crate::provider::price::Nano;
+use crate::route::Deployment;
+use crate::store::{Account, Limit, Measure, Scope, When, Window};
+
+/// Who stands in the way.
+#[derive(Clone, Debug)]
+pub enum Why {
+    /// A limit of ours.
+    Limit(Limit),
+    /// A budget of ours.
+    Budget(Limit),
+    /// A budget under which nothing without a price is asked.
+    Unpriced,
+    /// What the calls of the scope may spend together.
+    Purse(Nano),
+    /// What the provider has told or taught of its limits.
+    Learned(Source),
+    /// The breaker is open.
+    Breaker,
+    /// The breaker was opened by hand.
+    Isolated,
+    /// There is no candidate.
+    Nobody,
+}
+
+impl Why {
+    /// The limit or budget behind `account`.
+    pub fn of(account: &Account) -> Self {
+        let limit = account.limit().clone();
+        if limit.measure == Measure::Cost { Self::Budget(limit) } else { Self::Limit(limit) }
+    }
+}
+
+/// Why a candidate may not be asked now.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Who stands in the way.
+    pub why: Why,
+    /// Until when.
+    pub when: When,
+    /// Which deployment it is about.
+    pub deployment: Arc<str>,
+    /// Does it stand in the way of whoever calls, whichever candidate is asked?
+    pub is_callers: bool,
+    /// Does it stand in the way of this caller only, and not of those behind it in line?
+    pub is_own: bool,
+}
+
+impl Refusal {
+    /// `deployment` may not be asked.
+    pub fn of(deployment: &Deployment, why: Why, when: When) -> Self {
+        let is_callers = match &why {
+            // What costs too much here may be cheaper elsewhere.
+            Why::Limit(limit) => !matches!(limit.scope, Scope::Deployment | Scope::Credential),
+            _ => false,
+        };
+        Self { why, when, deployment: Arc::clone(&deployment.name), is_callers, is_own: false }
+    }
+
+    /// There is nobody to ask.
+    pub fn nobody() -> Self {
+        let deployment = Arc::default();
+        Self { why: Why::Nobody, when: When::Never, deployment, is_callers: false, is_own: false }
+    }
+
+    /// Why a call that stood in line was turned away: the line's word, about the limit it waited for.
+    pub fn turned_away(turned: &TurnedAway, last: Option<&Self>) -> Failure {
+        let (kind, message, retry_after) = match turned {
+            TurnedAway::Full { retry_after } => {
+                (Kind::LimitExceeded, "too many calls wait already".to_owned(), *retry_after)
+            }
+            TurnedAway::TimedOut { retry_after } => {
+                (Kind::QueueTimeout, "no room came in time".to_owned(), *retry_after)
+            }
+        };
+        let about = last.map(Self::failure);
+        let message = match &about {
+            Some(about) => format!("{message}: {}", about.message),
+            None => message,
+        };
+        let limit = about.and_then(|about| about.limit);
+        Failure { limit, retry_after: Some(retry_after), ..Failure::new(kind, message) }
+    }
+
+    /// The one to wait for, and to tell: a limit that ends, else a budget, else what is wrong with the deployments.
+    #[must_use]
+    pub fn or_sooner(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.rank() <= self.rank() => other,
+            _ => self,
+        }
+    }
+
+    fn rank(&self) -> (u8, Duration) {
+        let wait = match self.when {
+            When::After(wait) => wait,
+            When::GivenBack => Duration::ZERO,
+            When::Never => Duration::MAX,
+        };
+        let class = match (&self.why, self.when) {
+            (Why::Limit(_) | Why::Learned(_), When::After(_) | When::GivenBack) => 0,
+            (Why::Budget(_) | Why::Unpriced | Why::Purse(_), _) => 1,
+            (Why::Limit(_) | Why::Learned(_), When::Never) => 2,
+            (Why::Breaker | Why::Isolated | Why::Nobody, _) => 3,
+        };
+        (class, wait)
+    }
+
+    /// Is it worth standing in line for `patience`?
+    pub fn is_worth_waiting(&self, patience: Duration) -> bool {
+        match (&self.why, self.when) {
+            // Somebody else can serve or nobody can: a wait at an open breaker helps no one.
+            (Why::Breaker | Why::Isolated | Why::Nobody | Why::Unpriced | Why::Purse(_), _)
+            | (_, When::Never) => false,
+            (_, When::After(wait)) => wait <= patience,
+            (_, When::GivenBack) => !patience.is_zero(),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self.when {
+            When::After(wait) => Some(wait),
+            When::GivenBack | When::Never => None,
+        }
+    }
+
+    /// What is raised where the call does not wait.
+    pub fn failure(&self) -> Failure {
+        let again = self.wait().map(|wait| format!("; room in {}", shown(wait))).unwrap_or_default();
+        match &self.why {
+            Why::Limit(limit) => {
+                let message = if self.when == When::Never {
+                    format!("this call is larger than the limit of {}", Named(limit))
+                } else {
+                    format!("the limit of {} is reached{again}", Named(limit))
+                };
+                Failure {
+                    limit: Some(Box::new(reached(limit, None))),
+                    ..self.told(Kind::LimitExceeded, message)
+                }
+            }
+            Why::Budget(limit) => {
+                let resets_at = self.wait().map(|wait| clock::wall() + wait);
+                let until = self.wait().map(|wait| format!("; it begins anew in {}", shown(wait)));
+                let message =
+                    format!("the budget of {} is used up{}", Named(limit), until.unwrap_or_default());
+                let limit = Some(Box::new(reached(limit, resets_at)));
+                Failure { limit, ..self.told(Kind::BudgetExceeded, message) }
+            }
+            Why::Unpriced => {
+                let message = format!(
+                    "the price of {} is not known, and a budget with `unpriced = \"deny\"` holds",
+                    self.deployment
+                );
+                self.told(Kind::BudgetExceeded, message)
+            }
+            Why::Purse(most) => {
+                let limit = LimitReached {
+                    measure: Measure::Cost.name(),
+                    scope: "scope",
+                    most: Some(most.as_usd()),
+                    window: "scope".to_owned(),
+                    resets_at: None,
+                };
+                let message = format!("what the calls of this scope may spend together, {most}, is used up");
+                Failure { limit: Some(Box::new(limit)), ..self.told(Kind::BudgetExceeded, message) }
+            }
+            Why::Learned(_) => {
+                let message = format!("{} has no room by its provider's own limits{again}", self.deployment);
+                let limit = LimitReached {
+                    measure: Measure::Requests.name(),
+                    scope: "credential",
+                    most: None,
+                    window: String::new(),
+                    resets_at: None,
+                };
+                Failure { limit: Some(Box::new(limit)), ..self.told(Kind::LimitExceeded, message) }
+            }
+            Why::Breaker => {
+                let message = format!("{} is left alone after failures{again}", self.deployment);
+                self.told(Kind::NoHealthyDeployment, message)
+            }
+            Why::Nobody => self.told(Kind::NoHealthyDeployment, "no deployment could be asked".to_owned()),
+            Why::Isolated => {
+                let message = format!("{} was isolated by hand", self.deployment);
+                self.told(Kind::NoHealthyDeployment, message)
+            }
+        }
+    }
+
+    fn told(&self, kind: Kind, message: String) -> Failure {
+        Failure { retry_after: self.wait(), ..Failure::new(kind, message) }
+    }
+}
+
+fn reached(limit: &Limit, resets_at: Option<Duration>) -> LimitReached {
+    let most = match limit.measure {
+        Measure::Cost => Nano(limit.most).as_usd(),
+        _ => limit.most as f64,
+    };
+    LimitReached {
+        measure: limit.measure.name(),
+        scope: limit.scope.name(),
+        most: Some(most),
+        window: window(&limit.window),
+        resets_at,
+    }
+}
+
+/// The time a limit is for, in words.
+fn window(window: &Window) -> String {
+    match window {
+        Window::Concurrency => "at once".to_owned(),
+        Window::Sliding { length: per } | Window::Log { length: per } | Window::Bucket { per, .. } => {
+            shown(*per)
+        }
+        Window::Calendar { every, .. } => every.name().to_owned(),
+    }
+}
+
+fn shown(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds.fract() == 0.0 { format!("{seconds} s") } else { format!("{seconds:.2} s") }
+}
+
+/// A limit in a sentence.
+struct Named<'a>(&'a Limit);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Limit { scope, measure, most, window: over, .. } = self.0;
+        let (scope, measure, over) = (scope.name(), measure.name(), window(over));
+        match self.0.measure {
+            Measure::Cost => write!(f, "{} a {over} ({scope})", Nano(*most)),
+            Measure::Concurrency => write!(f, "{most} at once ({scope})"),
+            _ => write!(f, "{most} {} in {over} ({scope})", measure.replace('_', " ")),
+        }
+    }
+}
