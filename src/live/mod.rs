@@ -6,6 +6,7 @@ pub mod aside;
 pub mod breaker;
 mod deployment;
 pub mod hash;
+pub mod learned;
 mod histogram;
 pub mod learned;
 pub mod pace;

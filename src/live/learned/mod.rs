@@ -16,6 +16,8 @@ mod needs;
 mod order;
 mod view;
 mod window;
+#[cfg(test)]
+mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,8 +99,6 @@ pub struct Learned {
 
 #[derive(Debug)]
 struct State {
-    /// Takes so far.
-    sequence: u64,
     takes: Takes,
     /// All that was ever given back.
     returned: Needs,
@@ -112,10 +112,13 @@ pub struct Taken {
     learned: Arc<Learned>,
     needs: Needs,
     sequence: u64,
+    surely_known: u64,
     at: Instant,
-    /// What the record had taken surely before, and what was given back.
+    /// What the record had surely taken before it, how often, and what was given back.
     before: Needs,
     returned: Needs,
+    /// Did its response tell limits that include it? Then what comes back is for the host to tell.
+    counted: bool,
     settled: bool,
 }
 
@@ -123,7 +126,6 @@ impl Learned {
     /// Nothing is known yet.
     pub fn new(now: Instant) -> Self {
         let state = State {
-            sequence: 0,
             takes: Takes::default(),
             returned: Needs::default(),
             views: Vec::new(),
@@ -138,14 +140,16 @@ impl Learned {
         if let Fit::NotUntil(blocked) = state.fit(needs, terms, now) {
             return Taking::NotUntil(blocked);
         }
-        let before = state.take(needs, now);
+        let (before, surely_known) = state.take(needs, now);
         Taking::Taken(Taken {
             learned: Arc::clone(self),
             needs,
-            sequence: state.sequence,
+            sequence: state.takes.count,
+            surely_known,
             at: now,
             before,
             returned: state.returned,
+            counted: false,
             settled: false,
         })
     }
@@ -167,16 +171,12 @@ impl Learned {
 }
 
 impl Taken {
-    /// How much was taken.
-    pub fn needs(&self) -> Needs {
-        self.needs
-    }
-
     /// A response came, whatever its status, and tells these limits.
-    pub fn heard(&self, told: &[LimitView], now: Instant) {
+    pub fn heard(&mut self, told: &[LimitView], now: Instant) {
         if told.is_empty() {
             return;
         }
+        self.counted = true;
         let mut state = self.learned.state.lock();
         let asked = self.asked(&state);
         for view in told {
@@ -191,8 +191,9 @@ impl Taken {
 
     /// It was refused for being too many (429), and the response told `told`. Where that explains the refusal, the
     /// views know; else it is a lesson on the rate of requests.
-    pub fn throttled(&self, told: &[LimitView], terms: Terms, now: Instant) {
+    pub fn throttled(&mut self, told: &[LimitView], terms: Terms, now: Instant) {
         self.heard(told, now);
+        self.counted = false;
         let lacking = |view: &LimitView| {
             view.remaining.zip(self.needs.of(view.kind)).is_some_and(|(remaining, needs)| remaining < needs)
         };
@@ -213,13 +214,19 @@ impl Taken {
     /// It was sent and used so much: the rest goes back, what exceeds it is taken as well.
     pub fn settle(mut self, used: Needs, now: Instant) {
         self.settled = true;
-        self.learned.state.lock().correct(self.sequence, self.needs, used, now);
+        self.learned.state.lock().correct(self.credited(), self.needs, used, now);
+    }
+
+    /// The place up to which views count it as known to the host.
+    fn credited(&self) -> u64 {
+        if self.counted { 0 } else { self.sequence }
     }
 
     fn asked(&self, state: &State) -> Asked {
         Asked {
             sequence: self.sequence,
             at: self.at,
+            surely_known: self.surely_known,
             surely_after: state.takes.surely_after(self.at),
             perhaps_after: state.takes.sum - self.before - self.needs,
             returned: state.returned - self.returned,
@@ -232,7 +239,7 @@ impl Drop for Taken {
         if !self.settled {
             let now = crate::clock::now();
             let mut state = self.learned.state.lock();
-            state.correct(self.sequence, self.needs, Needs::default(), now);
+            state.correct(self.credited(), self.needs, Needs::default(), now);
             state.cap.untake(now);
         }
     }
@@ -249,11 +256,10 @@ impl State {
     }
 
     /// Answers what was taken surely before.
-    fn take(&mut self, needs: Needs, now: Instant) -> Needs {
-        self.sequence += 1;
+    fn take(&mut self, needs: Needs, now: Instant) -> (Needs, u64) {
         let before = self.takes.add(needs, now);
         for view in &mut self.views {
-            view.take(self.sequence, needs, now);
+            view.take(self.takes.count, needs, now);
         }
         self.cap.take(now);
         before

@@ -11,7 +11,7 @@ use super::Needs;
 use crate::clock::Instant;
 
 /// Requests that are sent so far apart arrive in their order: the time of a TLS handshake and a little more.
-const APART: Duration = Duration::from_millis(250);
+pub(super) const APART: Duration = Duration::from_millis(250);
 /// Marks that are kept: a minute of them where requests are sent all the time.
 const MARKS: usize = 240;
 
@@ -19,29 +19,40 @@ const MARKS: usize = 240;
 #[derive(Debug, Default)]
 pub(super) struct Takes {
     pub(super) sum: Needs,
-    /// The sum before a take, and when that was, about every [`APART`].
-    marks: VecDeque<(Instant, Needs)>,
+    /// How many.
+    pub(super) count: u64,
+    /// Both before a take, and when that was, about every [`APART`].
+    marks: VecDeque<Mark>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: Instant,
+    sum: Needs,
+    count: u64,
 }
 
 impl Takes {
-    /// One more. Answers the sum of those that came surely before it.
-    pub(super) fn add(&mut self, needs: Needs, now: Instant) -> Needs {
-        if self.marks.back().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= APART) {
+    /// One more. Answers the sum and the number of those that came surely before it.
+    pub(super) fn add(&mut self, needs: Needs, now: Instant) -> (Needs, u64) {
+        if self.marks.back().is_none_or(|mark| now.saturating_duration_since(mark.at) >= APART) {
             if self.marks.len() >= MARKS {
                 self.marks.pop_front();
             }
-            self.marks.push_back((now, self.sum));
+            self.marks.push_back(Mark { at: now, sum: self.sum, count: self.count });
         }
-        let before = self.marks.iter().rev().find(|(at, _)| *at + APART <= now);
-        let surely = before.map_or(Needs::default(), |(_, sum)| *sum);
+        // The takes of a mark are spread over as much again.
+        let near = self.marks.partition_point(|mark| mark.at + APART * 2 <= now);
+        let surely = self.marks.get(near).map_or((self.sum, self.count), |mark| (mark.sum, mark.count));
         self.sum = self.sum + needs;
+        self.count += 1;
         surely
     }
 
     /// What was taken surely after `at`. Where that is too long ago to be known exactly, less.
     pub(super) fn surely_after(&self, at: Instant) -> Needs {
-        let first = self.marks.partition_point(|(mark, _)| *mark < at + APART);
-        self.marks.get(first).map_or(Needs::default(), |(_, before)| self.sum - *before)
+        let first = self.marks.partition_point(|mark| mark.at < at + APART);
+        self.marks.get(first).map_or(Needs::default(), |mark| self.sum - mark.sum)
     }
 }
 
@@ -56,8 +67,7 @@ mod tests {
         let one = Needs { requests: 1, ..Needs::default() };
         let at = |millis| start + Duration::from_millis(millis);
         let mut takes = Takes::default();
-        let before: Vec<u64> =
-            [0, 100, 200, 300, 600, 900].map(|millis| takes.add(one, at(millis)).requests).into();
+        let before: Vec<u64> = [0, 100, 200, 300, 600, 900].map(|millis| takes.add(one, at(millis)).1).into();
         assert_eq!(before, [0, 0, 0, 0, 3, 4], "never more than there were a quarter of a second earlier");
         let after: Vec<u64> = [0, 100, 400, 900].map(|millis| takes.surely_after(at(millis)).requests).into();
         assert_eq!(after, [3, 2, 1, 0]);

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use super::order::APART;
 use super::window::{self, Refill};
 use super::{Known, Needs};
 use crate::clock::Instant;
@@ -19,10 +20,11 @@ use crate::provider::limit_headers::{LimitKind, LimitView};
 const PROBED: Duration = Duration::from_secs(600);
 /// Moments are told in whole seconds.
 const ROUNDED: Duration = Duration::from_secs(1);
-/// A host that refuses this often in one window what a steady refill should allow does not refill steadily.
-const REFUSALS: u32 = 3;
-/// How long it is then taken for one that refills at once.
-const DOUBTED: Duration = Duration::from_secs(600);
+/// What is left of our share of a steady refill after a refusal, and the least of it.
+const BACKOFF: f64 = 0.8;
+const SMALLEST_SHARE: f64 = 0.05;
+/// What a second adds to the share.
+const GROWTH: f64 = 0.005;
 
 /// An attempt as far as its response is judged by it.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Asked {
     pub(super) sequence: u64,
     /// When it was sent, at the earliest.
     pub(super) at: Instant,
+    /// The last take that the host has surely seen before it.
+    pub(super) surely_known: u64,
     /// What was taken after it without doubt, and what may have reached the host after it.
     pub(super) surely_after: Needs,
     pub(super) perhaps_after: Needs,
@@ -51,22 +55,27 @@ pub(super) struct View {
     full: Span,
     refill: Refill,
     window: Duration,
-    /// The latest attempt whose response tells this. What is taken after it is subtracted here.
+    /// The latest attempt whose response was heard.
     asked: u64,
-    /// So much of it.
+    /// What was taken after this one is subtracted here; what was taken up to it is known to the host.
+    known: u64,
+    /// What was taken since all was there, or since the last response.
     taken: f64,
     /// The latest attempt of all.
     newest: u64,
     /// When the first response of this epoch was heard.
     began: Instant,
-    /// When it was last full, where nothing was heard since.
+    /// When it was last said to be full, if that has come.
     rolled: Option<Instant>,
+    /// Was nothing heard since?
+    unheard: bool,
     /// Since when it is believed.
     believed: Instant,
-    /// Attempts that were refused although a steady refill allowed them, and when the first was.
-    refusals: u32,
-    refused: Instant,
-    doubted_until: Instant,
+    /// Our share of a steady refill, learned as a rate is: others may take theirs, and not every host that seems to
+    /// refill steadily does.
+    share: f64,
+    /// When it was last lowered.
+    lowered: Instant,
 }
 
 /// Between which moments something happens: a reset is told as a time from a moment between request and response.
@@ -129,14 +138,15 @@ impl View {
             refill: Refill::AtOnce,
             window: reading.window.unwrap_or(usual),
             asked: asked.sequence,
+            known: asked.surely_known,
             taken: since,
             newest: asked.sequence,
             began: now,
             rolled: None,
+            unheard: false,
             believed: now,
-            refusals: 0,
-            refused: now,
-            doubted_until: now,
+            share: 1.0,
+            lowered: now,
         })
     }
 
@@ -152,50 +162,59 @@ impl View {
             return;
         }
         let moved = reading.full.is_after(self.full);
-        if moved && self.rolled.is_none() && now >= self.doubted_until {
-            // The end of a window does not move before it has come.
+        let is_past = self.full.is_after(reading.full);
+        let in_epoch = self.rolled.is_some_and(|rolled| asked.at >= rolled);
+        if !self.unheard && (moved || is_past && in_epoch) {
+            // Within a window, its end does not move.
             self.refill = Refill::Steady;
         }
         self.window = reading.window.unwrap_or(self.window);
-        let steady = self.refill == Refill::Steady;
-        let is_new = match self.rolled {
-            Some(rolled) => asked.at >= rolled || reading.full.earliest > rolled + ROUNDED,
-            None => (moved || steady) && is_latest && asked.at >= self.began,
+        let is_new = if self.unheard {
+            in_epoch || self.rolled.is_some_and(|rolled| reading.full.earliest > rolled + ROUNDED)
+        } else {
+            (moved || self.refill == Refill::Steady) && is_latest && asked.at >= self.began
         };
         if is_new {
             self.full = reading.full;
             self.began = now;
-            self.rolled = None;
-        } else if self.rolled.is_some() || self.full.is_after(reading.full) {
+            self.unheard = false;
+        } else if self.unheard || is_past {
             // It tells of a window that is over.
             return;
         }
         let [least, most] = self.left(&reading, asked, is_latest, now);
-        if is_new {
-            // Our own count is exact as long as nobody else takes: it stands where the response allows it.
-            self.level = self.level.max(least);
-        } else if self.refill == Refill::AtOnce {
+        if self.refill == Refill::AtOnce && !is_new {
             self.full = self.full.and(reading.full);
-        } else if most < self.level {
+        } else if is_latest {
             self.full = reading.full;
         }
-        self.level = self.level.min(most);
+        if most < self.level {
+            self.level = most;
+            self.known = self.known.max(asked.sequence);
+        } else if is_new && least > self.level {
+            // Our own count is exact as long as nobody else takes: it stands where the response allows it.
+            self.level = least;
+            self.known = asked.surely_known;
+        }
         if is_latest {
             self.asked = asked.sequence;
             self.taken = amount(self.kind, asked.perhaps_after).unwrap_or_default();
         }
+        self.known = self.known.max(asked.surely_known);
         self.newest = self.newest.max(asked.sequence);
         self.believed = now;
     }
 
     /// The least and the most that can be left by what a response tells.
     fn left(&self, reading: &Reading, asked: &Asked, is_latest: bool, now: Instant) -> [f64; 2] {
-        let refilled = self.refilled(now.saturating_duration_since(asked.at));
-        let left = (reading.remaining as f64 + refilled).min(self.limit as f64);
         let amount = |needs| amount(self.kind, needs).unwrap_or_default();
+        let passed = now.saturating_duration_since(asked.at);
+        let left = |over| (reading.remaining as f64 + self.refilled(over)).min(self.limit as f64);
         // Of what came between, those that were asked later tell more.
         let returned = if is_latest { 0.0 } else { amount(asked.returned) };
-        [left - amount(asked.perhaps_after), left - amount(asked.surely_after) + returned]
+        let least = left(passed.saturating_sub(APART)) - amount(asked.perhaps_after);
+        let most = left(passed) - amount(asked.surely_after) + returned;
+        [least, most]
     }
 
     /// An attempt that this view had allowed was refused for it, as was just heard.
@@ -204,20 +223,15 @@ impl View {
             && let Some(reading) = Reading::of(told, asked, self.window, now)
         {
             let [least, _] = self.left(&reading, asked, true, now);
-            self.level = self.level.min(least);
+            if least < self.level {
+                self.level = least;
+                self.known = asked.surely_known;
+            }
         }
-        if self.refill != Refill::Steady || asked.at < self.refused {
-            return;
-        }
-        if now.saturating_duration_since(self.refused) > self.window {
-            self.refusals = 0;
-        }
-        self.refusals += 1;
-        self.refused = now;
-        if self.refusals >= REFUSALS {
-            self.refusals = 0;
-            self.refill = Refill::AtOnce;
-            self.doubted_until = now + DOUBTED;
+        // What was sent before the last lesson is part of it.
+        if self.refill == Refill::Steady && asked.at >= self.lowered {
+            self.share = (self.share * BACKOFF).max(SMALLEST_SHARE);
+            self.lowered = now;
         }
     }
 
@@ -244,11 +258,11 @@ impl View {
     /// the last reading is the host's to correct.
     pub(super) fn correct(&mut self, sequence: u64, returned: Needs, added: Needs, now: Instant) {
         self.advance(now);
-        if sequence > self.asked {
+        if sequence > self.known {
             let back = amount(self.kind, returned).unwrap_or_default()
                 - amount(self.kind, added).unwrap_or_default();
             self.level = (self.level + back).min(self.limit as f64);
-            self.taken -= back;
+            self.taken = (self.taken - back).max(0.0);
         }
     }
 
@@ -290,7 +304,7 @@ impl View {
     }
 
     fn per_second(&self) -> f64 {
-        self.limit as f64 / self.window.as_secs_f64()
+        self.share * self.limit as f64 / self.window.as_secs_f64()
     }
 
     fn refilled(&self, over: Duration) -> f64 {
@@ -304,6 +318,7 @@ impl View {
     fn advance(&mut self, now: Instant) {
         let over = now.saturating_duration_since(self.at);
         self.level = (self.level + self.refilled(over)).min(self.limit as f64);
+        self.share = (self.share + GROWTH * over.as_secs_f64()).min(1.0);
         self.at = self.at.max(now);
         if now >= self.full.latest {
             self.roll(now);
@@ -316,11 +331,12 @@ impl View {
         let over = now.saturating_duration_since(self.full.latest);
         let rolled = now - remainder(over, self.window);
         self.full = Span { earliest: rolled, latest: rolled + self.window };
+        self.rolled = Some(rolled);
         match self.refill {
             Refill::AtOnce => {
                 self.level = limit;
-                self.rolled = Some(rolled);
-                self.asked = self.newest;
+                self.unheard = true;
+                self.known = self.newest;
             }
             Refill::Steady => self.level = self.level.max(limit - self.taken),
         }
