@@ -22,6 +22,8 @@ const PATIENCE: f64 = 30.0;
 const LATELY: f64 = 10.0;
 /// Seconds of the rate that may be sent at once.
 const BURST: f64 = 1.0;
+/// Fewer accepted requests tell nothing of a rate: after a refusal the wait it asked for is enough.
+const TELLING: f64 = 5.0;
 /// Without a refusal for so long, the host is taken to have no such limit any more.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
@@ -97,8 +99,11 @@ impl Cap {
     pub(super) fn throttled(&mut self, sent: Instant, ceiling: Option<f64>, now: Instant) {
         self.fade(now);
         self.accepted = (self.accepted - 1.0).max(0.0);
-        let lately = self.accepted_per_second(now);
         let learned = self.rate(now);
+        if learned.is_none() && self.accepted < TELLING {
+            return;
+        }
+        let lately = self.accepted_per_second(now);
         let same_lesson = learned.is_some_and(|rate| sent < rate.lowered);
         let before = learned.map_or(lately, |rate| rate.per_second);
         let lowered = if same_lesson { before.min(lately * BACKOFF) } else { before.min(lately) * BACKOFF };
