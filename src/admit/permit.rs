@@ -135,7 +135,7 @@ impl AttemptPermit {
     /// the provider's limits. The beginning of a stream is an answer, not yet a complete one.
     pub fn judged(&mut self, outcome: &Result<Landed, Failure>, told: &[LimitView]) -> Option<Transition> {
         let now = clock::now();
-        if let Some(learned) = &self.learned {
+        if let Some(learned) = &mut self.learned {
             match outcome {
                 Err(failure) if failure.kind == Kind::RateLimit => learned.throttled(told, self.terms, now),
                 Err(_) => learned.heard(told, now),

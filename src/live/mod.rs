@@ -8,7 +8,6 @@ mod deployment;
 pub mod hash;
 pub mod learned;
 mod histogram;
-pub mod learned;
 pub mod pace;
 mod published;
 mod records;

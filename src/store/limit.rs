@@ -105,7 +105,9 @@ impl Window {
     /// Its length, where that does not depend on the calendar.
     pub fn length(&self) -> Option<Duration> {
         match self {
-            Self::Sliding { length } | Self::Log { length } | Self::Bucket { per: length, .. } => Some(*length),
+            Self::Sliding { length } | Self::Log { length } | Self::Bucket { per: length, .. } => {
+                Some(*length)
+            }
             Self::Concurrency | Self::Calendar { .. } => None,
         }
     }

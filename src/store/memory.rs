@@ -126,7 +126,9 @@ impl Shared {
         {
             let mut books = self.books.lock();
             for line in lines {
-                let Some(limit) = books.pages.get(line.account).map(|page| Arc::clone(&page.limit)) else { continue };
+                let Some(limit) = books.pages.get(line.account).map(|page| Arc::clone(&page.limit)) else {
+                    continue;
+                };
                 let used = used(&limit, line.amount);
                 has_room |= used < line.amount || limit.window == Window::Concurrency;
                 let change = (line.amount, used);

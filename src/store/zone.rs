@@ -43,7 +43,7 @@ impl Zone {
             // By the clock on the wall, so that zones off by half an hour have hours of their own.
             let since = u64::try_from(i64::from(now.minute()) * 60 + i64::from(now.second())).ok()?;
             let start = (wall / NANOS).saturating_sub(since);
-            return Some((start * NANOS, (start + 3600) * NANOS));
+            return Some((start * NANOS, (start + 3600).saturating_mul(NANOS)));
         }
         let (first, length) = beginning(now.date(), every)?;
         let start = self.midnight(first)?;
