@@ -71,7 +71,8 @@ impl<'a> Gate<'a> {
     ) -> Self {
         let stages = &snapshot.stages;
         let claims = if stages.admit {
-            snapshot.scopes.claims(&Caller::of(call, facts, &plan.decision.model))
+            let caller = Caller::of(call, facts, &plan.decision.model);
+            snapshot.scopes.claims(&caller).and_slots(plan.settings.slots.as_ref())
         } else {
             Claims::default()
         };

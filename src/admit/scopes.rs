@@ -55,6 +55,13 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// With the slots of a profile.
+    #[must_use]
+    pub fn and_slots(mut self, slots: Option<&Quota>) -> Self {
+        self.add(slots.map(std::slice::from_ref).unwrap_or_default(), 0);
+        self
+    }
+
     fn add(&mut self, quotas: &[Quota], subject: u64) {
         for quota in quotas {
             let claims = match quota.account.limit().measure {
@@ -134,6 +141,7 @@ impl Scopes {
     ///
     /// [`crate::Kind::Config`] for a time zone nobody knows.
     pub fn compile(config: &Config, store: &Arc<dyn Store>) -> Result<Self, Error> {
+        store.allow(config.limits.memory);
         let (limits, budgets) = (&config.limits, &config.budgets);
         let opening = |scope| Opening { scope, store: store.as_ref() };
         let global = opening(Scope::Global).all("", Some(&limits.global), Some(&budgets.global))?;
@@ -154,7 +162,7 @@ impl Scopes {
             has_soft: false,
         };
         let has_soft = scopes.all().any(|quota| quota.soft.is_some());
-        scopes.has_soft = has_soft;
+        scopes.has_soft = has_soft && config.stages.admit;
         Ok(scopes)
     }
 

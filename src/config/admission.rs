@@ -128,7 +128,7 @@ pub struct ScopedLimits {
     pub users: BTreeMap<String, Limits>,
     /// Keys of callers with limits of their own, by name.
     pub keys: BTreeMap<String, Limits>,
-    /// Bytes that the counts of users, tenants and keys may take; who finds no room shares one count. Default: 64 MiB.
+    /// Bytes that the counts of users, tenants and keys may take; who finds no room shares one count. Default: 128 MiB.
     pub memory: usize,
     /// Calls a second of one caller (its key, else its user, else its tenant), refused before anything of the call is
     /// read; a flood costs next to nothing. Default: not limited.
@@ -146,7 +146,7 @@ impl Default for ScopedLimits {
             model: Limits::default(),
             users: BTreeMap::new(),
             keys: BTreeMap::new(),
-            memory: 64 << 20,
+            memory: 128 << 20,
             flood: None,
         }
     }

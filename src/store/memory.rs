@@ -106,11 +106,6 @@ impl Memory {
     pub fn bytes(&self) -> usize {
         self.0.books.lock().bytes
     }
-
-    /// From now on they may take so many.
-    pub fn allow(&self, most_bytes: usize) {
-        self.0.books.lock().most_bytes = most_bytes;
-    }
 }
 
 impl Shared {
@@ -257,6 +252,10 @@ impl Store for Memory {
 
     fn on_room(&self, tell: Option<Tell>) {
         self.0.tell.store(tell.map(Arc::new));
+    }
+
+    fn allow(&self, most_bytes: usize) {
+        self.0.books.lock().most_bytes = most_bytes;
     }
 
     fn used(&self, account: &Account, subject: u64) -> u64 {
