@@ -40,6 +40,8 @@ pub(super) struct Machine {
     generation: u64,
     phase: Phase,
     window: Window,
+    /// Probes that run, whatever has changed since they went out.
+    probing: u32,
     /// Hard failures since an answer began.
     unanswered: u32,
     /// Streams that broke since an answer was complete.
@@ -55,6 +57,7 @@ impl Machine {
             generation: 0,
             phase: Phase::Closed { since: None },
             window: Window::new(Policy::DEFAULT.window),
+            probing: 0,
             unanswered: 0,
             broken: 0,
             last: [const { None }; KEPT],
@@ -64,47 +67,31 @@ impl Machine {
 
     /// May a call go out at `at`?
     pub(super) fn enter(&mut self, policy: &Policy, at: Duration) -> Entry {
-        match (self.phase, policy.role) {
-            (Phase::Closed { .. }, _) => self.admit(Errand::Regular),
+        if let Some(wait) = self.wait(policy, at).filter(|wait| !wait.is_zero()) {
+            return Entry::NotUntil(wait);
+        }
+        match (&mut self.phase, policy.role) {
             (Phase::Isolated, _) => Entry::Isolated,
-            (_, Role::Observer) => self.admit(Errand::Trial),
-            (_, Role::Lone) => self.try_one(at),
-            (Phase::Open { until, .. }, Role::Guard) if at < until => {
-                Entry::NotUntil(until.saturating_sub(at))
+            (Phase::Closed { .. }, _) => Entry::Open(self.ticket(Errand::Regular), None),
+            (_, Role::Guard) => self.probe(policy, at),
+            (Phase::Open { trial, .. } | Phase::HalfOpen { trial, .. }, Role::Lone | Role::Observer) => {
+                *trial = at;
+                Entry::Open(self.ticket(Errand::Trial), None)
             }
-            (Phase::Open { trial, .. }, Role::Guard) => {
-                let phase = Phase::HalfOpen { running: 1, answered: 0, trial };
-                let transition = self.change(phase, Reason::TimePassed, policy, at);
-                Entry::Open(self.ticket(Errand::Probe), Some(transition))
-            }
-            (Phase::HalfOpen { .. }, Role::Guard) => self.probe(policy),
         }
     }
 
-    fn probe(&mut self, policy: &Policy) -> Entry {
-        if let Phase::HalfOpen { running, answered, .. } = &mut self.phase
-            && running.saturating_add(*answered) < policy.most_probes()
-        {
+    fn probe(&mut self, policy: &Policy, at: Duration) -> Entry {
+        let mut transition = None;
+        if let Phase::Open { trial, .. } = self.phase {
+            let phase = Phase::HalfOpen { running: 0, answered: 0, trial };
+            transition = Some(Box::new(self.change(phase, Reason::TimePassed, policy, at)));
+        }
+        if let Phase::HalfOpen { running, .. } = &mut self.phase {
             *running += 1;
-            return self.admit(Errand::Probe);
         }
-        // When the probes that are out come back is not known.
-        Entry::NotUntil(TRIAL_EVERY)
-    }
-
-    fn try_one(&mut self, at: Duration) -> Entry {
-        if let Phase::Open { trial, .. } | Phase::HalfOpen { trial, .. } = &mut self.phase {
-            let next = trial.saturating_add(TRIAL_EVERY);
-            if at < next {
-                return Entry::NotUntil(next.saturating_sub(at));
-            }
-            *trial = at;
-        }
-        self.admit(Errand::Trial)
-    }
-
-    fn admit(&self, errand: Errand) -> Entry {
-        Entry::Open(self.ticket(errand), None)
+        self.probing += 1;
+        Entry::Open(self.ticket(Errand::Probe), transition)
     }
 
     fn ticket(&self, errand: Errand) -> Ticket {
@@ -119,24 +106,27 @@ impl Machine {
         moment: Moment,
     ) -> Option<Transition> {
         let Moment { at, speed, .. } = moment;
-        if std::mem::replace(&mut ticket.answered, true) || ticket.generation != self.generation {
+        if std::mem::replace(&mut ticket.answered, true) {
             return None;
         }
-        match (&mut self.phase, ticket.errand, speed) {
+        self.returned(ticket);
+        let errand = std::mem::replace(&mut ticket.errand, Errand::Regular);
+        if ticket.generation != self.generation {
+            return None;
+        }
+        match (&mut self.phase, errand, speed) {
             (Phase::Closed { .. }, _, _) => {
                 self.unanswered = 0;
                 let call = Counts { calls: 1, failed: 0, slow: u32::from(speed == Speed::Slow) };
                 self.window.of_length(policy.window).add(at, call);
-                let reason = if speed == Speed::Slow { self.judge(policy, at) } else { None };
-                reason.map(|reason| self.open(policy, reason, None, moment))
+                let reason = if speed == Speed::Slow { self.slowing(policy, at) } else { None };
+                reason.and_then(|reason| self.open(policy, reason, None, moment))
             }
             (Phase::HalfOpen { .. }, Errand::Probe, Speed::Slow) => {
-                Some(self.open(policy, Reason::ProbeFailed, None, moment))
+                self.open(policy, Reason::ProbeFailed, None, moment)
             }
-            (Phase::HalfOpen { running, answered, .. }, Errand::Probe, Speed::Prompt) => {
-                *running = running.saturating_sub(1);
+            (Phase::HalfOpen { answered, .. }, Errand::Probe, Speed::Prompt) => {
                 *answered += 1;
-                ticket.errand = Errand::Regular;
                 (*answered >= policy.most_probes()).then(|| self.close(policy, ticket, at))
             }
             (_, Errand::Trial, Speed::Prompt) => Some(self.close(policy, ticket, at)),
@@ -161,23 +151,20 @@ impl Machine {
         moment: Moment,
     ) -> Option<Transition> {
         let Fault { blow, cause, retry_after } = fault;
-        if blow == Blow::None {
-            self.abandoned(ticket);
-            return None;
-        }
-        if ticket.generation != self.generation {
+        self.returned(ticket);
+        if blow == Blow::None || ticket.generation != self.generation {
             return None;
         }
         self.remember(cause);
         let reason = match (self.phase, ticket.errand) {
             (Phase::Closed { .. }, _) => {
                 self.count(policy, ticket, blow, moment);
-                self.judge(policy, moment.at)
+                self.failing(policy, moment.at).or_else(|| self.slowing(policy, moment.at))
             }
             (Phase::HalfOpen { .. }, Errand::Probe | Errand::Regular) => Some(Reason::ProbeFailed),
             _ => None,
         };
-        reason.map(|reason| self.open(policy, reason, retry_after, moment))
+        reason.and_then(|reason| self.open(policy, reason, retry_after, moment))
     }
 
     fn count(&mut self, policy: &Policy, ticket: &Ticket, blow: Blow, moment: Moment) {
@@ -194,33 +181,32 @@ impl Machine {
         }
     }
 
-    /// A call ended without a result that says anything.
-    pub(super) fn abandoned(&mut self, ticket: &Ticket) {
-        if ticket.generation == self.generation
-            && ticket.errand == Errand::Probe
-            && let Phase::HalfOpen { running, .. } = &mut self.phase
-        {
-            *running = running.saturating_sub(1);
+    /// A call has ended, or a probe answered: where it held a probe's place, that is free.
+    pub(super) fn returned(&mut self, ticket: &Ticket) {
+        if ticket.errand == Errand::Probe {
+            self.probing = self.probing.saturating_sub(1);
+            if let Phase::HalfOpen { running, .. } = &mut self.phase
+                && ticket.generation == self.generation
+            {
+                *running = running.saturating_sub(1);
+            }
         }
     }
 
-    /// Is it enough to open?
-    fn judge(&mut self, policy: &Policy, at: Duration) -> Option<Reason> {
-        let Counts { calls, failed, slow } = self.window.of_length(policy.window).counts(at);
-        let reaches = |count: u32, share: f64| {
-            count > 0 && calls >= policy.least_calls && f64::from(count) >= share * f64::from(calls)
-        };
-        if policy.role == Role::Observer {
-            None
-        } else if policy.in_a_row > 0 && self.in_a_row() >= policy.in_a_row {
-            Some(Reason::InARow)
-        } else if reaches(failed, policy.failed) {
-            Some(Reason::Failed)
-        } else if policy.slow.is_some_and(|limit| reaches(slow, limit.share)) {
-            Some(Reason::Slow)
-        } else {
-            None
+    /// Do enough calls fail?
+    fn failing(&mut self, policy: &Policy, at: Duration) -> Option<Reason> {
+        if policy.in_a_row > 0 && self.in_a_row() >= policy.in_a_row {
+            return Some(Reason::InARow);
         }
+        let Counts { calls, failed, .. } = self.window.of_length(policy.window).counts(at);
+        policy.reaches(failed, calls, policy.failed).then_some(Reason::Failed)
+    }
+
+    /// Are enough calls slow?
+    fn slowing(&mut self, policy: &Policy, at: Duration) -> Option<Reason> {
+        let share = policy.slow?.share;
+        let Counts { calls, slow, .. } = self.window.of_length(policy.window).counts(at);
+        policy.reaches(slow, calls, share).then_some(Reason::Slow)
     }
 
     fn in_a_row(&self) -> u32 {
@@ -240,7 +226,10 @@ impl Machine {
         reason: Reason,
         retry_after: Option<Duration>,
         moment: Moment,
-    ) -> Transition {
+    ) -> Option<Transition> {
+        if policy.role == Role::Observer {
+            return None;
+        }
         let Moment { at, chance, .. } = moment;
         self.times = match self.phase {
             Phase::Closed { since: None } => 1,
@@ -250,7 +239,7 @@ impl Machine {
         let hint = retry_after.unwrap_or_default().min(policy.longest_hint);
         let open_for = policy.open_for(self.times, chance).max(hint);
         let phase = Phase::Open { until: at.saturating_add(open_for), trial: at };
-        Transition { open_for: Some(open_for), ..self.change(phase, reason, policy, at) }
+        Some(Transition { open_for: Some(open_for), ..self.change(phase, reason, policy, at) })
     }
 
     /// The call that closes it belongs to the state it made: should its stream break, that counts.
@@ -314,12 +303,18 @@ impl Machine {
             (Phase::Open { trial, .. } | Phase::HalfOpen { trial, .. }, Role::Lone) => {
                 Some(trial.saturating_add(TRIAL_EVERY).saturating_sub(at))
             }
-            (Phase::Open { until, .. }, Role::Guard) => Some(until.saturating_sub(at)),
+            (Phase::Open { until, .. }, Role::Guard) if at < until => Some(until.saturating_sub(at)),
+            (Phase::Open { .. }, Role::Guard) => Some(self.turn(0, policy)),
             (Phase::HalfOpen { running, answered, .. }, Role::Guard) => {
-                let full = running.saturating_add(answered) >= policy.most_probes();
-                Some(if full { TRIAL_EVERY } else { Duration::ZERO })
+                Some(self.turn(running.saturating_add(answered), policy))
             }
         }
+    }
+
+    /// How long a probe waits for its turn, where so many of this time round have been let out.
+    fn turn(&self, out: u32, policy: &Policy) -> Duration {
+        // When those that run come back is not known.
+        if self.probing.max(out) < policy.most_probes() { Duration::ZERO } else { TRIAL_EVERY }
     }
 
     /// The share of its usual traffic that it should get at `at`, 0 to 1.

@@ -142,6 +142,11 @@ impl Policy {
         super::LEAST_SHARE + (1.0 - super::LEAST_SHARE) * grown
     }
 
+    /// Are `count` of so many calls at least this share, and calls enough to tell?
+    pub(super) fn reaches(&self, count: u32, calls: u32, share: f64) -> bool {
+        count > 0 && calls >= self.least_calls && f64::from(count) / f64::from(calls) >= share
+    }
+
     pub(super) fn most_probes(&self) -> u32 {
         self.probes.max(1)
     }

@@ -1,0 +1,47 @@
+//! Models of what many threads change at once: the files of the core themselves, with loom's locks in place of ours.
+//!
+//! The modules below stand in for those of the core that the kernels name; they hold as little as the kernels need.
+
+#![allow(dead_code, reason = "the models use a part of each kernel")]
+
+#[path = "../../../src/retry/allowance.rs"]
+pub mod allowance;
+#[path = "../../../src/live/breaker/mod.rs"]
+pub mod breaker;
+
+mod sync;
+
+pub mod clock {
+    //! Time is whatever a model says, and chance is the middle.
+
+    pub type Instant = std::time::Instant;
+
+    #[derive(Debug)]
+    pub struct Rng;
+
+    impl Rng {
+        pub fn seeded(_: u64) -> Self {
+            Self
+        }
+
+        pub fn unit(&self) -> f64 {
+            0.5
+        }
+    }
+}
+
+pub mod error {
+    //! What the kernels know of failures.
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Kind {
+        Server,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Blow {
+        None,
+        Ratio,
+        Hard,
+    }
+}
