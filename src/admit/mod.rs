@@ -5,6 +5,7 @@
 //! budgets will be refusals here, and nowhere else.
 
 mod flood;
+pub mod line;
 pub mod priority;
 mod purse;
 
