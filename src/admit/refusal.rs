@@ -52,8 +52,8 @@ pub struct Refusal {
     pub deployment: Arc<str>,
     /// Does it stand in the way of whoever calls, whichever candidate is asked?
     pub is_callers: bool,
-    /// Does it stand in the way of this caller only, and not of those behind it in line?
-    pub is_own: bool,
+    /// Where it stands in the way of some callers only, and not of all behind them in line: a number for those.
+    pub own: Option<u64>,
 }
 
 impl Refusal {
@@ -64,32 +64,28 @@ impl Refusal {
             Why::Limit(limit) => !matches!(limit.scope, Scope::Deployment | Scope::Credential),
             _ => false,
         };
-        Self { why, when, deployment: Arc::clone(&deployment.name), is_callers, is_own: false }
+        Self { why, when, deployment: Arc::clone(&deployment.name), is_callers, own: None }
     }
 
     /// There is nobody to ask.
     pub fn nobody() -> Self {
         let deployment = Arc::default();
-        Self { why: Why::Nobody, when: When::Never, deployment, is_callers: false, is_own: false }
+        Self { why: Why::Nobody, when: When::Never, deployment, is_callers: false, own: None }
     }
 
     /// Why a call that stood in line was turned away: the line's word, about the limit it waited for.
     pub fn turned_away(turned: &TurnedAway, last: Option<&Self>) -> Failure {
-        let (kind, message, retry_after) = match turned {
-            TurnedAway::Full { retry_after } => {
-                (Kind::LimitExceeded, "too many calls wait already".to_owned(), *retry_after)
-            }
-            TurnedAway::TimedOut { retry_after } => {
-                (Kind::QueueTimeout, "no room came in time".to_owned(), *retry_after)
-            }
+        let kind = match turned {
+            TurnedAway::Full { .. } | TurnedAway::Shed { .. } => Kind::LimitExceeded,
+            TurnedAway::Predicted { .. } | TurnedAway::TimedOut { .. } => Kind::QueueTimeout,
         };
         let about = last.map(Self::failure);
         let message = match &about {
-            Some(about) => format!("{message}: {}", about.message),
-            None => message,
+            Some(about) => format!("{turned}: {}", about.message),
+            None => turned.to_string(),
         };
         let limit = about.and_then(|about| about.limit);
-        Failure { limit, retry_after: Some(retry_after), ..Failure::new(kind, message) }
+        Failure { limit, retry_after: Some(turned.retry_after()), ..Failure::new(kind, message) }
     }
 
     /// The one to wait for, and to tell: a limit that ends, else a budget, else what is wrong with the deployments.
@@ -127,7 +123,8 @@ impl Refusal {
         }
     }
 
-    fn wait(&self) -> Option<Duration> {
+    /// How long it lasts, where that is known.
+    pub fn wait(&self) -> Option<Duration> {
         match self.when {
             When::After(wait) => Some(wait),
             When::GivenBack | When::Never => None,

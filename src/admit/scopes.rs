@@ -30,6 +30,13 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// The number of those whose count `subject` is, where others have counts of their own.
+    pub fn own(&self, subject: u64) -> Option<u64> {
+        let scope = self.account.limit().scope;
+        let is_shared = matches!(scope, Scope::Global | Scope::Model | Scope::Deployment | Scope::Credential);
+        (!is_shared).then(|| hash::mix(hash::hash([&*self.account.limit().identity]) ^ subject))
+    }
+
     /// What an attempt that needs so much is charged.
     pub fn charge(&self, subject: u64, needs: &Needs) -> Charge<'_> {
         Charge { account: &self.account, subject, amount: needs.of(self.account.limit().measure) }
