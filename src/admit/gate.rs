@@ -172,7 +172,7 @@ impl<'a> Gate<'a> {
                 }
             }
         }
-        Err(soonest.unwrap_or_else(|| Refusal::nobody()))
+        Err(soonest.unwrap_or_else(Refusal::nobody))
     }
 
     async fn try_one(&mut self, candidate: &Candidate) -> Result<(AttemptPermit, Option<Hold>), Refusal> {

@@ -14,7 +14,7 @@ use crate::clock::{self, Instant};
 use crate::sync::Mutex;
 
 /// Bytes that counts of users, tenants and keys may take unless told otherwise.
-pub const BYTES: usize = 128 << 20;
+const BYTES: usize = 128 << 20;
 
 /// Limits and budgets of one process.
 #[derive(Clone, Debug)]
