@@ -36,6 +36,8 @@ pub struct Deployment {
     pub throttles: AtomicU64,
     /// How long whole replies took.
     pub durations: Histogram,
+    /// How long streams took to their first content.
+    pub first_tokens: Histogram,
     /// Its place among others, the same in every process.
     pub seat: u64,
     /// Is it left alone after failures?

@@ -235,7 +235,11 @@ impl Candidate {
                 let tokens = counted.unwrap_or_else(|| estimate::tokens(facts.output_bytes));
                 (Form::Whole, pace::brought_to_length(took.as_secs_f64(), tokens as f64))
             }
-            Landed::Stream(opening) => (Form::Streamed, opening.first_token.unwrap_or(took).as_secs_f64()),
+            Landed::Stream(opening) => {
+                let first_token = opening.first_token.unwrap_or(took);
+                live.first_tokens.record(first_token);
+                (Form::Streamed, first_token.as_secs_f64())
+            }
         };
         live.measured(form, seconds, now);
         outlier::judge_slowness(&self.deployment, &self.group, form, ejection, now);
