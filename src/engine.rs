@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::clock::{self, Rng};
 use crate::config::{Config, check};
 use crate::error::{Error, Kind};
+use crate::live::breaker::Transition;
 use crate::live::{KeyUsage, Live};
 use crate::route::{self, Decision, Hosts, Snapshot};
 use crate::secret::Outside;
@@ -19,6 +20,8 @@ use crate::send::{self, Connect};
 use crate::settle::{Gauges, Receipt, Stats, Totals};
 
 type Listener = Box<dyn Fn(&Arc<Receipt>) + Send + Sync>;
+/// Told the name of a deployment and what its breaker did.
+type Watcher = Box<dyn Fn(&str, &Transition) + Send + Sync>;
 
 /// Configuration, connections, live records and totals behind one client.
 pub struct Engine {
@@ -33,6 +36,7 @@ pub struct Engine {
     /// Held by the reload that is running; calls never look at it.
     reloading: Mutex<()>,
     listener: ArcSwapOption<Listener>,
+    watcher: ArcSwapOption<Watcher>,
 }
 
 impl fmt::Debug for Engine {
@@ -91,6 +95,7 @@ impl Engine {
             settles,
             reloading: Mutex::default(),
             listener: ArcSwapOption::empty(),
+            watcher: ArcSwapOption::empty(),
         }))
     }
 
@@ -120,6 +125,11 @@ impl Engine {
     /// Hands every receipt to `listener`, on the I/O thread: it must only pass it on.
     pub fn on_settled(&self, listener: Option<Listener>) {
         self.listener.store(listener.map(Arc::new));
+    }
+
+    /// Tells `watcher` when a breaker changes its state, on the I/O thread: it must only pass it on.
+    pub fn on_change(&self, watcher: Option<Watcher>) {
+        self.watcher.store(watcher.map(Arc::new));
     }
 
     /// What routing decides for a call, without sending anything.
@@ -180,6 +190,19 @@ impl Engine {
 
     pub(crate) fn totals(&self) -> &Arc<Totals> {
         &self.totals
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The breaker of `deployment` has changed its state.
+    pub(crate) fn changed(&self, deployment: &route::Deployment, change: Option<Transition>) {
+        if let Some(change) = change
+            && let Some(watcher) = self.watcher.load().as_ref()
+        {
+            watcher(&deployment.name, &change);
+        }
     }
 
     pub(crate) fn tell(&self, receipt: &Arc<Receipt>) {

@@ -30,6 +30,7 @@ pub mod reply;
 
 pub mod clock;
 pub mod error;
+mod sync;
 
 pub mod config;
 pub mod secret;

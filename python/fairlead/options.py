@@ -66,8 +66,9 @@ class Options(TypedDict, total=False):
     """As `user`."""
     key: str
     """As `user`."""
-    priority: int
-    """0 to 9."""
+    priority: int | str
+    """0 to 9, higher first, or `background` (1), `low` (3), `normal` (5), `high` (7), `critical` (9); the header
+    `x-fairlead-priority` says it too. Never sent."""
     metadata: Mapping[str, object]
     """For rules."""
     deadline: float
@@ -100,7 +101,7 @@ def scope(
     user: str | None = None,
     tenant: str | None = None,
     key: str | None = None,
-    priority: int | None = None,
+    priority: int | str | None = None,
     metadata: Mapping[str, object] | None = None,
     deadline: float | None = None,
     max_retries: int | None = None,

@@ -4,8 +4,15 @@
 //! request and settles exactly once, at the latest when it is dropped. So far both are always granted: limits and
 //! budgets will be refusals here, and nowhere else.
 
+mod flood;
+pub mod priority;
+mod purse;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+pub use flood::Flood;
+pub use purse::Purse;
 
 use crate::chat::usage::Usage;
 use crate::error::Kind;

@@ -1,6 +1,7 @@
 //! How much may be used: limits, budgets, the waiting line.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -129,8 +130,10 @@ pub struct ScopedLimits {
     pub keys: BTreeMap<String, Limits>,
     /// Bytes that the counts of users, tenants and keys may take; who finds no room shares one count. Default: 64 MiB.
     pub memory: usize,
-    /// Calls of one user, tenant or key in a second before anything else is looked at; 0 is unlimited. Default: 0.
-    pub flood: u32,
+    /// Calls a second of one caller (its key, else its user, else its tenant), refused before anything of the call is
+    /// read; a flood costs next to nothing. Default: not limited.
+    #[schemars(range(min = 1))]
+    pub flood: Option<NonZeroU32>,
 }
 
 impl Default for ScopedLimits {
@@ -144,7 +147,7 @@ impl Default for ScopedLimits {
             users: BTreeMap::new(),
             keys: BTreeMap::new(),
             memory: 64 << 20,
-            flood: 0,
+            flood: None,
         }
     }
 }

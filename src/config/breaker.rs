@@ -5,39 +5,40 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::duration::{optional_seconds, seconds};
+use super::duration::optional_seconds;
 
-/// When a deployment that fails is no longer asked, and how it comes back. A lone deployment is never refused: it is
-/// asked once a second while its breaker is open, and without a configuration file the breaker only counts.
+/// When a deployment that fails is no longer asked, and how it comes back. A lone deployment is never refused for
+/// long: it is asked once a second while its breaker is open, and without a configured model breakers only count.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Breaker {
     /// Default: true.
     pub enabled: bool,
-    /// Opens after so many hard failures in a row. Default: 5.
-    #[schemars(range(min = 1))]
-    pub consecutive: u32,
+    /// Other defaults than those below.
+    pub preset: Option<BreakerPreset>,
+    /// Opens after so many hard failures in a row; 0 is never. Default: 5.
+    pub consecutive: Option<u32>,
     /// Opens when at least this share of a window failed. Default: 0.5.
     #[schemars(range(min = 0, max = 1))]
-    pub ratio: f64,
-    /// But not before a window holds so many. Default: 10.
+    pub ratio: Option<f64>,
+    /// But not before a window holds so many calls. Default: 10.
     #[schemars(range(min = 1))]
-    pub minimum: u32,
+    pub minimum: Option<u32>,
     /// The window, in seconds. Default: 30 s.
-    #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 1))]
-    pub window: Duration,
+    #[serde(deserialize_with = "optional_seconds")]
+    #[schemars(with = "Option<f64>", range(min = 1))]
+    pub window: Option<Duration>,
     /// How long it stays open at first; doubles with each time in a row. Default: 5 s.
-    #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
-    pub open: Duration,
+    #[serde(deserialize_with = "optional_seconds")]
+    #[schemars(with = "Option<f64>", range(min = 0))]
+    pub open: Option<Duration>,
     /// The longest time that doubling leads to. Default: 60 s.
-    #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
-    pub longest: Duration,
+    #[serde(deserialize_with = "optional_seconds")]
+    #[schemars(with = "Option<f64>", range(min = 0))]
+    pub longest: Option<Duration>,
     /// Attempts that may find out at once whether it is back. Default: 1.
     #[schemars(range(min = 1))]
-    pub probes: u32,
+    pub probes: Option<u32>,
     /// Attempts that take longer, in seconds, are slow. Default: none is.
     #[serde(deserialize_with = "optional_seconds")]
     #[schemars(with = "Option<f64>", range(min = 0))]
@@ -46,25 +47,34 @@ pub struct Breaker {
     #[schemars(range(min = 0, max = 1))]
     pub slow_ratio: f64,
     /// How long its share grows from a tenth to all of it after it closed. Default: 10 s.
-    #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
-    pub slow_start: Duration,
+    #[serde(deserialize_with = "optional_seconds")]
+    #[schemars(with = "Option<f64>", range(min = 0))]
+    pub slow_start: Option<Duration>,
+}
+
+/// Defaults of breakers for other needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerPreset {
+    /// For much traffic: 15 % of at least 20 calls open it, for 30 s at first and 5 min at most.
+    Sensitive,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
         Self {
             enabled: true,
-            consecutive: 5,
-            ratio: 0.5,
-            minimum: 10,
-            window: Duration::from_secs(30),
-            open: Duration::from_secs(5),
-            longest: Duration::from_secs(60),
-            probes: 1,
+            preset: None,
+            consecutive: None,
+            ratio: None,
+            minimum: None,
+            window: None,
+            open: None,
+            longest: None,
+            probes: None,
             slow: None,
             slow_ratio: 0.5,
-            slow_start: Duration::from_secs(10),
+            slow_start: None,
         }
     }
 }

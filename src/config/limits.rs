@@ -33,8 +33,20 @@ pub struct Retry {
     pub jitter: Jitter,
     /// How many retries of one deployment its own traffic pays for.
     pub budget: RetryBudget,
-    /// The limit of an attempt grows by itself with each one before it: 30 s, 60 s, 90 s. Default: false.
-    pub growing_attempts: bool,
+    /// A known policy instead of `base`, `throttled_base`, `cap` and `jitter`. Default: none.
+    pub preset: Option<RetryPreset>,
+}
+
+/// Policies that are common elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryPreset {
+    /// `min(1000 * 2^n + random * 500, 30000)` milliseconds, whatever failed.
+    HandWritten,
+    /// `wait_exponential(multiplier=1, min=2, max=10)` of tenacity: 2, 2, 4, 8, 10 s.
+    Tenacity,
+    /// 1 s more each time after a timeout, 2 s more without a connection; attempts of 30, 60, 90 s.
+    Rising,
 }
 
 /// How chance enters a backoff whose step is `base * 2^n`, at most `cap` (M. Brooker, AWS, 2015).
@@ -83,7 +95,7 @@ impl Default for Retry {
             longest_wait: Duration::from_secs(60),
             jitter: Jitter::Full,
             budget: RetryBudget::default(),
-            growing_attempts: false,
+            preset: None,
         }
     }
 }

@@ -37,9 +37,9 @@ use serde::Deserialize;
 pub use admission::{
     Algorithm, Budget, Hedge, Limits, Oversize, Queue, ScopedBudgets, ScopedLimits, Unpriced, Window,
 };
-pub use breaker::Breaker;
+pub use breaker::{Breaker, BreakerPreset};
 pub use duration::Moment;
-pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, Timeouts};
+pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, RetryPreset, Timeouts};
 pub use model::{
     Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Strategy, Supports,
     Upstream,

@@ -187,7 +187,9 @@ impl Kind {
             Self::ConsumerTooSlow => rule(Same::Never, Other::Never, Blow::None, false),
             Self::NoHealthyDeployment => rule(Same::Never, Other::Never, Blow::None, true),
             // Ours, before anything was sent: no upstream is to blame, and whoever waited here need not wait again.
-            Self::LimitExceeded | Self::QueueTimeout => refused(Other::Yes, Blow::None, true, Same::Never, false),
+            Self::LimitExceeded | Self::QueueTimeout => {
+                refused(Other::Yes, Blow::None, true, Same::Never, false)
+            }
             Self::BudgetExceeded => refused(Other::Yes, Blow::None, false, Same::Never, false),
             Self::Deadline | Self::ModelNotFound | Self::Config | Self::ClientClosed | Self::Internal => {
                 rule(Same::Never, Other::Never, Blow::None, false)
@@ -197,6 +199,20 @@ impl Kind {
 }
 
 impl Kind {
+    /// Did the upstream never see the request?
+    pub const fn was_never_sent(self) -> bool {
+        matches!(
+            self,
+            Self::Connect
+                | Self::Dns
+                | Self::Tls
+                | Self::ConnectTimeout
+                | Self::PoolTimeout
+                | Self::WriteTimeout
+                | Self::Config
+        )
+    }
+
     /// May the provider have worked, and billed, before it failed this way?
     pub const fn may_have_worked(self) -> bool {
         matches!(

@@ -9,8 +9,8 @@ pub struct LimitReached {
     pub measure: &'static str,
     /// Whom it counts for: `global`, `tenant`, `user`, `key`, `model`, `deployment` or `credential`.
     pub scope: &'static str,
-    /// How much it allows; of a budget, US dollars.
-    pub most: f64,
+    /// How much it allows; of a budget, US dollars. `None` where only the provider knows.
+    pub most: Option<f64>,
     /// Over which time, in words; of `concurrency`, at once.
     pub window: String,
     /// When a budget begins anew, since the Unix epoch.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::aside::{Aside, Offence};
+use super::breaker::Breaker;
 use super::pace::{DECAY, Pace};
 use super::pause::{LONGEST, Pause};
 use super::published::Published;
@@ -15,6 +16,7 @@ use super::room::Room;
 use super::tally::{Counted, Tally};
 use super::{Histogram, Until, hash};
 use crate::clock::{self, Instant};
+use crate::retry::allowance::Allowance;
 
 /// Seconds in which the counts that peers are compared by fall to 1/e.
 const MINUTE: f64 = 60.0;
@@ -36,6 +38,10 @@ pub struct Deployment {
     pub durations: Histogram,
     /// Its place among others, the same in every process.
     pub seat: u64,
+    /// Is it left alone after failures?
+    pub breaker: Arc<Breaker>,
+    /// How many retries its own traffic pays for.
+    pub allowance: Allowance,
     cooled_until: Until,
     /// Those of its keys, by fingerprint.
     pauses: Mutex<HashMap<u64, Arc<Pause>>>,
@@ -62,8 +68,11 @@ pub enum Form {
 
 impl Deployment {
     pub(super) fn new(identity: &str, origin: Instant) -> Self {
+        let seat = hash::hash([identity]);
         Self {
-            seat: hash::hash([identity]),
+            seat,
+            breaker: Arc::new(Breaker::new(origin, seat)),
+            allowance: Allowance::new(origin),
             cooled_until: Until::new(origin),
             aside: Aside::new(origin),
             ..Self::default()

@@ -3,6 +3,7 @@
 //! Stages write outcomes here and `route` reads them; a reload of the configuration binds the same records again.
 
 pub mod aside;
+pub mod breaker;
 mod deployment;
 pub mod hash;
 mod histogram;

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::reply;
 use crate::config::reload::Outcome;
+use crate::live::breaker::{State, Transition};
 use crate::settle::Receipt;
 
 /// Receipts that wait to be told; beyond that the oldest are dropped and counted.
@@ -46,6 +47,14 @@ impl Notice {
                 Some(Self { failed: true, sentence })
             }
         }
+    }
+}
+
+impl Notice {
+    /// What the breaker of a deployment did.
+    pub(super) fn of_breaker(deployment: &str, change: &Transition) -> Self {
+        let failed = matches!(change.to, State::Open | State::Isolated);
+        Self { failed, sentence: format!("the breaker of {deployment} {change}") }
     }
 }
 

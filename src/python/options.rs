@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyMapping, PyString};
 use super::convert::{self, Misuse, Writer};
 use super::errors;
 use super::secret::Secret;
+use crate::admit::priority;
 use crate::call::{CallOptions, Limit, TimeoutOptions};
 use crate::config;
 
@@ -67,7 +68,13 @@ fn option(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> Py
             return Ok(false);
         }
         "extra_headers" | "extra_query" | "timeout" | "fairlead" if convert::is_absent(value) => {}
-        "extra_headers" => headers(value, &mut options.headers)?,
+        "extra_headers" => {
+            headers(value, &mut options.headers)?;
+            if let Some(asked) = urgency(value)? {
+                options.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(priority::HEADER));
+                options.priority = Some(asked);
+            }
+        }
         "extra_query" => query(value, &mut options.query)?,
         "timeout" => options.timeout = timeout(value)?,
         "fairlead" => fairlead(value, options)?,
@@ -124,7 +131,7 @@ fn member(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> Py
         "user" => options.user = Some(value.str()?.to_string()),
         "tenant" => options.tenant = Some(value.str()?.to_string()),
         "key" => options.key = Some(value.str()?.to_string()),
-        "priority" => options.priority = Some(priority(value)?),
+        "priority" => options.priority = Some(priority(value, "fairlead.priority")?),
         "metadata" => metadata(value, &mut options.metadata)?,
         "deadline" => options.deadline = Some(seconds(value, "fairlead.deadline")?),
         "max_retries" => options.max_retries = Some(max_retries(value)?),
@@ -164,12 +171,12 @@ fn secret(value: &Bound<'_, PyAny>) -> PyResult<config::Secret> {
         .map_err(|_| errors::misuse(value.py(), "`fairlead.api_key`: expected a str or a Secret"))
 }
 
-fn priority(value: &Bound<'_, PyAny>) -> PyResult<u8> {
-    value
-        .extract::<u8>()
-        .ok()
-        .filter(|priority| *priority <= 9)
-        .ok_or_else(|| errors::misuse(value.py(), &format!("`fairlead.priority`: expected 0 to 9: {value}")))
+fn priority(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u8> {
+    priority::parse(value.str()?.to_str()?).ok_or_else(|| {
+        let names: Vec<&str> = priority::NAMES.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        errors::misuse(value.py(), &format!("`{name}`: expected 0 to 9 or one of {names}: {value}"))
+    })
 }
 
 /// Attempts after the first.
@@ -200,6 +207,20 @@ pub(super) fn headers(value: &Bound<'_, PyAny>, into: &mut Vec<(String, Option<S
         into.push((name, value));
     }
     Ok(())
+}
+
+/// The priority that a header says.
+fn urgency(headers: &Bound<'_, PyAny>) -> PyResult<Option<u8>> {
+    if headers.is_none() {
+        return Ok(None);
+    }
+    for pair in mapping(headers, "extra_headers")?.items()?.iter() {
+        let (name, value) = pair.extract::<(String, Bound<'_, PyAny>)>()?;
+        if name.eq_ignore_ascii_case(priority::HEADER) && !value.is_none() && !convert::is_absent(&value) {
+            return priority(&value, priority::HEADER).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// Query parameters; a list repeats its name, truth values are lower case, `None` is empty.

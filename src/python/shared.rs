@@ -21,6 +21,7 @@ use crate::config::reload::{Current, Outcome, Reloader};
 use crate::config::watch::{self, Pace};
 use crate::engine::Engine as Core;
 use crate::error::{Error, Kind};
+use crate::live::breaker::Transition;
 
 /// What all clients that share connections share. Holds the configuration, so that a forked child can begin anew.
 pub(super) struct Shared {
@@ -73,8 +74,12 @@ impl Shared {
     ) -> Result<Running, Error> {
         let core = Core::hosted(current.load().loaded.config.clone(), hosted.door())?;
         if let Some(queue) = queue {
-            let queue = Arc::clone(queue);
-            core.on_settled(Some(Box::new(move |receipt| queue.push(receipt))));
+            let (calls, breakers) = (Arc::clone(queue), Arc::clone(queue));
+            core.on_settled(Some(Box::new(move |receipt| calls.push(receipt))));
+            let told = move |deployment: &str, change: &Transition| {
+                breakers.notice(Notice::of_breaker(deployment, change));
+            };
+            core.on_change(Some(Box::new(told)));
         }
         let engine = Arc::downgrade(&core);
         let apply = move |config: &Config| match engine.upgrade() {

@@ -8,8 +8,9 @@
 use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
-use crate::config;
 use crate::error::{Attempt, Error, Failure, Kind, Same};
+use crate::retry::allowance::{self, Allowed, Cost};
+use crate::retry::policy::Policy;
 use crate::retry::{backoff, classify};
 use crate::route::{Again, Candidate, Plan};
 use crate::send::alarm::later;
@@ -52,10 +53,25 @@ impl Verdict {
     }
 }
 
+/// What governs the retries of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// How often, and after which waits.
+    pub policy: Policy,
+    /// The longest wait an upstream may ask for before the error is raised instead.
+    pub longest_wait: Duration,
+    /// How many retries of one deployment its own traffic pays for.
+    pub allowance: allowance::Policy,
+}
+
 /// What a candidate has been through in this call.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tried {
     last: Option<Kind>,
+    /// Attempts that failed.
+    failed: u32,
+    /// The backoff before the last one.
+    waited: Option<Duration>,
     /// Not again before this.
     ready: Option<Instant>,
     spent: bool,
@@ -67,7 +83,7 @@ struct Tried {
 #[derive(Debug)]
 pub struct Course<'a> {
     plan: &'a Plan,
-    policy: config::Retry,
+    terms: Terms,
     rng: &'a Rng,
     deadline: Instant,
     max_retries: u32,
@@ -84,11 +100,11 @@ pub struct Course<'a> {
 
 impl<'a> Course<'a> {
     /// A call that has not tried anything yet.
-    pub fn new(plan: &'a Plan, policy: config::Retry, rng: &'a Rng, deadline: Instant) -> Self {
+    pub fn new(plan: &'a Plan, terms: Terms, rng: &'a Rng, deadline: Instant) -> Self {
         Self {
             plan,
-            max_retries: policy.max_retries,
-            policy,
+            max_retries: terms.policy.max_retries,
+            terms,
             rng,
             deadline,
             tried: vec![Tried::default(); plan.candidates.len()],
@@ -206,7 +222,8 @@ impl<'a> Course<'a> {
         });
         let ready = failure.retry_after.map(|wait| later(clock::now(), wait));
         if let Some(tried) = self.tried.get_mut(position) {
-            *tried = Tried { last: Some(failure.kind), ready, spent: same == Same::Never, ..*tried };
+            let failed = tried.failed + 1;
+            *tried = Tried { last: Some(failure.kind), failed, ready, spent: same == Same::Never, ..*tried };
         }
         // What failed is the deployment, not the key: its other keys would meet the same.
         if !failure.kind.rule().disables_credential && failure.kind != Kind::RateLimit {
@@ -252,20 +269,65 @@ impl<'a> Course<'a> {
         }
         let asked = tried.ready.map(|ready| ready.saturating_duration_since(now));
         let wait = match asked {
-            Some(wait) if wait > self.policy.longest_wait => return Verdict::Fail(self.error(None, "wait")),
+            Some(wait) if wait > self.terms.longest_wait => return Verdict::Fail(self.error(None, "wait")),
             Some(wait) => backoff::asked(wait, self.rng.unit()),
-            None => self.backoff(tried.last.unwrap_or(failure.kind)),
+            None => self.backoff(&tried, failure.kind),
         };
-        self.within_deadline(candidate, wait)
+        if let Some(tried) = self.tried.get_mut(candidate) {
+            tried.waited = Some(wait);
+        }
+        let verdict = self.within_deadline(candidate, wait);
+        match verdict {
+            Verdict::Again { .. } if !self.is_paid_for(candidate, tried.last) => {
+                Verdict::Fail(self.error(None, "budget"))
+            }
+            verdict => verdict,
+        }
     }
 
-    fn backoff(&self, kind: Kind) -> Duration {
-        let base = match kind.rule().same {
-            Same::Wait => self.policy.throttled_base,
-            Same::Backoff | Same::Never => self.policy.base,
-        };
-        let step = u32::try_from(self.history.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        backoff::full_jitter(base, self.policy.cap, step, self.rng.unit())
+    /// Asking the same deployment again is paid for by its first attempts; throttling cost it little.
+    fn is_paid_for(&self, position: usize, last: Option<Kind>) -> bool {
+        let Some(candidate) = self.plan.candidates.get(position) else { return true };
+        let is_throttled = last.is_some_and(|kind| kind.rule().same == Same::Wait);
+        let cost = if is_throttled { Cost::Half } else { Cost::Whole };
+        let allowance = &candidate.deployment.live.allowance;
+        allowance.draw(&self.terms.allowance, cost, clock::now()) == Allowed::Yes
+    }
+
+    fn backoff(&self, tried: &Tried, kind: Kind) -> Duration {
+        let backoff = self.terms.policy.backoff(tried.last.unwrap_or(kind));
+        backoff.wait(tried.failed.saturating_sub(1), tried.waited, self.rng.unit())
+    }
+
+    /// An attempt begins at the candidate at `position`: what it pays for is counted.
+    pub fn begins(&self, position: usize) {
+        let first = self.tried.get(position).is_none_or(|tried| tried.last.is_none());
+        if let Some(candidate) = self.plan.candidates.get(position).filter(|_| first) {
+            candidate.deployment.live.allowance.first(clock::now());
+        }
+    }
+
+    /// Who may be asked now: the candidate at `first`, then those that were not tried and may do as well.
+    pub fn choices(&self, first: usize) -> impl Iterator<Item = usize> {
+        let others = self.tried.iter().enumerate().filter(move |(position, tried)| {
+            *position != first && tried.last.is_none() && self.may_stand_in(*position, first)
+        });
+        std::iter::once(first).chain(others.map(|(position, _)| position))
+    }
+
+    fn may_stand_in(&self, position: usize, first: usize) -> bool {
+        let candidates = &self.plan.candidates;
+        let (Some(other), Some(refused)) = (candidates.get(position), candidates.get(first)) else { return false };
+        other.mends(Kind::LimitExceeded, refused).is_some()
+    }
+
+    /// No candidate may be asked, for a reason of our own: the failure that an upstream caused says more, where there
+    /// was one.
+    pub fn turned_away(&mut self, refusal: Failure) -> Error {
+        if self.worst.is_some() {
+            return self.error(None, "limits");
+        }
+        self.error(Some((refusal, usize::MAX)), "limits")
     }
 
     /// A backoff that would cross the deadline is not slept: the error is raised now.

@@ -74,6 +74,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Is there but one deployment to ask, whatever its keys?
+    pub fn is_lone(&self) -> bool {
+        let first = self.candidates.first();
+        first.is_some_and(|first| self.candidates.iter().all(|other| other.is_sibling_of(first)))
+    }
+
     /// The candidate at `position`.
     ///
     /// # Errors

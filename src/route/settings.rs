@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{self, Config, Retry, Timeouts, check};
+use crate::config::{self, Config, Timeouts, check};
 use crate::error::{Error, Kind};
 use crate::provider::presets;
+use crate::retry::allowance;
+use crate::retry::course::Terms;
+use crate::retry::policy::Policy;
 
 /// What a call's timing is governed by.
 #[derive(Clone, Debug)]
@@ -13,7 +16,7 @@ pub struct Settings {
     /// Limits of every phase.
     pub timeouts: Timeouts,
     /// Attempts and backoff.
-    pub retry: Retry,
+    pub retry: Terms,
     /// Where the call stands in queues, 0 to 9.
     pub priority: Option<u8>,
 }
@@ -26,6 +29,13 @@ pub(super) fn utc_offset(written: Option<&str>) -> Result<i64, Error> {
     })
 }
 
+fn retry(written: &config::Retry) -> Terms {
+    let config::RetryBudget { enabled, ratio, floor } = written.budget;
+    let allowance =
+        if enabled { allowance::Policy { share: ratio, floor } } else { allowance::Policy::UNLIMITED };
+    Terms { policy: Policy::configured(written), longest_wait: written.longest_wait, allowance }
+}
+
 /// All profiles, compiled.
 #[derive(Debug)]
 pub(super) struct Profiles {
@@ -35,8 +45,8 @@ pub(super) struct Profiles {
 
 impl Profiles {
     pub(super) fn compile(config: &Config) -> Self {
-        let general =
-            Settings { timeouts: config.timeouts.clone(), retry: config.retry.clone(), priority: None };
+        let retry = retry(&config.retry);
+        let general = Settings { timeouts: config.timeouts.clone(), retry, priority: None };
         let compiled = |(name, profile): (String, config::Profile)| (name, Arc::new(general.under(&profile)));
         let named = config::profiles(config).into_iter().map(compiled).collect();
         Self { general: Arc::new(general), named }
@@ -60,7 +70,8 @@ impl Settings {
         timeouts.attempt = profile.attempt.or(timeouts.attempt);
         timeouts.first_token = profile.first_token.unwrap_or(timeouts.first_token);
         timeouts.idle = profile.idle.unwrap_or(timeouts.idle);
-        settings.retry.max_retries = profile.max_retries.unwrap_or(settings.retry.max_retries);
+        let policy = &mut settings.retry.policy;
+        policy.max_retries = profile.max_retries.unwrap_or(policy.max_retries);
         settings.priority = profile.priority;
         settings
     }

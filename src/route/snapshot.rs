@@ -15,7 +15,7 @@ use super::written::Written;
 use crate::chat::facts::Wants;
 use crate::config::{Bounds, Config, Routing, Secret, Stages};
 use crate::error::{Error, Kind};
-use crate::live::Live;
+use crate::live::{Live, breaker};
 use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub bounds: Bounds,
     /// Which stages are on.
     pub stages: Stages,
+    /// When breakers open; `None` without breakers.
+    breaker: Option<breaker::Policy>,
     /// What holds for all models.
     pub routing: Routing,
     /// Seconds by which the operator's clocks are ahead of UTC.
@@ -71,12 +73,18 @@ impl Snapshot {
             routes: Routes::new(routes),
             holders,
             tenants,
+            breaker: breaker::Policy::configured(&config),
             bounds: config.bounds,
             stages: config.stages,
             routing: config.routing,
             default_model: config.default_model,
             written,
         })
+    }
+
+    /// When the breaker of a deployment opens, that has no other beside it or has.
+    pub fn breaker(&self, is_lone: bool) -> Option<breaker::Policy> {
+        self.breaker.map(|policy| if is_lone { policy.for_lone() } else { policy })
     }
 
     /// The model of a call that leaves it open.

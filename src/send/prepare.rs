@@ -13,9 +13,11 @@ use crate::call::{Call, Limit, Operation};
 use crate::chat::facts::{Facts, OUTPUT_LIMITS, OWN_OPTIONS};
 use crate::chat::patch::{self, Edit};
 use crate::clock::{self, Instant};
-use crate::config::{self, Timeouts};
+use crate::config::Timeouts;
 use crate::error::{Error, Kind};
 use crate::provider::presets;
+use crate::retry::course::Terms;
+use crate::retry::policy::Policy;
 use crate::route::{Candidate, Pass, Plan, Snapshot, defaults};
 
 /// Whole replies a deployment must have given before their durations set the limit of an attempt.
@@ -41,12 +43,12 @@ impl Snapshot {
         Due::after(began, call.options.deadline.unwrap_or(total), Kind::Deadline)
     }
 
-    /// The policy of this call.
-    pub fn retry(&self, call: &Call, plan: &Plan) -> config::Retry {
-        let retry = &plan.settings.retry;
-        let allowed = call.options.max_retries.unwrap_or(retry.max_retries);
+    /// What governs the retries of this call.
+    pub fn retry(&self, call: &Call, plan: &Plan) -> Terms {
+        let terms = plan.settings.retry;
+        let allowed = call.options.max_retries.unwrap_or(terms.policy.max_retries);
         let max_retries = if self.stages.retry { allowed } else { 0 };
-        config::Retry { max_retries, ..retry.clone() }
+        Terms { policy: Policy { max_retries, ..terms.policy }, ..terms }
     }
 
     /// One attempt at a candidate with the key in hand, beginning now.
