@@ -201,7 +201,7 @@ impl<'a> Targets<'a> {
     /// The group behind a target, then what follows when it fails.
     fn route(&self, name: &str, path: &str) -> Result<Route, Error> {
         let own = self.group(name, path)?;
-        let mut stops = vec![Stop { group: own, role: Role::Own }];
+        let mut stops = vec![Stop::new(own, Role::Own)];
         let mut position = 0;
         while let Some(stop) = stops.get(position).cloned() {
             self.follow(&stop.group.name, Role::Fallback, &mut stops)?;
@@ -222,7 +222,7 @@ impl<'a> Targets<'a> {
             let known =
                 |stop: &Stop| stop.group.name == group.name && (stop.role == role || stop.role == Role::Own);
             if !stops.iter().any(known) {
-                stops.push(Stop { group, role });
+                stops.push(Stop::new(group, role));
             }
         }
         Ok(())
