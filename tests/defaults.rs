@@ -16,12 +16,12 @@ fn every_phase_has_its_default_limit() {
 
 #[test]
 fn two_retries_with_backoff_from_50_ms_or_1_s_to_20_s() {
-    let Retry { max_retries, base, throttled_base, cap, longest_wait, jitter, budget, growing_attempts } =
+    let Retry { max_retries, base, throttled_base, cap, longest_wait, jitter, budget, preset } =
         Retry::default();
     assert_eq!(max_retries, 2);
     assert_eq!((base, throttled_base), (Duration::from_millis(50), Duration::from_secs(1)));
     assert_eq!((cap, longest_wait), (Duration::from_secs(20), Duration::from_mins(1)));
-    assert_eq!((jitter, growing_attempts), (Jitter::Full, false));
+    assert_eq!((jitter, preset), (Jitter::Full, None));
     assert!(budget.enabled);
     assert_eq!((budget.ratio.to_bits(), budget.floor.to_bits()), (0.2_f64.to_bits(), 1.0_f64.to_bits()));
 }
