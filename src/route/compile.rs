@@ -1,6 +1,6 @@
 //! From models, aliases and targets as they are written to routes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::deployment::Deployment;
@@ -31,8 +31,10 @@ pub(super) fn compile(config: &Config, written: &Written) -> Result<Compiled, Er
         faults.extend(Tenant::faults(name, policy, &targets.deployments(), written));
     }
     let models = config.models.keys().map(|name| (format!("models.{name}"), name.as_str()));
+    let tags = targets.tags();
+    let tags = tags.iter().map(|tag| ("models".to_owned(), tag.as_str()));
     let mut routes = HashMap::new();
-    for (path, name) in models.chain(named(config)) {
+    for (path, name) in models.chain(named(config)).chain(tags) {
         if !routes.contains_key(name) {
             match targets.route(name, &path) {
                 Ok(route) => drop(routes.insert(name.to_owned(), Arc::new(route))),
@@ -190,6 +192,12 @@ impl<'a> Targets<'a> {
             }
         }
         Err(Error::new(Kind::Config, format!("`{path}`: the alias `{name}` leads in a circle")))
+    }
+
+    /// Every tag as a target: a caller may name any of them.
+    fn tags(&self) -> BTreeSet<String> {
+        let tags = self.groups.values().flat_map(|group| &group.tags);
+        tags.map(|tag| format!("tag:{tag}")).collect()
     }
 
     /// The deployments of all models that carry the tag, by priority.
