@@ -14,7 +14,7 @@ use crate::route::context::Context;
 #[derive(Debug)]
 pub(crate) struct Scope<'a> {
     context: &'a Context<'a>,
-    grams: Option<Grams>,
+    grams: Option<OnceCell<Grams>>,
     /// The user's input, all text and the system's in lower case.
     folded: [OnceCell<String>; 3],
 }
@@ -34,7 +34,7 @@ pub(crate) enum Searches {
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(context: &'a Context<'a>, searches: Searches) -> Self {
-        let grams = (searches == Searches::Many).then(Grams::new);
+        let grams = (searches == Searches::Many).then(OnceCell::new);
         Self { context, grams, folded: [const { OnceCell::new() }; 3] }
     }
 
@@ -154,7 +154,7 @@ impl Node {
     fn find<'a>(&'a self, subject: &'a Node, needle: &Needle, scope: &'a Scope<'a>) -> Truth {
         if let (Some(grams), true) = (&scope.grams, subject.is_user_input()) {
             let text = scope.context.user_input();
-            if !needle.may_be_among(grams.of(text)) {
+            if !needle.may_be_among(grams.get_or_init(|| Grams::of(text))) {
                 return Ok(false);
             }
         }

@@ -4,16 +4,12 @@
 //! marks every second group of three bytes in a small table; a needle is only searched for if its own groups are
 //! all marked. Sixty words in 2 KiB cost a third of sixty searches.
 
-use std::cell::Cell;
-
 /// Marks; a power of two.
 const SLOTS: usize = 4096;
 
-/// The groups of three bytes at even places of a text, marked in place: the table is too large to be moved about.
-pub(super) struct Grams {
-    marks: [Cell<bool>; SLOTS],
-    are_read: Cell<bool>,
-}
+/// The groups of three bytes at even places of a text.
+#[derive(Clone)]
+pub(super) struct Grams([u8; SLOTS]);
 
 /// The groups of a needle: those at its even places, and those at its odd places. One of the two sets lies at even
 /// places of the text, wherever the needle is found.
@@ -58,45 +54,33 @@ fn slot(group: u32) -> u16 {
 }
 
 impl Grams {
-    /// Of no text yet.
-    pub(super) fn new() -> Self {
-        Self { marks: [const { Cell::new(false) }; SLOTS], are_read: Cell::new(false) }
-    }
-
-    /// Those of `text`, read the first time.
-    pub(super) fn of(&self, text: &str) -> &Self {
-        if !self.are_read.replace(true) {
-            self.read(text);
-        }
-        self
-    }
-
     #[expect(clippy::cast_possible_truncation, reason = "masked to three bytes")]
-    fn read(&self, text: &str) {
+    pub(super) fn of(text: &str) -> Self {
+        let mut grams = Self([0; SLOTS]);
         let mut rest = text.as_bytes();
         // Eight bytes hold the three groups that begin at 0, 2 and 4.
         while let Some(word) = rest.first_chunk::<8>() {
             let word = u64::from_le_bytes(*word);
             for shift in [0, 16, 32] {
-                self.set(slot((word >> shift) as u32 & 0xff_ffff));
+                grams.set(slot((word >> shift) as u32 & 0xff_ffff));
             }
             rest = rest.get(6..).unwrap_or_default();
         }
         for group in rest.windows(3).step_by(2).filter_map(|group| group.first_chunk().copied()) {
-            self.set(mark(group));
+            grams.set(mark(group));
         }
+        grams
     }
 
     #[inline]
-    fn set(&self, slot: u16) {
-        if let Some(mark) = self.marks.get(usize::from(slot)) {
-            mark.set(true);
+    fn set(&mut self, slot: u16) {
+        if let Some(mark) = self.0.get_mut(usize::from(slot)) {
+            *mark = 1;
         }
     }
 
     pub(super) fn may_hold(&self, trace: &Trace) -> bool {
-        let is_set = |slot: &u16| self.marks.get(usize::from(*slot)).is_some_and(Cell::get);
-        let all = |slots: &[u16; GROUPS]| slots.iter().all(is_set);
+        let all = |slots: &[u16; GROUPS]| slots.iter().all(|slot| self.0.get(usize::from(*slot)) == Some(&1));
         all(&trace.even) || all(&trace.odd)
     }
 }
@@ -110,17 +94,16 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_there_is_never_denied(before in ".{0,40}", needle in ".{1,30}", after in ".{0,40}") {
-            let (grams, text) = (Grams::new(), format!("{before}{needle}{after}"));
+            let grams = Grams::of(&format!("{before}{needle}{after}"));
             if let Some(trace) = Trace::of(needle.as_bytes()) {
-                prop_assert!(grams.of(&text).may_hold(&trace));
+                prop_assert!(grams.may_hold(&trace));
             }
         }
     }
 
     #[test]
     fn what_shares_no_three_bytes_is_denied() {
-        let grams = Grams::new();
-        grams.of("please summarise the meeting notes");
+        let grams = Grams::of("please summarise the meeting notes");
         for absent in ["代码", "def main", "SELECT"] {
             assert!(!grams.may_hold(&Trace::of(absent.as_bytes()).unwrap()), "{absent}");
         }
