@@ -1,10 +1,11 @@
 //! A deployment: a provider, an upstream model, where it listens, and the keys for it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential::{Credential, Owner};
-use super::group::{Group, Params, Role, Stop};
+use super::group::{Group, Params, Role};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
 use crate::admit::Quota;
@@ -158,7 +159,11 @@ impl Deployment {
 
 /// A deployment with one of its credentials: what one attempt asks.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct Candidate(Arc<Pairing>);
+
+/// What a [`Candidate`] is made of.
+#[derive(Debug)]
+pub struct Pairing {
     /// The deployment.
     pub deployment: Arc<Deployment>,
     /// The credential.
@@ -169,14 +174,28 @@ pub struct Candidate {
     pub role: Role,
 }
 
+impl Deref for Candidate {
+    type Target = Pairing;
+
+    fn deref(&self) -> &Pairing {
+        &self.0
+    }
+}
+
 impl Candidate {
-    /// One candidate for each credential of `deployment`.
-    pub(super) fn of(deployment: &Arc<Deployment>, stop: &Stop) -> impl Iterator<Item = Self> {
-        deployment.credentials.iter().map(|credential| Self {
-            deployment: Arc::clone(deployment),
-            credential: Arc::clone(credential),
-            group: Arc::clone(&stop.group),
-            role: stop.role,
+    /// One candidate for each credential of `deployment`, as a member of `group`.
+    pub(super) fn of(
+        deployment: &Arc<Deployment>,
+        group: &Arc<Group>,
+        role: Role,
+    ) -> impl Iterator<Item = Self> {
+        deployment.credentials.iter().map(move |credential| {
+            Self(Arc::new(Pairing {
+                deployment: Arc::clone(deployment),
+                credential: Arc::clone(credential),
+                group: Arc::clone(group),
+                role,
+            }))
         })
     }
 

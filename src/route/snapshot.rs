@@ -179,7 +179,9 @@ impl Snapshot {
     /// Where calls go that name no model: the client's own upstream, else the first that is configured.
     pub(super) fn any_route(&self, tenant: Option<&Tenant>) -> Result<Arc<Route>, Error> {
         let default = self.default_model.as_ref().and_then(|name| self.routes.compiled(name));
-        let first = || self.routes.iter().min_by_key(|(name, _)| *name).map(|(_, route)| route);
+        let is_model = |route: &Route| route.own().is_some_and(|own| own.is_configured);
+        let first = || self.routes.iter().min_by_key(|(name, route)| (!is_model(route), *name));
+        let first = || first().map(|(_, route)| route);
         let group = default.or_else(first).and_then(|route| route.own());
         let deployment = match group.and_then(|group| group.deployments.first()) {
             Some(deployment) if !self.written.has_client() => Arc::clone(deployment),
