@@ -171,6 +171,11 @@ impl Learned {
 }
 
 impl Taken {
+    /// How much was taken.
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
     /// A response came, whatever its status, and tells these limits.
     pub fn heard(&mut self, told: &[LimitView], now: Instant) {
         if told.is_empty() {
