@@ -342,3 +342,25 @@ fn h5_who_shares_a_key_with_a_stranger_still_hears_what_is_left() {
         assert!(refused < 0.04 && used >= 0.65);
     }
 }
+
+#[test]
+fn refusals_alone_teach_a_rate_near_that_of_the_host() {
+    for (limit, answers) in
+        [(60.0, [0.5, 5.0]), (300.0, [0.05, 0.2]), (300.0, [2.0, 30.0]), (3000.0, [0.5, 5.0])]
+    {
+        let callers = (limit / 60.0 * answers[1] * 2.0) as usize + 8;
+        for counts in [Counts::Bucket, Counts::Minutes] {
+            let host = Host {
+                counts,
+                writes: Writes::Nothing,
+                limits: [limit, 1e9],
+                answers,
+                callers,
+                strangers: 0.0,
+            };
+            let (refused, used) = measure(host, 7);
+            let most = if counts == Counts::Bucket { 0.04 } else { 0.12 };
+            assert!(refused < most && used >= 0.75);
+        }
+    }
+}
