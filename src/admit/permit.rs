@@ -58,6 +58,7 @@ struct Used {
 
 /// Admission of one attempt, with the duty to settle.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what it is, and how far it has come")]
 pub struct AttemptPermit {
     totals: Arc<Totals>,
     live: Arc<live::Deployment>,
@@ -100,24 +101,28 @@ impl AttemptPermit {
     }
 
     /// With room in the store.
+    #[must_use]
     pub fn holding(mut self, store: &Arc<dyn Store>, hold: Option<Hold>) -> Self {
         self.hold = hold.map(|hold| (Arc::clone(store), hold));
         self
     }
 
     /// With the breaker's pass.
+    #[must_use]
     pub fn passed(mut self, pass: Option<Pass>) -> Self {
         self.pass = pass;
         self
     }
 
     /// With room in what the provider has told of its limits.
+    #[must_use]
     pub fn learning(mut self, learned: Option<learned::Taken>) -> Self {
         self.learned = learned;
         self
     }
 
     /// With money out of a purse.
+    #[must_use]
     pub fn paying(mut self, taken: Option<Taken>) -> Self {
         self.taken = taken;
         self

@@ -11,7 +11,7 @@ use super::strategy::{self, Contender};
 use crate::call::Call;
 use crate::chat::facts::Facts;
 use crate::clock::{self, Instant, Rng};
-use crate::config::Routing;
+use crate::config::{Routing, Strategy};
 
 /// What may be known of the call while its deployments are ordered.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub struct Ask<'a> {
     pub now: Instant,
     /// Does health count?
     pub health: bool,
+    /// Has a budget come so far that the cheapest goes first, whatever the strategy?
+    pub thrifty: bool,
     /// What the strategies are tuned with.
     pub routing: &'a Routing,
 }
@@ -38,6 +40,7 @@ impl<'a> Ask<'a> {
             session: call.options.session.as_deref(),
             now: clock::now(),
             health: snapshot.stages.health,
+            thrifty: false,
             routing: &snapshot.routing,
         }
     }
@@ -63,13 +66,18 @@ pub(super) fn order<'a>(
     rng: &Rng,
 ) -> Vec<Placed<'a>> {
     let mut contenders = strategy::contenders(eligible, ask);
+    let strategy = if ask.thrifty { Strategy::Cost } else { group.strategy };
+    // Where money counts, tiers do not.
+    let tier = |one: &Contender<'_>| if ask.thrifty { (one.tier().0, 0) } else { one.tier() };
     // Stable: within a tier they stand as written.
-    contenders.sort_by_key(Contender::tier);
-    for tier in contenders.chunk_by_mut(|one, other| one.tier() == other.tier()) {
-        strategy::rank(group.strategy, tier, ask, rng);
+    contenders.sort_by_key(tier);
+    for tier in contenders.chunk_by_mut(|one, other| tier(one) == tier(other)) {
+        strategy::rank(strategy, tier, ask, rng);
     }
-    if let Some(first) = contenders.chunk_by_mut(|one, other| one.tier() == other.tier()).next() {
-        strategy::lead(group.strategy, first, rng);
+    if let Some(first) = contenders.chunk_by_mut(|one, other| tier(one) == tier(other)).next()
+        && !ask.thrifty
+    {
+        strategy::lead(strategy, first, rng);
         affinity::keep(group, first, ask);
     }
     contenders.into_iter().map(Placed::from).collect()

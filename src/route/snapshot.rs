@@ -78,7 +78,7 @@ impl Snapshot {
             wants: sets.fold(affinity, |wants, rules| wants | rules.wants()),
             utc_offset: settings::utc_offset(config.routing.utc_offset.as_deref())?,
             rules,
-            profiles: Profiles::compile(&config),
+            profiles: Profiles::compile(&config, live.store().as_ref()),
             routes: Routes::new(routes),
             holders,
             tenants,

@@ -81,7 +81,7 @@ impl Story {
         if let Some(hold) = entry.call {
             self.permit.keep(store, hold);
         }
-        self.receipt.timings.waited = (!entry.waited.is_zero()).then(|| entry.waited.as_secs_f64());
+        self.receipt.timings.waited = (!entry.waited.is_zero()).then_some(entry.waited.as_secs_f64());
         (entry.position, entry.permit)
     }
 

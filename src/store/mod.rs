@@ -1,146 +1,128 @@
-//! placeholder
+//! Where limits and budgets are counted: reserve before, settle after, exactly once.
+//!
+//! ```text
+//! reserve(charges) ─► Granted(hold) ─► settle(hold, used)     what was used less comes back, what was used more is a debt
+//!                  │                └► drop                   nothing was sent: everything comes back
+//!                  └► Denied(which charge, when to ask again)
+//! ```
+//!
+//! A reservation covers all charges or none. The store owns time: whoever shares it agrees on it. [`Memory`] is the
+//! store of one process; others stand behind the same door.
+
+pub mod keyed;
+mod limit;
+mod memory;
+pub mod meter;
+mod zone;
+
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-mod memory;
-pub use memory::{Account, Hold, Memory};
+pub use limit::{Every, Limit, Measure, Oversize, Scope, Window};
+pub use memory::{Hold, Memory};
+pub use zone::Zone;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Measure {
-    Requests,
-    Tokens,
-    InputTokens,
-    OutputTokens,
-    Cost,
-    Concurrency,
+/// A limit that a store knows. The same identity finds the same counts again.
+#[derive(Clone, Debug)]
+pub struct Account {
+    number: usize,
+    limit: Arc<Limit>,
 }
-impl Measure {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Tokens => "tokens",
-            Self::InputTokens => "input_tokens",
-            Self::OutputTokens => "output_tokens",
-            Self::Cost => "cost",
-            Self::Concurrency => "concurrency",
-        }
+
+impl Account {
+    /// The limit as it was when the account was opened.
+    pub fn limit(&self) -> &Limit {
+        &self.limit
     }
 }
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    Global,
-    Tenant,
-    User,
-    Key,
-    Model,
-    Deployment,
-    Credential,
-}
-impl Scope {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::Tenant => "tenant",
-            Self::User => "user",
-            Self::Key => "key",
-            Self::Model => "model",
-            Self::Deployment => "deployment",
-            Self::Credential => "credential",
-        }
-    }
-}
-#[derive(Clone, Debug, PartialEq)]
-pub enum Window {
-    Concurrency,
-    Sliding { length: Duration },
-    Log { length: Duration },
-    Bucket { per: Duration, burst: u64 },
-    Calendar { every: Every, zone: Zone },
-}
-impl Window {
-    pub fn length(&self) -> Option<Duration> {
-        match self {
-            Self::Sliding { length: per } | Self::Log { length: per } | Self::Bucket { per, .. } => {
-                Some(*per)
-            }
-            Self::Concurrency | Self::Calendar { .. } => None,
-        }
-    }
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Every {
-    Hour,
-    Day,
-    Week,
-    Month,
-}
-impl Every {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
-    }
-}
-#[derive(Clone, Debug, PartialEq)]
-pub struct Zone(i64);
-impl Zone {
-    pub fn utc() -> Self {
-        Self(0)
-    }
-    pub fn parse(text: &str) -> Option<Self> {
-        crate::config::check::offset_seconds(text).map(Self)
-    }
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Oversize {
-    Debt,
-    Reject,
-}
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limit {
-    pub scope: Scope,
-    pub measure: Measure,
-    pub identity: Arc<str>,
-    pub most: u64,
-    pub window: Window,
-    pub oversize: Oversize,
-    pub shadow: bool,
-}
+
+/// So much is to be counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Charge<'a> {
+    /// Against this limit.
     pub account: &'a Account,
+    /// For this one of many users, tenants or keys; 0 where there is one count for all.
     pub subject: u64,
+    /// How much.
     pub amount: u64,
 }
+
+/// The answer to a reservation: there at once, or on its way.
+#[expect(missing_debug_implementations, reason = "a future has none")]
 pub enum Reserving {
+    /// Known now.
     Ready(Reserved),
+    /// Asked of somebody else.
     Pending(Pin<Box<dyn Future<Output = Reserved> + Send>>),
 }
+
+/// The answer to a reservation.
 #[derive(Debug)]
 pub enum Reserved {
+    /// All of it.
     Granted(Hold),
+    /// None of it.
     Denied(Denial),
 }
-#[derive(Clone, Copy, Debug)]
+
+/// Why a reservation was denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial {
+    /// The position of the charge that did not fit.
     pub charge: usize,
+    /// When it will.
     pub when: When,
 }
+
+/// When it is worth asking again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
+    /// After exactly this time, if nobody else comes first.
     After(Duration),
+    /// When something is given back.
     GivenBack,
+    /// Never: the amount is larger than the limit.
     Never,
 }
+
+/// How an account stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The limit as it is now.
+    pub limit: Arc<Limit>,
+    /// What is in use; of many subjects, of the one that uses most.
+    pub used: u64,
+    /// Subjects that are counted.
+    pub subjects: usize,
+    /// Reservations that fitted.
+    pub granted: u64,
+    /// Reservations that did not.
+    pub denied: u64,
+}
+
+/// Somewhere limits are counted.
 pub trait Store: Send + Sync + Debug {
+    /// Opens an account, or gives the one with this identity new numbers, which hold at once.
     fn account(&self, limit: Limit) -> Account;
+
+    /// Reserves all of `charges` or none.
     fn reserve(&self, charges: &[Charge<'_>]) -> Reserving;
+
+    /// What was held is over: `used` says how much of each limit it came to, given what was reserved. Slots are given
+    /// back whatever it says.
     fn settle(&self, hold: Hold, used: &mut dyn FnMut(&Limit, u64) -> u64);
+
+    /// Calls `tell` whenever something was given back.
     fn on_room(&self, tell: Option<Box<dyn Fn() + Send + Sync>>);
+
+    /// From now on the counts of users, tenants and keys may take so many bytes.
+    fn allow(&self, most_bytes: usize);
+
+    /// What is in use of an account by a subject.
     fn used(&self, account: &Account, subject: u64) -> u64;
+
+    /// How all accounts stand.
+    fn standings(&self) -> Vec<Standing>;
 }

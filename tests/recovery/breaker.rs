@@ -183,6 +183,18 @@ fn b2_a_probe_of_an_earlier_time_still_holds_its_place() {
 }
 
 #[test]
+fn b2_a_probe_that_outlives_a_reset_still_holds_its_place() {
+    let (mut bench, hanging) = Bench::probing(GUARD);
+    bench.breaker.reset(&GUARD, bench.now);
+    let open_for = bench.break_it().open_for.unwrap();
+    bench.pass_time(open_for);
+    assert_eq!(bench.wait(), secs(1.0));
+    assert_eq!(bench.breaker.wait(&GUARD, bench.now), Some(secs(1.0)));
+    drop(hanging);
+    assert_eq!(bench.pass().errand(), Errand::Probe);
+}
+
+#[test]
 fn b3_a_probes_place_comes_back_on_every_way_out() {
     let ways: [fn(Pass, Instant); 5] = [
         |probe, now| drop(probe.succeeded(now)),
@@ -368,6 +380,7 @@ fn b9_isolated_by_hand_it_refuses_whatever_its_role_until_it_is_reset() {
 fn b9_a_reset_forgets_everything() {
     let (mut bench, _) = Bench::opened(GUARD);
     bench.breaker.reset(&GUARD, bench.now).unwrap();
+    assert_eq!(bench.breaker.view(&GUARD, bench.now), Bench::new(GUARD).breaker.view(&GUARD, bench.now));
     assert_eq!(bench.breaker.reset(&GUARD, bench.now), None, "closed already");
     assert_eq!(bench.break_it().evidence.times, 1);
 }

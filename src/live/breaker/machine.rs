@@ -67,51 +67,31 @@ impl Machine {
 
     /// May a call go out at `at`?
     pub(super) fn enter(&mut self, policy: &Policy, at: Duration) -> Entry {
-        match (self.phase, policy.role) {
-            (Phase::Closed { .. }, _) => self.admit(Errand::Regular),
+        if let Some(wait) = self.wait(policy, at).filter(|wait| !wait.is_zero()) {
+            return Entry::NotUntil(wait);
+        }
+        match (&mut self.phase, policy.role) {
             (Phase::Isolated, _) => Entry::Isolated,
-            (_, Role::Observer) => self.admit(Errand::Trial),
-            (_, Role::Lone) => self.try_one(at),
-            (Phase::Open { until, .. }, Role::Guard) if at < until => {
-                Entry::NotUntil(until.saturating_sub(at))
+            (Phase::Closed { .. }, _) => Entry::Open(self.ticket(Errand::Regular), None),
+            (_, Role::Guard) => self.probe(policy, at),
+            (Phase::Open { trial, .. } | Phase::HalfOpen { trial, .. }, Role::Lone | Role::Observer) => {
+                *trial = at;
+                Entry::Open(self.ticket(Errand::Trial), None)
             }
-            (Phase::Open { trial, .. }, Role::Guard) if self.probing < policy.most_probes() => {
-                let phase = Phase::HalfOpen { running: 0, answered: 0, trial };
-                let transition = self.change(phase, Reason::TimePassed, policy, at);
-                self.probe(Some(transition))
-            }
-            (Phase::HalfOpen { running, answered, .. }, Role::Guard)
-                if self.probing < policy.most_probes()
-                    && running.saturating_add(answered) < policy.most_probes() =>
-            {
-                self.probe(None)
-            }
-            // When the probes that are out come back is not known.
-            (Phase::Open { .. } | Phase::HalfOpen { .. }, Role::Guard) => Entry::NotUntil(TRIAL_EVERY),
         }
     }
 
-    fn probe(&mut self, transition: Option<Transition>) -> Entry {
+    fn probe(&mut self, policy: &Policy, at: Duration) -> Entry {
+        let mut transition = None;
+        if let Phase::Open { trial, .. } = self.phase {
+            let phase = Phase::HalfOpen { running: 0, answered: 0, trial };
+            transition = Some(Box::new(self.change(phase, Reason::TimePassed, policy, at)));
+        }
         if let Phase::HalfOpen { running, .. } = &mut self.phase {
             *running += 1;
         }
         self.probing += 1;
         Entry::Open(self.ticket(Errand::Probe), transition)
-    }
-
-    fn try_one(&mut self, at: Duration) -> Entry {
-        if let Phase::Open { trial, .. } | Phase::HalfOpen { trial, .. } = &mut self.phase {
-            let next = trial.saturating_add(TRIAL_EVERY);
-            if at < next {
-                return Entry::NotUntil(next.saturating_sub(at));
-            }
-            *trial = at;
-        }
-        self.admit(Errand::Trial)
-    }
-
-    fn admit(&self, errand: Errand) -> Entry {
-        Entry::Open(self.ticket(errand), None)
     }
 
     fn ticket(&self, errand: Errand) -> Ticket {
@@ -323,12 +303,18 @@ impl Machine {
             (Phase::Open { trial, .. } | Phase::HalfOpen { trial, .. }, Role::Lone) => {
                 Some(trial.saturating_add(TRIAL_EVERY).saturating_sub(at))
             }
-            (Phase::Open { until, .. }, Role::Guard) => Some(until.saturating_sub(at)),
+            (Phase::Open { until, .. }, Role::Guard) if at < until => Some(until.saturating_sub(at)),
+            (Phase::Open { .. }, Role::Guard) => Some(self.turn(0, policy)),
             (Phase::HalfOpen { running, answered, .. }, Role::Guard) => {
-                let full = self.probing.max(running.saturating_add(answered)) >= policy.most_probes();
-                Some(if full { TRIAL_EVERY } else { Duration::ZERO })
+                Some(self.turn(running.saturating_add(answered), policy))
             }
         }
+    }
+
+    /// How long a probe waits for its turn, where so many of this time round have been let out.
+    fn turn(&self, out: u32, policy: &Policy) -> Duration {
+        // When those that run come back is not known.
+        if self.probing.max(out) < policy.most_probes() { Duration::ZERO } else { TRIAL_EVERY }
     }
 
     /// The share of its usual traffic that it should get at `at`, 0 to 1.

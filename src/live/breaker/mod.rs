@@ -20,13 +20,12 @@
 //! # Beside the other memories of a deployment
 //!
 //! The breaker is the only one that refuses. It looks at its own deployment alone, on hard evidence, and what it
-//! refuses is not sent even where nothing else is left. `aside` (outlier ejection) compares a deployment with its
-//! peers, sees a moderate difference or slowness that no breaker would act on, and only moves it to the end of the
-//! order; `room` (how many at once) and the cool-down after `Retry-After` reorder likewise. The thresholds in a row
-//! are the same (5), so where all of a group fail, ejection spares its share and the breakers open nonetheless; where
-//! one fails, both act, and after the open time the probe goes out although the deployment may still stand at the
-//! end of the order: whoever leads the call asks half-open deployments for a probe in their turn. Slow start
-//! ([`Breaker::share`]) is a weight for the order as well; nothing is refused for it.
+//! refuses is not sent even where nothing else is left. The others only reorder: `aside` (outlier ejection) compares
+//! a deployment with its peers, also where it is merely worse or slower than they, and moves it to the end; `room`
+//! (how many at once) and the cool-down after `Retry-After` do likewise. Both count five failures in a row. Where one
+//! of a group fails, both act: it is refused while open, and stands last while aside; the first call that reaches it
+//! after its open time is the probe. Where all fail, ejection spares its share and the breakers open nonetheless.
+//! Slow start ([`Breaker::share`]) is a weight for the order as well; nothing is refused for it.
 
 mod machine;
 mod policy;
@@ -106,7 +105,7 @@ impl Breaker {
                 policy: *policy,
                 ticket: Some(ticket),
                 sent: at,
-                transition: transition.map(Box::new),
+                transition,
             }),
             Entry::NotUntil(wait) => Ask::NotUntil(wait),
             Entry::Isolated => Ask::Isolated,
@@ -215,7 +214,7 @@ impl Pass {
         retry_after: Option<Duration>,
         now: Instant,
     ) -> Option<Transition> {
-        let moment = self.moment(now);
+        let moment = Moment { chance: self.breaker.rng.unit(), ..self.moment(now) };
         let fault = Fault { blow, cause: cause.into(), retry_after };
         let ticket = self.ticket.take()?;
         self.breaker.machine.lock().failed(&self.policy, &ticket, fault, moment)
@@ -223,17 +222,20 @@ impl Pass {
 
     fn moment(&self, now: Instant) -> Moment {
         let at = self.breaker.at(now);
-        let speed = match self.policy.slow {
-            Some(slow) if at.saturating_sub(self.sent) > slow.after => Speed::Slow,
-            _ => Speed::Prompt,
-        };
-        Moment { at, speed, chance: self.breaker.rng.unit() }
+        match self.policy.slow {
+            Some(slow) if at.saturating_sub(self.sent) > slow.after => {
+                Moment { at, speed: Speed::Slow, chance: self.breaker.rng.unit() }
+            }
+            // A prompt answer opens nothing, so there is nothing to spread.
+            _ => Moment { at, speed: Speed::Prompt, chance: 0.0 },
+        }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
+        // Only a probe holds a place; the others need no lock to go.
+        if let Some(ticket) = self.ticket.take().filter(|ticket| ticket.errand == Errand::Probe) {
             self.breaker.machine.lock().returned(&ticket);
         }
     }

@@ -28,7 +28,7 @@ pub(super) struct Ticket {
 /// May a call go out?
 #[derive(Debug)]
 pub(super) enum Entry {
-    Open(Ticket, Option<Transition>),
+    Open(Ticket, Option<Box<Transition>>),
     NotUntil(Duration),
     Isolated,
 }

@@ -34,15 +34,15 @@ impl Accepted {
     /// Requests a second; in the first seconds over as many, at least over one.
     pub(super) fn per_second(&self, now: Instant) -> f64 {
         let counted = now.saturating_duration_since(self.began).as_secs_f64().max(1.0);
-        self.faded(now) / (self.over * (1.0 - (-counted / self.over).exp()))
+        self.count(now) / (self.over * (1.0 - (-counted / self.over).exp()))
     }
 
     fn fade(&mut self, now: Instant) {
-        self.count = self.faded(now);
+        self.count = self.count(now);
         self.at = self.at.max(now);
     }
 
-    fn faded(&self, now: Instant) -> f64 {
+    pub(super) fn count(&self, now: Instant) -> f64 {
         self.count * (-now.saturating_duration_since(self.at).as_secs_f64() / self.over).exp()
     }
 }

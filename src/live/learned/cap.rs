@@ -25,6 +25,8 @@ const LATELY: f64 = 10.0;
 const USUALLY: f64 = 60.0;
 /// Seconds of the rate that may be sent at once.
 const BURST: f64 = 1.0;
+/// Fewer accepted requests tell nothing of a rate: after a refusal the wait it asked for is enough.
+const TELLING: f64 = 5.0;
 /// Seconds in which a refusal comes back.
 const ROUND_TRIP: f64 = 0.25;
 /// The longest time, in seconds, for which nothing is sent to a host that refuses everything.
@@ -104,6 +106,9 @@ impl Cap {
     pub(super) fn throttled(&mut self, sent: Instant, ceiling: Option<f64>, now: Instant) {
         self.lately.take_back(now);
         self.usually.take_back(now);
+        if self.rate(now).is_none() && self.lately.count(now) < TELLING {
+            return;
+        }
         let lately = self.lately.per_second(now);
         let ceiling = ceiling.unwrap_or(f64::INFINITY);
         let rate = match self.rate(now) {

@@ -242,9 +242,25 @@ proptest! {
     }
 }
 
+/// A record that has seen some traffic, and an attempt that was sent at its end.
+fn busy() -> (Arc<Learned>, Taken, Instant) {
+    let (learned, first, start) = started();
+    for _ in 0..10 {
+        take(&learned, start).settle(ONE, start);
+    }
+    (learned, first, start)
+}
+
+#[test]
+fn a_refusal_after_next_to_nothing_tells_no_rate() {
+    let (learned, mut first, start) = started();
+    first.throttled(&[], Terms::default(), start);
+    assert_eq!(learned.per_second(start), None);
+}
+
 #[test]
 fn what_refusals_taught_is_forgotten_after_a_long_quiet() {
-    let (learned, mut first, start) = started();
+    let (learned, mut first, start) = busy();
     first.throttled(&[], Terms::default(), after(start, 1.0));
     assert!(learned.per_second(after(start, 2.0)).is_some());
     assert!(learned.per_second(after(start, 602.0)).is_none());
@@ -255,7 +271,7 @@ fn a_refusal_that_headers_explain_teaches_no_rate() {
     let (learned, mut first, start) = started();
     first.throttled(&requests(10, 0, 60), Terms::default(), after(start, 1.0));
     assert_eq!(learned.per_second(after(start, 1.0)), None);
-    let (learned, mut first, start) = started();
+    let (learned, mut first, start) = busy();
     first.throttled(&requests(10, 5, 60), Terms::default(), after(start, 1.0));
     assert!(learned.per_second(after(start, 1.0)).is_some(), "sixty a minute may be kept as one a second");
 }

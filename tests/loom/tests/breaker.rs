@@ -1,5 +1,7 @@
 //! The gate of a half-open breaker, in every interleaving.
 
+#![allow(clippy::disallowed_methods, reason = "any instant will do: time stands still in a model")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -74,10 +76,14 @@ fn b2_b3_a_place_that_comes_back_is_taken_by_one() {
             let other = {
                 let (breaker, running) = (Arc::clone(&breaker), Arc::clone(&running));
                 thread::spawn(move || {
-                    probe(&breaker, &POLICY, &running, now).map(|pass| way(pass, now));
+                    if let Some(pass) = probe(&breaker, &POLICY, &running, now) {
+                        way(pass, now);
+                    }
                 })
             };
-            probe(&breaker, &POLICY, &running, now).map(|pass| way(pass, now));
+            if let Some(pass) = probe(&breaker, &POLICY, &running, now) {
+                way(pass, now);
+            }
             other.join().unwrap();
             // Whatever happened, nobody holds the place: a minute later a probe goes out.
             let last = passed(breaker.ask(&POLICY, now + Duration::from_secs(60)));

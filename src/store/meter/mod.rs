@@ -1,0 +1,159 @@
+//! The arithmetic of limits: one meter counts one limit for one subject.
+//!
+//! Times are nanoseconds: since the store's beginning, but for calendars since the Unix epoch.
+
+mod bucket;
+mod calendar;
+mod sliding;
+
+use std::time::Duration;
+
+pub use bucket::{Bucket, Rate};
+pub use calendar::Calendar;
+pub use sliding::{Frame, Sliding};
+
+use super::limit::{Limit, Oversize, Window};
+
+/// Does an amount fit?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Now.
+    Fits,
+    /// At this moment, not earlier, if nothing else is taken.
+    At(u64),
+    /// When something is given back.
+    GivenBack,
+    /// Never.
+    Never,
+}
+
+/// The present, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Since the store's beginning.
+    pub running: u64,
+    /// Since the Unix epoch.
+    pub wall: u64,
+}
+
+impl Now {
+    /// The clock that a limit goes by.
+    pub fn of(self, limit: &Limit) -> u64 {
+        match limit.window {
+            Window::Calendar { .. } => self.wall,
+            _ => self.running,
+        }
+    }
+}
+
+/// Counts of one limit for one subject.
+#[derive(Clone, Debug)]
+pub enum Meter {
+    /// What is held.
+    Slots(u64),
+    /// Of a sliding window.
+    Sliding(Sliding),
+    /// Of a bucket.
+    Bucket(Bucket),
+    /// Of a budget.
+    Calendar(Calendar),
+}
+
+impl Meter {
+    /// Nothing is counted yet.
+    pub fn new(window: &Window) -> Self {
+        match window {
+            Window::Concurrency => Self::Slots(0),
+            Window::Sliding { .. } | Window::Log { .. } => Self::Sliding(Sliding::default()),
+            Window::Bucket { .. } => Self::Bucket(Bucket::default()),
+            Window::Calendar { .. } => Self::Calendar(Calendar::default()),
+        }
+    }
+
+    /// Would `amount` fit at `now`?
+    pub fn fit(&mut self, limit: &Limit, amount: u64, now: Now) -> Fit {
+        if amount > whole(limit) && limit.oversize == Oversize::Reject {
+            return Fit::Never;
+        }
+        self.turn(limit, now);
+        match (self, &limit.window) {
+            (Self::Slots(held), _) if held.saturating_add(amount) <= limit.most => Fit::Fits,
+            (Self::Slots(_), _) => Fit::GivenBack,
+            (Self::Sliding(sliding), _) => sliding.fit(frame(limit), limit.most, amount, now.running),
+            (Self::Bucket(bucket), _) => bucket.fit(rate(limit), amount, now.running),
+            (Self::Calendar(calendar), _) => calendar.fit(limit.most, amount),
+        }
+    }
+
+    /// Takes `amount`; the answer is needed to correct it.
+    pub fn take(&mut self, limit: &Limit, amount: u64, now: Now) -> u64 {
+        match self {
+            Self::Slots(held) => {
+                *held = held.saturating_add(amount);
+                0
+            }
+            Self::Sliding(sliding) => sliding.take(frame(limit), amount, now.running),
+            Self::Bucket(bucket) => bucket.take(rate(limit), amount, now.running),
+            Self::Calendar(calendar) => calendar.take(amount),
+        }
+    }
+
+    /// What was taken at `stamp` as `reserved` was `used` in the end.
+    pub fn correct(&mut self, limit: &Limit, stamp: u64, (reserved, used): (u64, u64), now: Now) {
+        self.turn(limit, now);
+        match self {
+            Self::Slots(held) => *held = held.saturating_sub(reserved),
+            Self::Sliding(sliding) => sliding.correct(frame(limit), stamp, (reserved, used), now.running),
+            Self::Bucket(bucket) => bucket.correct(rate(limit), stamp, (reserved, used), now.running),
+            Self::Calendar(calendar) => calendar.correct(stamp, (reserved, used)),
+        }
+    }
+
+    /// What is in use at `now`. Nothing in use, the meter may be forgotten.
+    pub fn used(&mut self, limit: &Limit, now: Now) -> u64 {
+        self.turn(limit, now);
+        match self {
+            Self::Slots(held) => *held,
+            Self::Sliding(sliding) => sliding.used(frame(limit), now.running),
+            Self::Bucket(bucket) => bucket.used(rate(limit), now.running),
+            Self::Calendar(calendar) => calendar.used(),
+        }
+    }
+
+    /// Bytes beside the meter itself.
+    pub fn heap(&self) -> usize {
+        match self {
+            Self::Sliding(sliding) => sliding.heap(),
+            Self::Slots(_) | Self::Bucket(_) | Self::Calendar(_) => 0,
+        }
+    }
+
+    fn turn(&mut self, limit: &Limit, now: Now) {
+        if let (Self::Calendar(calendar), Window::Calendar { every, zone }) = (self, &limit.window) {
+            calendar.turn(now.wall, |wall| zone.span(*every, wall));
+        }
+    }
+}
+
+/// The most that can ever be had at once.
+fn whole(limit: &Limit) -> u64 {
+    match limit.window {
+        Window::Bucket { burst, .. } => burst.max(1),
+        // A budget that does not hold an amount now may hold it anew; one that never does, never.
+        _ => limit.most,
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn frame(limit: &Limit) -> Frame {
+    let length = limit.window.length().map_or(u64::MAX, nanos);
+    Frame::new(length, limit.most, matches!(limit.window, Window::Log { .. }))
+}
+
+fn rate(limit: &Limit) -> Rate {
+    let burst = if let Window::Bucket { burst, .. } = limit.window { burst } else { limit.most };
+    Rate { most: limit.most, per: limit.window.length().map_or(u64::MAX, nanos), burst }
+}
