@@ -4,10 +4,11 @@
 
 pub mod aside;
 pub mod breaker;
+pub mod calibration;
 mod deployment;
 pub mod hash;
-pub mod learned;
 mod histogram;
+pub mod learned;
 pub mod pace;
 mod published;
 mod records;

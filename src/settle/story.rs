@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::{AttemptPermit, CallPermit, Entry};
 use crate::call::Operation;
-use crate::chat::estimate;
+use crate::chat::estimate::{self, Prompt};
 use crate::chat::event::StreamState;
 use crate::chat::facts::Facts;
 use crate::chat::reply::ReplyFacts;
@@ -31,8 +31,8 @@ pub struct Story {
     /// The same on the calendar, for prices that change by the hour.
     began_at: Duration,
     receipt: Receipt,
-    /// The prompt's estimated tokens, for replies that count nothing.
-    input: u64,
+    /// What of the prompt becomes tokens.
+    prompt: Prompt,
     /// Images of the prompt.
     images: u64,
     asked: Option<Candidate>,
@@ -52,7 +52,7 @@ impl Story {
             attempt_began: clock::now(),
             began_at: clock::wall(),
             receipt: Receipt::default(),
-            input: 0,
+            prompt: Prompt::default(),
             images: 0,
             asked: None,
             operation: operation.clone(),
@@ -72,7 +72,7 @@ impl Story {
         self.receipt.rule.clone_from(&plan.decision.rule);
         self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
-        self.input = facts.expected_usage().input;
+        self.prompt = facts.prompt;
         self.images = facts.images;
     }
 
@@ -199,7 +199,7 @@ impl Story {
     /// The length of a complete answer, for what the next one may cost.
     fn wrote(&self, usage: &Usage) {
         if let Some(asked) = self.asked.as_ref().filter(|_| self.operation.names_model()) {
-            asked.deployment.live.wrote(usage.output);
+            asked.deployment.live.wrote(usage.billed_output());
         }
     }
 
@@ -216,16 +216,14 @@ impl Story {
         if invalid {
             Totals::count(&self.engine.totals().usage_invalid);
         }
-        let usage = counted.filter(|_| !invalid).unwrap_or_else(|| {
+        let counted = counted.filter(|_| !invalid);
+        if let (Some(usage), Some(asked)) = (&counted, &self.asked) {
+            asked.deployment.counted(&self.prompt, usage);
+        }
+        let usage = counted.unwrap_or_else(|| {
+            let input = self.asked.as_ref().map_or(0, |asked| asked.deployment.tokens(&self.prompt));
             let output = estimate::tokens(output_bytes);
-            Usage {
-                input: self.input,
-                output,
-                total: self.input + output,
-                estimated: true,
-                invalid,
-                ..Usage::default()
-            }
+            Usage { input, output, total: input + output, estimated: true, invalid, ..Usage::default() }
         });
         self.receipt.usage = Some(usage);
         let cost = self.price(&usage);
