@@ -5,6 +5,7 @@
 pub mod aside;
 pub mod breaker;
 mod deployment;
+mod guard;
 pub mod hash;
 mod histogram;
 pub mod pace;
