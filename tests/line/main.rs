@@ -37,6 +37,16 @@ pub fn endless() -> Settings {
     Settings { most: usize::MAX, most_per_tenant: usize::MAX, ..Settings::default() }
 }
 
+/// Room for everybody, and never an overload.
+pub fn calm() -> Settings {
+    Settings { overload_target: std::time::Duration::MAX, ..endless() }
+}
+
+/// So many calls of one tenant, all alike.
+pub fn crowd(line: &mut Line, many: usize, who: Newcomer, now: u64) -> Vec<Ticket> {
+    (0..many).map(|_| line.join(who, now).unwrap()).collect()
+}
+
 /// Serves whoever's turn it is.
 pub fn serve_next(line: &mut Line, cost: u64, now: u64) -> Option<Ticket> {
     let ticket = line.offered()?;
