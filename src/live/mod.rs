@@ -8,6 +8,7 @@ pub mod calibration;
 mod deployment;
 pub mod hash;
 mod histogram;
+pub mod learned;
 pub mod pace;
 mod published;
 mod records;
