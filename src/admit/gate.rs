@@ -119,6 +119,23 @@ impl<'a> Gate<'a> {
         entered.map(|entry| Entry { waited: self.waited, ..entry })
     }
 
+    /// Somebody who may be asked now, beside the candidate at `position`: another one rather than the same again.
+    pub async fn beside(&mut self, course: &Course<'_>, position: usize) -> Option<Entry> {
+        let lines = &self.engine.live().lines;
+        if lines.is_crowded() && !self.queue().is_empty() {
+            return None;
+        }
+        let others: Vec<usize> = course.choices(position).skip(1).chain([position]).collect();
+        for position in others {
+            if let Some(candidate) = self.plan.candidates.get(position)
+                && let Ok((permit, call)) = self.try_one(candidate).await
+            {
+                return Some(Entry { position, permit, call, waited: self.waited });
+            }
+        }
+        None
+    }
+
     async fn stand_in_line(
         &mut self,
         queue: &Arc<Queue>,

@@ -179,7 +179,7 @@ impl AttemptPermit {
 
     /// Books an attempt that failed: nothing where nothing was sent, the request where it was refused, else the prompt
     /// as estimated too.
-    pub fn settle_failed(&mut self, kind: Kind) {
+    pub fn settle_failed(mut self, kind: Kind) {
         let prompt = Usage { output: 0, total: self.reserved.input, ..self.reserved };
         if kind.was_never_sent() {
             self.close(&Usage::default(), Some(Used::nothing()));

@@ -41,6 +41,8 @@ pub struct Deployment {
     pub calibration: Calibration,
     /// How long whole replies took.
     pub durations: Histogram,
+    /// How long streams took to their first content.
+    pub first_tokens: Histogram,
     /// The same, each brought to one size ([`pace::size`]).
     pub durations_by_size: Histogram,
     /// How many tokens complete answers had.

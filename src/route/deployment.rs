@@ -1,10 +1,11 @@
 //! A deployment: a provider, an upstream model, where it listens, and the keys for it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential::{Credential, Owner};
-use super::group::{Group, Params, Role, Stop};
+use super::group::{Group, Params, Role};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
 use crate::admit::Quota;
@@ -197,7 +198,11 @@ impl Deployment {
 
 /// A deployment with one of its credentials: what one attempt asks.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct Candidate(Arc<Pairing>);
+
+/// What a [`Candidate`] is made of.
+#[derive(Debug)]
+pub struct Pairing {
     /// The deployment.
     pub deployment: Arc<Deployment>,
     /// The credential.
@@ -208,14 +213,28 @@ pub struct Candidate {
     pub role: Role,
 }
 
+impl Deref for Candidate {
+    type Target = Pairing;
+
+    fn deref(&self) -> &Pairing {
+        &self.0
+    }
+}
+
 impl Candidate {
-    /// One candidate for each credential of `deployment`.
-    pub(super) fn of(deployment: &Arc<Deployment>, stop: &Stop) -> impl Iterator<Item = Self> {
-        deployment.credentials.iter().map(|credential| Self {
-            deployment: Arc::clone(deployment),
-            credential: Arc::clone(credential),
-            group: Arc::clone(&stop.group),
-            role: stop.role,
+    /// One candidate for each credential of `deployment`, as a member of `group`.
+    pub(super) fn of(
+        deployment: &Arc<Deployment>,
+        group: &Arc<Group>,
+        role: Role,
+    ) -> impl Iterator<Item = Self> {
+        deployment.credentials.iter().map(move |credential| {
+            Self(Arc::new(Pairing {
+                deployment: Arc::clone(deployment),
+                credential: Arc::clone(credential),
+                group: Arc::clone(group),
+                role,
+            }))
         })
     }
 
@@ -274,7 +293,11 @@ impl Candidate {
                 live.replied(took, facts.usage.map_or(0, |usage| usage.input), tokens);
                 (Form::Whole, pace::brought_to_length(took.as_secs_f64(), tokens as f64))
             }
-            Landed::Stream(opening) => (Form::Streamed, opening.first_token.unwrap_or(took).as_secs_f64()),
+            Landed::Stream(opening) => {
+                let first_token = opening.first_token.unwrap_or(took);
+                live.first_tokens.record(first_token);
+                (Form::Streamed, first_token.as_secs_f64())
+            }
         };
         live.measured(form, seconds, now);
         outlier::judge_slowness(&self.deployment, &self.group, form, ejection, now);

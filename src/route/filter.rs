@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decision::{Need, Rejected, Rejection};
 use super::deployment::{Abilities, Deployment};
 use super::glob;
-use super::group::{Role, Stop};
+use super::group::{Post, Role, Stop};
 use super::ruleset::Consequence;
 use super::tenant::Tenant;
 use crate::call::Call;
@@ -65,17 +65,14 @@ impl<'a> Demands<'a> {
     }
 
     /// The deployments of `stop` that may be asked; the others go to `rejected`.
-    pub(super) fn eligible<'b>(
-        &self,
-        stop: &'b Stop,
-        rejected: &mut Vec<Rejected>,
-    ) -> Vec<&'b Arc<Deployment>> {
-        let mut eligible = Vec::with_capacity(stop.group.deployments.len());
-        for deployment in &stop.group.deployments {
+    pub(super) fn eligible<'b>(&self, stop: &'b Stop, rejected: &mut Vec<Rejected>) -> Vec<&'b Post> {
+        let mut eligible = Vec::with_capacity(stop.posts.len());
+        for post in stop.posts.iter() {
+            let deployment = &post.deployment;
             let denied = self.tenant.filter(|tenant| self.is_denied(tenant, deployment, stop));
             let refusal = denied.map(|_| Rejection::Denied).or_else(|| self.refusal(deployment, stop));
             match refusal {
-                None => eligible.push(deployment),
+                None => eligible.push(post),
                 Some(reason) => rejected.push(Rejected {
                     deployment: Arc::clone(&deployment.name),
                     model: Arc::clone(&stop.group.name),

@@ -42,11 +42,11 @@ mod written;
 use std::sync::Arc;
 
 pub use credential::{Again, Credential, KeyState, Pass, Window};
-pub use decision::{Choice, Decision, IdleKey, Need, Rejected, Rejection, Why};
-pub use deployment::{Abilities, Candidate, Deployment};
+pub use decision::{Choice, Decision, IdleKey, Label, Need, Rejected, Rejection, Why};
+pub use deployment::{Abilities, Candidate, Deployment, Pairing};
 pub use group::{Group, Params, Role, Route, Stop};
 pub use hosts::Hosts;
-pub use order::{Ask, Placed};
+pub use order::Ask;
 pub use ruleset::Consequence;
 pub use settings::Settings;
 pub use snapshot::Snapshot;

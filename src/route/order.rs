@@ -1,10 +1,7 @@
 //! In which order the deployments of one group are asked, and why each stands where it stands.
 
-use std::sync::Arc;
-
 use super::affinity;
-use super::deployment::Deployment;
-use super::group::Group;
+use super::group::{Group, Post};
 use super::snapshot::Snapshot;
 use super::standing::Standing;
 use super::strategy::{self, Contender};
@@ -48,23 +45,18 @@ impl<'a> Ask<'a> {
 
 /// A deployment at its place.
 #[derive(Clone, Copy, Debug)]
-pub struct Placed<'a> {
+pub(super) struct Placed<'a> {
     /// Who is asked.
-    pub deployment: &'a Arc<Deployment>,
+    pub(super) post: &'a Post,
     /// And why here.
-    pub standing: Standing,
+    pub(super) standing: Standing,
 }
 
 /// Orders `eligible` deployments of `group`, the first to ask first. Loses none.
 ///
 /// First by whether they can be asked at all now, then by `priority`, then by the strategy. A conversation keeps its
 /// own deployment among the best.
-pub(super) fn order<'a>(
-    group: &Group,
-    eligible: &[&'a Arc<Deployment>],
-    ask: &Ask<'_>,
-    rng: &Rng,
-) -> Vec<Placed<'a>> {
+pub(super) fn order<'a>(group: &Group, eligible: &[&'a Post], ask: &Ask<'_>, rng: &Rng) -> Vec<Placed<'a>> {
     let mut contenders = strategy::contenders(eligible, ask);
     let strategy = if ask.thrifty { Strategy::Cost } else { group.strategy };
     // Where money counts, tiers do not.

@@ -13,6 +13,7 @@
 
 mod breakers;
 mod budgets;
+mod hedging;
 mod learned;
 mod limits;
 mod settling;

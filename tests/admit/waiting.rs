@@ -145,7 +145,7 @@ async fn q7_f130_one_tenant_that_floods_a_hundredfold_leaves_the_others_wait_at_
                     let (engine, options) = (Arc::clone(&engine), of(&format!("victim {number}")));
                     tokio::spawn(async move {
                         let began = now();
-                        crate::ask_with(&engine, options).await.map(|_| (now() - began))
+                        crate::ask_with(&engine, options).await.map(|_| now() - began)
                     })
                 })
                 .collect();

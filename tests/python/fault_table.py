@@ -81,8 +81,9 @@ class Row:
 def config(*base_urls: str, timeouts: Mapping[str, float] | None = None, **changes: Any) -> dict[str, Any]:
     """One model `m` over deployments at these URLs, in this order, with backoff of a millisecond.
 
-    Without breakers and a retry budget: what every single attempt meets is told, however many there are.
+    Without breakers, a retry budget and learned limits: what every single attempt meets is told, however many there are.
     """
+    stages = {"admit": False, **changes.pop("stages", {})}
     deployments = [
         {"provider": "openai", "model": f"up-{place}", "api_key": f"sk-test-{place}", "base_url": base_url}
         for place, base_url in enumerate(base_urls)
@@ -96,6 +97,7 @@ def config(*base_urls: str, timeouts: Mapping[str, float] | None = None, **chang
             "budget": {"enabled": False},
         },
         "breaker": {"enabled": False},
+        "stages": stages,
         "timeouts": {**TIMEOUTS, **(timeouts or {})},
         **changes,
     }
