@@ -147,7 +147,7 @@ impl<'a> Course<'a> {
     pub fn leave(&self) -> Leave {
         let repeat = self.requests() + 1 < MOST_REQUESTS;
         let is_last = self.max_retries == 0 || self.counted >= self.max_retries || !repeat;
-        Leave { is_last, repeat }
+        Leave { is_last, number: self.counted, repeat }
     }
 
     /// May another request be sent beside the one that runs? It counts as an attempt.
