@@ -247,7 +247,7 @@ impl<'a> Gate<'a> {
         if !self.call.operation.names_model() {
             return Needs::default();
         }
-        let usage = candidate.deployment.expected(self.facts);
+        let usage = candidate.expected(self.plan, self.facts);
         let prices = candidate.deployment.prices.as_ref();
         Needs { usage, cost: prices.and_then(|prices| prices.expected(usage.input, usage.output)) }
     }
@@ -297,7 +297,7 @@ impl<'a> Gate<'a> {
 
     fn waiting(&self, until: Instant) -> Waiting {
         let tenant = self.call.options.tenant.as_deref().unwrap_or_default();
-        let usage = self.plan.candidates.first().map(|first| first.deployment.expected(self.facts));
+        let usage = self.plan.candidates.first().map(|first| first.expected(self.plan, self.facts));
         Waiting {
             tenant: hash::hash([tenant]),
             weight: self.snapshot.weight(tenant),
