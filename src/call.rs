@@ -168,7 +168,7 @@ impl Engine {
     ///
     /// One [`Error`] with the history of all attempts.
     pub async fn call(self: &Arc<Self>, call: Call) -> Result<Answer, Error> {
-        let mut story = Story::begin(self, &call.operation);
+        let mut story = Story::begin(self, &call);
         match self.lead(&call, &mut story).await {
             Ok(landing) => Ok(Answer::new(landing, story)),
             Err(error) => {
@@ -204,10 +204,11 @@ impl Engine {
             };
             let job = snapshot.job(call, &facts, &plan, (candidate, &pass), deadline, course.leave())?;
             course.begins(next);
+            story.begins(candidate);
             permit.begin();
             let mut trace = Trace::default();
             let outcome = attempt::run(&job, &mut trace).await;
-            story.attempted(&plan, candidate, &job.limits, &trace);
+            story.attempted(&plan, &outcome, &job.limits, &trace);
             if trace.repeated {
                 course.repeated();
             }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::metrics::{Class, End, Recorder};
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::{AttemptPermit, CallPermit, Entry};
-use crate::call::Operation;
+use crate::call::{Call, Operation};
 use crate::chat::estimate;
 use crate::chat::event::StreamState;
 use crate::chat::facts::Facts;
@@ -13,11 +14,11 @@ use crate::chat::reply::ReplyFacts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
-use crate::error::{Attempt, Error, Subject};
+use crate::error::{Attempt, Error, Failure, Subject};
 use crate::provider::price::{Extent, Nano};
 use crate::route::{Candidate, Plan, defaults};
 use crate::send::Limits;
-use crate::send::attempt::Trace;
+use crate::send::attempt::{Landed, Trace};
 use crate::send::stream::Opening;
 use crate::store::Store;
 
@@ -31,6 +32,8 @@ pub struct Story {
     /// The same on the calendar, for prices that change by the hour.
     began_at: Duration,
     receipt: Receipt,
+    /// How long it has stood in line, once it was admitted.
+    waited: Option<Duration>,
     /// The prompt's estimated tokens, for replies that count nothing.
     input: u64,
     /// Images of the prompt.
@@ -38,13 +41,14 @@ pub struct Story {
     asked: Option<Candidate>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
+    recorder: Recorder,
     /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
     permit: CallPermit,
 }
 
 impl Story {
     /// A call begins.
-    pub fn begin(engine: &Arc<Engine>, operation: &Operation) -> Self {
+    pub fn begin(engine: &Arc<Engine>, call: &Call) -> Self {
         Totals::count(&engine.totals().calls);
         Self {
             engine: Arc::clone(engine),
@@ -52,11 +56,13 @@ impl Story {
             attempt_began: clock::now(),
             began_at: clock::wall(),
             receipt: Receipt::default(),
+            waited: None,
             input: 0,
             images: 0,
             asked: None,
-            operation: operation.clone(),
+            operation: call.operation.clone(),
             told: None,
+            recorder: Recorder::begin(engine.recorded(), call.options.tenant.as_deref()),
             permit: CallPermit::new(engine.gauges()),
         }
     }
@@ -72,6 +78,7 @@ impl Story {
         self.receipt.rule.clone_from(&plan.decision.rule);
         self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
+        self.recorder.planned(&self.receipt.model, self.receipt.rule.as_deref());
         self.input = facts.expected_usage().input;
         self.images = facts.images;
     }
@@ -81,12 +88,27 @@ impl Story {
         if let Some(hold) = entry.call {
             self.permit.keep(store, hold);
         }
+        self.waited = Some(entry.waited);
         self.receipt.timings.waited = (!entry.waited.is_zero()).then(|| entry.waited.as_secs_f64());
         (entry.position, entry.permit)
     }
 
+    /// An attempt begins.
+    pub fn begins(&mut self, candidate: &Candidate) {
+        self.recorder.begins(&candidate.deployment.name, clock::now());
+        self.asked = Some(candidate.clone());
+    }
+
     /// An attempt came back, well or not.
-    pub fn attempted(&mut self, plan: &Plan, candidate: &Candidate, limits: &Limits, trace: &Trace) {
+    pub fn attempted(
+        &mut self,
+        plan: &Plan,
+        outcome: &Result<Landed, Failure>,
+        limits: &Limits,
+        trace: &Trace,
+    ) {
+        self.recorder.attempted(outcome, clock::now());
+        let Some(candidate) = &self.asked else { return };
         let deployment = &candidate.deployment;
         self.receipt.deployment = Arc::clone(&deployment.name);
         self.receipt.degraded = candidate.role.is_below();
@@ -94,7 +116,6 @@ impl Story {
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
         self.receipt.notes = dropped.chain(deployment.heir()).collect();
         self.receipt.provider.clone_from(&deployment.provider);
-        self.asked = Some(candidate.clone());
         self.attempt_began = limits.started;
         self.receipt.upstream_model.clone_from(&deployment.model);
         let queue = limits.started.saturating_duration_since(self.began);
@@ -121,8 +142,9 @@ impl Story {
         let (usage, cost) = self.usage(found.usage, found.usage_invalid, found.output_bytes);
         permit.settle(&usage, cost);
         self.wrote(&usage);
+        self.recorder.answered(self.took(), history, self.waited.unwrap_or_default());
         Totals::count(&self.engine.totals().succeeded);
-        self.tell("ok")
+        self.tell("ok", End::Answered)
     }
 
     /// A stream has committed: the story goes on with it.
@@ -132,6 +154,13 @@ impl Story {
         let queue = self.receipt.timings.queue.unwrap_or_default();
         self.receipt.timings.first_token =
             opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());
+        self.recorder.answered(self.took(), history, self.waited.unwrap_or_default());
+        self.recorder.first_token(self.took());
+    }
+
+    /// A piece of a stream is handed out.
+    pub fn piece(&mut self) {
+        self.recorder.piece(clock::now());
     }
 
     /// Counts a stream that was handed out.
@@ -157,7 +186,8 @@ impl Story {
             Totals::count(&self.engine.totals().missing_done);
         }
         Totals::count(&self.engine.totals().succeeded);
-        self.tell("ok");
+        self.recorder.closed(Class::Ok, clock::now());
+        self.tell("ok", End::Answered);
     }
 
     /// A stream broke after commit.
@@ -167,6 +197,7 @@ impl Story {
             self.engine.changed(&asked.deployment, permit.broke(error.failure()));
         }
         self.relapsed(error);
+        self.recorder.failed(error.failure(), clock::now());
         self.fail(error);
     }
 
@@ -229,6 +260,9 @@ impl Story {
         });
         self.receipt.usage = Some(usage);
         let cost = self.price(&usage);
+        if self.operation.names_model() {
+            self.recorder.used(&usage, cost);
+        }
         (usage, cost)
     }
 
@@ -246,24 +280,29 @@ impl Story {
     }
 
     fn extent(&self) -> Extent {
-        let took = clock::now().saturating_duration_since(self.began);
-        Extent { images: self.images, took, at: self.began_at }
+        Extent { images: self.images, took: self.took(), at: self.began_at }
     }
 
     fn fail(&mut self, error: &Error) {
         Totals::count(&self.engine.totals().failed);
-        self.tell(&format!("{:?}", error.kind()));
+        self.tell(&format!("{:?}", error.kind()), End::Failed(error.kind(), error.retry_denied()));
     }
 
     fn cancel(&mut self) {
         Totals::count(&self.engine.totals().cancelled);
-        self.tell("cancelled");
+        self.tell("cancelled", End::Cancelled);
     }
 
-    fn tell(&mut self, outcome: &str) -> Arc<Receipt> {
+    fn took(&self) -> Duration {
+        clock::now().saturating_duration_since(self.began)
+    }
+
+    fn tell(&mut self, outcome: &str, end: End<'_>) -> Arc<Receipt> {
         outcome.clone_into(&mut self.receipt.outcome);
-        let total = clock::now().saturating_duration_since(self.began);
+        let now = clock::now();
+        let total = now.saturating_duration_since(self.began);
         self.receipt.timings.total = Some(total.as_secs_f64());
+        self.recorder.over(end, total, self.waited, now);
         let receipt = Arc::new(std::mem::take(&mut self.receipt));
         self.told = Some(Arc::clone(&receipt));
         self.engine.tell(&receipt);
