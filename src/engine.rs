@@ -19,6 +19,7 @@ use crate::secret::Outside;
 use crate::send::{self, Connect};
 use crate::settle::metrics::{self, Metrics, Statistics};
 use crate::settle::{Gauges, Receipt, Stats, Totals};
+use crate::store::Standing;
 
 type Listener = Box<dyn Fn(&Arc<Receipt>) + Send + Sync>;
 /// Told the name of a deployment and what its breaker did.
@@ -177,6 +178,11 @@ impl Engine {
     /// What every key has been doing, by provider and id; never the keys.
     pub fn keys(&self) -> Vec<KeyUsage> {
         self.live.key_usage(clock::now())
+    }
+
+    /// How every limit and budget stands.
+    pub fn limits(&self) -> Vec<Standing> {
+        self.live.store().standings()
     }
 
     /// The rules of the configuration that holds, each with how often it could not say whether it applies; those of

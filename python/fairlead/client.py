@@ -206,11 +206,8 @@ class _BaseClient:
         configuration that holds. All counts are those of this client and of the clients that share its
         connections, and go on over reloads.
         """
-        return {  # type: ignore[typeddict-item]
-            **self._engine.stats(),
-            "now": self._engine.gauges(),
-            "config": self._engine.configuration(),
-        }
+        stats: Stats = self._engine.stats()
+        return {**stats, "now": self._engine.gauges(), "config": self._engine.configuration()}
 
     def metrics_text(self) -> str:
         """All metrics in Prometheus' text format 0.0.4, for an endpoint that is scraped.

@@ -43,8 +43,8 @@ pub use duration::Moment;
 pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, RetryPreset, Timeouts};
 pub use metrics::{Metrics, WarmUp};
 pub use model::{
-    Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Strategy, Supports,
-    Upstream,
+    Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Reserve, Strategy,
+    Supports, Upstream,
 };
 pub use profiles::profiles;
 pub use routing::{

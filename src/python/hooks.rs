@@ -32,6 +32,8 @@ pub(super) struct Queue {
 /// What the log is told beside calls.
 #[derive(Debug)]
 pub(super) struct Notice {
+    /// Is it told only where calls are logged too?
+    quiet: bool,
     failed: bool,
     sentence: String,
 }
@@ -42,11 +44,11 @@ impl Notice {
         match outcome {
             Outcome::Unchanged | Outcome::StillFailing => None,
             Outcome::Changed { version } => {
-                Some(Self { failed: false, sentence: format!("configuration {version} holds") })
+                Some(Self { quiet: false, failed: false, sentence: format!("configuration {version} holds") })
             }
             Outcome::Failed(error) => {
                 let sentence = format!("the last good configuration stays: {error}");
-                Some(Self { failed: true, sentence })
+                Some(Self { quiet: false, failed: true, sentence })
             }
         }
     }
@@ -56,7 +58,7 @@ impl Notice {
     /// What the breaker of a deployment did.
     pub(super) fn of_breaker(deployment: &str, change: &Transition) -> Self {
         let failed = matches!(change.to, State::Open | State::Isolated);
-        Self { failed, sentence: format!("the breaker of {deployment} {change}") }
+        Self { quiet: true, failed, sentence: format!("the breaker of {deployment} {change}") }
     }
 }
 
@@ -138,9 +140,10 @@ impl Feed {
         receipts.iter().map(|told| reply::receipt(py, told)).collect()
     }
 
-    /// Takes what the log is to be told beside calls: did something fail, and a sentence.
-    fn notices(&self) -> Vec<(bool, String)> {
-        held(&self.0.notices).drain(..).map(|notice| (notice.failed, notice.sentence)).collect()
+    /// Takes what the log is to be told beside calls: is it told only with calls, did something fail, and a sentence.
+    fn notices(&self) -> Vec<(bool, bool, String)> {
+        let told = |notice: Notice| (notice.quiet, notice.failed, notice.sentence);
+        held(&self.0.notices).drain(..).map(told).collect()
     }
 
     /// A hook raised something.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
-use crate::error::{Attempt, Error, Failure, Kind, Same};
+use crate::error::{Attempt, Error, Failure, Kind, Other, Same};
 use crate::retry::allowance::{self, Allowed, Cost};
 use crate::retry::policy::Policy;
 use crate::retry::{backoff, classify};
@@ -155,6 +155,33 @@ impl<'a> Course<'a> {
         Leave { is_last, repeat }
     }
 
+    /// May another request be sent beside the one that runs? It counts as an attempt.
+    pub fn may_hedge(&self) -> bool {
+        self.counted < self.max_retries && self.requests() + 2 <= MOST_REQUESTS
+    }
+
+    /// A hedge at the candidate at `position` draws on the same allowance as a retry.
+    pub fn pays_for_hedge(&self, position: usize) -> bool {
+        self.is_paid_for(position, None)
+    }
+
+    /// An attempt was cancelled because another one had answered.
+    pub fn superseded(&mut self, position: usize, started: Instant) {
+        let attempt = self.attempt(position, started, Some(Kind::Superseded), None, None);
+        self.counted += 1;
+        self.history.push(attempt);
+    }
+
+    /// An attempt failed while another one was still on its way.
+    pub fn noted(&mut self, position: usize, started: Instant, failure: &Failure) {
+        let request_id = failure.request_id.clone();
+        let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
+        self.counted += u32::from(attempt.counted);
+        self.history.push(attempt);
+        self.note(position, failure);
+        self.keep_worst(position, failure);
+    }
+
     /// An attempt's request was repeated.
     pub fn repeated(&mut self) {
         self.repeats += 1;
@@ -178,10 +205,19 @@ impl<'a> Course<'a> {
         if self.max_retries == 0 || self.counted > self.max_retries || self.requests() >= MOST_REQUESTS {
             return Verdict::Fail(self.error(None, "attempts"));
         }
+        if self.is_final(position, &failure) {
+            return Verdict::Fail(self.error(None, "class"));
+        }
         if let Some(next) = self.elsewhere(position, &failure) {
             return self.within_deadline(next, Duration::ZERO);
         }
         self.same_again(&failure)
+    }
+
+    /// What no deployment would take is not offered again to those that failed otherwise before.
+    fn is_final(&self, position: usize, failure: &Failure) -> bool {
+        let is_spent = self.tried.get(position).is_some_and(|tried| tried.spent);
+        is_spent && failure.kind.rule().other == Other::Never
     }
 
     /// The candidate at `position` has no key to be asked with: nothing was sent, so no bound is touched.

@@ -1,19 +1,20 @@
 //! A deployment: a provider, an upstream model, where it listens, and the keys for it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential::{Credential, Owner};
-use super::group::{Group, Params, Role, Stop};
+use super::group::{Group, Params, Role};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
 use crate::admit::Quota;
 use crate::call::Operation;
-use crate::chat::estimate;
+use crate::chat::estimate::{self, Family, Prompt};
 use crate::chat::facts::Facts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
-use crate::config::{Ejection, Veiled};
+use crate::config::{Ejection, Reserve, Veiled};
 use crate::error::{Blow, Failure, Kind, Subject};
 use crate::live::learned::Terms;
 use crate::live::{self, Form, pace};
@@ -24,6 +25,9 @@ use crate::provider::price::Prices;
 use crate::send::attempt::Landed;
 use crate::send::{Limits, Transport};
 use crate::store::Scope;
+
+/// Tokens set aside for an answer where the caller bounds it not.
+const USUAL_OUTPUT: u64 = 1024;
 
 /// An upstream model at a provider.
 #[derive(Clone, Debug)]
@@ -74,6 +78,10 @@ pub struct Deployment {
     pub listed: Option<&'static Entry>,
     /// What it costs, as far as that is known.
     pub prices: Option<Arc<Prices>>,
+    /// How much is set aside for an answer.
+    pub reserve: Reserve,
+    /// How its model makes tokens of text, before anything was counted.
+    pub family: Family,
     /// What it has been doing.
     pub live: Arc<live::Deployment>,
 }
@@ -109,9 +117,41 @@ impl Deployment {
         Some(format!("`{retired}` is retired: {} answers in its place", self.model))
     }
 
-    /// What a call is expected to use here.
+    /// The tokens it will count for a prompt, as far as is known of it.
+    pub fn tokens(&self, prompt: &Prompt) -> u64 {
+        self.live.calibration.tokens(prompt, self.family)
+    }
+
+    /// It counted so much for a prompt.
+    pub fn counted(&self, prompt: &Prompt, usage: &Usage) {
+        self.live.calibration.learn(prompt, self.family, usage.input);
+    }
+
+    /// What a call is expected to use here: its prompt, and what is set aside for the answer.
     pub fn expected(&self, facts: &Facts) -> Usage {
-        facts.expected_usage()
+        let (input, output) = (self.tokens(&facts.prompt), self.reserved_output(facts));
+        Usage { input, output, total: input.saturating_add(output), estimated: true, ..Usage::default() }
+    }
+
+    /// Tokens set aside for all answers that a call asks for. What is not a conversation has none.
+    fn reserved_output(&self, facts: &Facts) -> u64 {
+        if facts.messages == 0 && facts.max_output.is_none() {
+            return 0;
+        }
+        let possible = self.max_output().unwrap_or(u64::MAX);
+        let declared = facts.max_output.unwrap_or(USUAL_OUTPUT).min(possible);
+        let observed = match self.reserve {
+            Reserve::Observed => self.live.usual_output(0.9),
+            Reserve::Declared => None,
+        };
+        observed
+            .map_or(declared, |observed| observed.min(facts.max_output.unwrap_or(possible)))
+            .saturating_mul(facts.choices)
+    }
+
+    /// Tokens of an answer, by the operator's word or the catalogue's.
+    fn max_output(&self) -> Option<u64> {
+        self.abilities.max_output.or_else(|| self.listed?.max_output.map(u64::from))
     }
 
     /// `provider/model`, whatever its id.
@@ -158,7 +198,11 @@ impl Deployment {
 
 /// A deployment with one of its credentials: what one attempt asks.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct Candidate(Arc<Pairing>);
+
+/// What a [`Candidate`] is made of.
+#[derive(Debug)]
+pub struct Pairing {
     /// The deployment.
     pub deployment: Arc<Deployment>,
     /// The credential.
@@ -169,14 +213,28 @@ pub struct Candidate {
     pub role: Role,
 }
 
+impl Deref for Candidate {
+    type Target = Pairing;
+
+    fn deref(&self) -> &Pairing {
+        &self.0
+    }
+}
+
 impl Candidate {
-    /// One candidate for each credential of `deployment`.
-    pub(super) fn of(deployment: &Arc<Deployment>, stop: &Stop) -> impl Iterator<Item = Self> {
-        deployment.credentials.iter().map(|credential| Self {
-            deployment: Arc::clone(deployment),
-            credential: Arc::clone(credential),
-            group: Arc::clone(&stop.group),
-            role: stop.role,
+    /// One candidate for each credential of `deployment`, as a member of `group`.
+    pub(super) fn of(
+        deployment: &Arc<Deployment>,
+        group: &Arc<Group>,
+        role: Role,
+    ) -> impl Iterator<Item = Self> {
+        deployment.credentials.iter().map(move |credential| {
+            Self(Arc::new(Pairing {
+                deployment: Arc::clone(deployment),
+                credential: Arc::clone(credential),
+                group: Arc::clone(group),
+                role,
+            }))
         })
     }
 
@@ -229,13 +287,17 @@ impl Candidate {
         let live = &self.deployment.live;
         let (form, seconds) = match landed {
             Landed::Whole { facts, .. } => {
-                live.durations.record(took);
                 live.completed();
                 let counted = facts.usage.map(|usage| usage.output);
                 let tokens = counted.unwrap_or_else(|| estimate::tokens(facts.output_bytes));
+                live.replied(took, facts.usage.map_or(0, |usage| usage.input), tokens);
                 (Form::Whole, pace::brought_to_length(took.as_secs_f64(), tokens as f64))
             }
-            Landed::Stream(opening) => (Form::Streamed, opening.first_token.unwrap_or(took).as_secs_f64()),
+            Landed::Stream(opening) => {
+                let first_token = opening.first_token.unwrap_or(took);
+                live.first_tokens.record(first_token);
+                (Form::Streamed, first_token.as_secs_f64())
+            }
         };
         live.measured(form, seconds, now);
         outlier::judge_slowness(&self.deployment, &self.group, form, ejection, now);

@@ -14,7 +14,7 @@ use super::tenant::Tenant;
 use super::written::Written;
 use crate::admit::{Flood, Scopes};
 use crate::chat::facts::Wants;
-use crate::config::{self, Bounds, Config, Metrics, Queue, Routing, Secret, Stages};
+use crate::config::{self, Bounds, Config, Hedge, Metrics, Queue, Routing, Secret, Stages, WarmUp};
 use crate::error::{Error, Kind};
 use crate::live::{Live, breaker};
 use crate::provider::catalogue;
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub scopes: Scopes,
     /// So many calls a second of one caller, before anything is read.
     pub flood: Option<Flood>,
+    /// A second attempt beside one that lingers.
+    pub hedge: Hedge,
     /// The line in which calls wait for room.
     pub queue: Queue,
     /// The shares of tenants that wait, where they are not 1.
@@ -46,6 +48,8 @@ pub struct Snapshot {
     pub routing: Routing,
     /// What is counted for operators.
     pub metrics: Metrics,
+    /// What is done before the first call, where nobody says otherwise.
+    pub warm_up: WarmUp,
     /// Seconds by which the operator's clocks are ahead of UTC.
     pub(super) utc_offset: i64,
     pub(super) rules: RuleSet,
@@ -81,12 +85,13 @@ impl Snapshot {
             wants: sets.fold(affinity, |wants, rules| wants | rules.wants()),
             utc_offset: settings::utc_offset(config.routing.utc_offset.as_deref())?,
             rules,
-            profiles: Profiles::compile(&config),
+            profiles: Profiles::compile(&config, live.store().as_ref()),
             routes: Routes::new(routes),
             holders,
             tenants,
             scopes: Scopes::compile(&config, live.store())?,
             flood: config.limits.flood.filter(|_| config.stages.admit).map(Flood::new),
+            hedge: config.hedge.clone(),
             queue: config.queue.clone(),
             weights: weights(&config),
             breaker: breaker::Policy::configured(&config),
@@ -94,6 +99,7 @@ impl Snapshot {
             stages: config.stages,
             routing: config.routing,
             metrics: config.metrics,
+            warm_up: config.warm_up,
             default_model: config.default_model,
             written,
         })
@@ -204,7 +210,9 @@ impl Snapshot {
     /// Where calls go that name no model: the client's own upstream, else the first that is configured.
     pub(super) fn any_route(&self, tenant: Option<&Tenant>) -> Result<Arc<Route>, Error> {
         let default = self.default_model.as_ref().and_then(|name| self.routes.compiled(name));
-        let first = || self.routes.iter().min_by_key(|(name, _)| *name).map(|(_, route)| route);
+        let is_model = |route: &Route| route.own().is_some_and(|own| own.is_configured);
+        let first = || self.routes.iter().min_by_key(|(name, route)| (!is_model(route), *name));
+        let first = || first().map(|(_, route)| route);
         let group = default.or_else(first).and_then(|route| route.own());
         let deployment = match group.and_then(|group| group.deployments.first()) {
             Some(deployment) if !self.written.has_client() => Arc::clone(deployment),

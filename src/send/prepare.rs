@@ -15,14 +15,13 @@ use crate::chat::patch::{self, Edit};
 use crate::clock::{self, Instant};
 use crate::config::Timeouts;
 use crate::error::{Error, Kind};
+use crate::live::pace;
 use crate::provider::presets;
 use crate::retry::course::Terms;
 use crate::retry::policy::Policy;
 use crate::route::{Candidate, Pass, Plan, Snapshot, defaults};
 
-/// Whole replies a deployment must have given before their durations set the limit of an attempt.
-const SAMPLES: u64 = 50;
-/// The least such a limit may be.
+/// The least that durations of earlier replies may make the limit of an attempt.
 const LEAST: Duration = Duration::from_secs(30);
 /// The most an attempt may take of a call's time while there are too few samples.
 const MOST: Duration = Duration::from_secs(300);
@@ -97,7 +96,7 @@ fn limits(
         match read.map(Limit::duration).or(timeouts.attempt) {
             Some(limit) => Due::after(started, limit, Kind::AttemptTimeout),
             None if is_last => deadline,
-            None => Due::after(started, attempt_limit(timeouts, candidate), Kind::AttemptTimeout),
+            None => Due::after(started, attempt_limit(timeouts, facts, candidate), Kind::AttemptTimeout),
         }
     };
     Limits {
@@ -114,11 +113,18 @@ fn limits(
     }
 }
 
-/// What one attempt that is not a stream may take, so that a black hole does not eat the whole deadline.
-fn attempt_limit(timeouts: &Timeouts, candidate: &Candidate) -> Duration {
-    let durations = &candidate.deployment.live.durations;
-    let known = if durations.count() < SAMPLES { None } else { durations.percentile(0.99) };
-    known.map_or((timeouts.total / 2).min(MOST), |p99| (p99 * 3).max(LEAST))
+/// How many times as long as usual answers the one may be that a call allows, for the limit of its attempt.
+const LONGER: u64 = 4;
+
+/// What one attempt that is not a stream may take, so that a black hole does not eat the whole deadline: three times
+/// what a reply of its expected size takes in all but one case of a hundred.
+fn attempt_limit(timeouts: &Timeouts, facts: &Facts, candidate: &Candidate) -> Duration {
+    let deployment = &candidate.deployment;
+    let usual = deployment.live.usual_output(0.99).unwrap_or_default();
+    let output = facts.max_output.map_or(usual, |most| most.min(usual.saturating_mul(LONGER)));
+    let size = pace::size(deployment.tokens(&facts.prompt) as f64, output as f64);
+    let known = deployment.live.longest(size);
+    known.map_or((timeouts.total / 2).min(MOST), |longest| longest.saturating_mul(3).max(LEAST))
 }
 
 fn outgoing(

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::metrics::{Class, End, Recorder};
+use super::metrics::{End, Recorder};
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::{AttemptPermit, CallPermit, Entry};
 use crate::call::{Call, Operation};
-use crate::chat::estimate;
+use crate::chat::estimate::{self, Prompt};
 use crate::chat::event::StreamState;
 use crate::chat::facts::Facts;
 use crate::chat::reply::ReplyFacts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
-use crate::error::{Attempt, Error, Failure, Subject};
+use crate::error::{Attempt, Error, Subject};
 use crate::provider::price::{Extent, Nano};
 use crate::route::{Candidate, Plan, defaults};
 use crate::send::Limits;
-use crate::send::attempt::{Landed, Trace};
+use crate::send::attempt::Trace;
 use crate::send::stream::Opening;
 use crate::store::Store;
 
@@ -32,16 +32,17 @@ pub struct Story {
     /// The same on the calendar, for prices that change by the hour.
     began_at: Duration,
     receipt: Receipt,
+    /// What of the prompt becomes tokens.
+    prompt: Prompt,
     /// How long it has stood in line, once it was admitted.
     waited: Option<Duration>,
-    /// The prompt's estimated tokens, for replies that count nothing.
-    input: u64,
     /// Images of the prompt.
     images: u64,
     asked: Option<Candidate>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
-    recorder: Recorder,
+    /// What operators are told.
+    pub(crate) recorder: Recorder,
     /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
     permit: CallPermit,
 }
@@ -56,8 +57,8 @@ impl Story {
             attempt_began: clock::now(),
             began_at: clock::wall(),
             receipt: Receipt::default(),
+            prompt: Prompt::default(),
             waited: None,
-            input: 0,
             images: 0,
             asked: None,
             operation: call.operation.clone(),
@@ -79,7 +80,7 @@ impl Story {
         self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
         self.recorder.planned(&self.receipt.model, self.receipt.rule.as_deref());
-        self.input = facts.expected_usage().input;
+        self.prompt = facts.prompt;
         self.images = facts.images;
     }
 
@@ -89,26 +90,12 @@ impl Story {
             self.permit.keep(store, hold);
         }
         self.waited = Some(entry.waited);
-        self.receipt.timings.waited = (!entry.waited.is_zero()).then(|| entry.waited.as_secs_f64());
+        self.receipt.timings.waited = (!entry.waited.is_zero()).then_some(entry.waited.as_secs_f64());
         (entry.position, entry.permit)
     }
 
-    /// An attempt begins.
-    pub fn begins(&mut self, candidate: &Candidate) {
-        self.recorder.begins(&candidate.deployment.name, clock::now());
-        self.asked = Some(candidate.clone());
-    }
-
     /// An attempt came back, well or not.
-    pub fn attempted(
-        &mut self,
-        plan: &Plan,
-        outcome: &Result<Landed, Failure>,
-        limits: &Limits,
-        trace: &Trace,
-    ) {
-        self.recorder.attempted(outcome, clock::now());
-        let Some(candidate) = &self.asked else { return };
+    pub fn attempted(&mut self, plan: &Plan, candidate: &Candidate, limits: &Limits, trace: &Trace) {
         let deployment = &candidate.deployment;
         self.receipt.deployment = Arc::clone(&deployment.name);
         self.receipt.degraded = candidate.role.is_below();
@@ -116,6 +103,7 @@ impl Story {
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
         self.receipt.notes = dropped.chain(deployment.heir()).collect();
         self.receipt.provider.clone_from(&deployment.provider);
+        self.asked = Some(candidate.clone());
         self.attempt_began = limits.started;
         self.receipt.upstream_model.clone_from(&deployment.model);
         let queue = limits.started.saturating_duration_since(self.began);
@@ -154,8 +142,9 @@ impl Story {
         let queue = self.receipt.timings.queue.unwrap_or_default();
         self.receipt.timings.first_token =
             opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());
-        self.recorder.answered(self.took(), history, self.waited.unwrap_or_default());
-        self.recorder.first_token(self.took());
+        let took = self.took();
+        self.recorder.answered(took, history, self.waited.unwrap_or_default());
+        self.recorder.first_token(took);
     }
 
     /// A piece of a stream is handed out.
@@ -186,7 +175,6 @@ impl Story {
             Totals::count(&self.engine.totals().missing_done);
         }
         Totals::count(&self.engine.totals().succeeded);
-        self.recorder.closed(Class::Ok, clock::now());
         self.tell("ok", End::Answered);
     }
 
@@ -197,7 +185,7 @@ impl Story {
             self.engine.changed(&asked.deployment, permit.broke(error.failure()));
         }
         self.relapsed(error);
-        self.recorder.failed(error.failure(), clock::now());
+        self.recorder.broke(error.failure());
         self.fail(error);
     }
 
@@ -230,7 +218,7 @@ impl Story {
     /// The length of a complete answer, for what the next one may cost.
     fn wrote(&self, usage: &Usage) {
         if let Some(asked) = self.asked.as_ref().filter(|_| self.operation.names_model()) {
-            asked.deployment.live.wrote(usage.output);
+            asked.deployment.live.wrote(usage.billed_output());
         }
     }
 
@@ -247,16 +235,14 @@ impl Story {
         if invalid {
             Totals::count(&self.engine.totals().usage_invalid);
         }
-        let usage = counted.filter(|_| !invalid).unwrap_or_else(|| {
+        let counted = counted.filter(|_| !invalid);
+        if let (Some(usage), Some(asked)) = (&counted, &self.asked) {
+            asked.deployment.counted(&self.prompt, usage);
+        }
+        let usage = counted.unwrap_or_else(|| {
+            let input = self.asked.as_ref().map_or(0, |asked| asked.deployment.tokens(&self.prompt));
             let output = estimate::tokens(output_bytes);
-            Usage {
-                input: self.input,
-                output,
-                total: self.input + output,
-                estimated: true,
-                invalid,
-                ..Usage::default()
-            }
+            Usage { input, output, total: input + output, estimated: true, invalid, ..Usage::default() }
         });
         self.receipt.usage = Some(usage);
         let cost = self.price(&usage);
@@ -299,10 +285,9 @@ impl Story {
 
     fn tell(&mut self, outcome: &str, end: End<'_>) -> Arc<Receipt> {
         outcome.clone_into(&mut self.receipt.outcome);
-        let now = clock::now();
-        let total = now.saturating_duration_since(self.began);
+        let total = self.took();
         self.receipt.timings.total = Some(total.as_secs_f64());
-        self.recorder.over(end, total, self.waited, now);
+        self.recorder.over(end, total, self.waited);
         let receipt = Arc::new(std::mem::take(&mut self.receipt));
         self.told = Some(Arc::clone(&receipt));
         self.engine.tell(&receipt);

@@ -14,7 +14,7 @@ use crate::clock::{self, Instant};
 use crate::sync::Mutex;
 
 /// Bytes that counts of users, tenants and keys may take unless told otherwise.
-pub const BYTES: usize = 128 << 20;
+const BYTES: usize = 128 << 20;
 
 /// Limits and budgets of one process.
 #[derive(Clone, Debug)]
@@ -105,11 +105,6 @@ impl Memory {
     /// Bytes that counts of users, tenants and keys take.
     pub fn bytes(&self) -> usize {
         self.0.books.lock().bytes
-    }
-
-    /// From now on they may take so many.
-    pub fn allow(&self, most_bytes: usize) {
-        self.0.books.lock().most_bytes = most_bytes;
     }
 }
 
@@ -257,6 +252,10 @@ impl Store for Memory {
 
     fn on_room(&self, tell: Option<Tell>) {
         self.0.tell.store(tell.map(Arc::new));
+    }
+
+    fn allow(&self, most_bytes: usize) {
+        self.0.books.lock().most_bytes = most_bytes;
     }
 
     fn used(&self, account: &Account, subject: u64) -> u64 {

@@ -129,7 +129,7 @@ impl Simulation {
             accepted: [0.0; 2],
             measured_from: 180.0,
         };
-        simulation.play(1200.0);
+        simulation.play(780.0);
         simulation.outcome
     }
 
@@ -243,8 +243,8 @@ impl Simulation {
         }
         let remaining = self.meters.each_ref().map(|meter| meter.left.floor());
         let full_at = self.meters.each_ref().map(|meter| meter.full_at(now));
-        let takes = if refused { 0.001 } else { self.between(self.host.answers) };
-        let back = now + takes + self.between([0.002, 0.030]);
+        let seconds = if refused { 0.001 } else { self.between(self.host.answers) };
+        let back = now + seconds + self.between([0.002, 0.030]);
         let answers = Event::Answers { taken, refused, remaining, full_at, counted_at: now, used };
         self.schedule(back, answers);
     }
@@ -294,8 +294,7 @@ impl Simulation {
 fn hosts() -> impl Iterator<Item = Host> {
     let counts = [Counts::Bucket, Counts::Minutes];
     let writes = [Writes::Duration, Writes::Moment];
-    let limits: [[f64; 2]; 5] =
-        [[300.0, 1e9], [3000.0, 1e9], [1e6, 200_000.0], [1e6, 2_000_000.0], [600.0, 800_000.0]];
+    let limits: [[f64; 2]; 3] = [[300.0, 1e9], [1e6, 200_000.0], [600.0, 800_000.0]];
     let answers = [[0.05, 0.2], [0.5, 5.0], [2.0, 30.0]];
     counts.into_iter().flat_map(move |counts| {
         writes.into_iter().flat_map(move |writes| {
@@ -341,5 +340,27 @@ fn h5_who_shares_a_key_with_a_stranger_still_hears_what_is_left() {
     for (number, host) in hosts().enumerate() {
         let (refused, used) = measure(Host { strangers: 0.3, ..host }, number as u64);
         assert!(refused < 0.04 && used >= 0.65);
+    }
+}
+
+#[test]
+fn refusals_alone_teach_a_rate_near_that_of_the_host() {
+    for (limit, answers) in
+        [(60.0, [0.5, 5.0]), (300.0, [0.05, 0.2]), (300.0, [2.0, 30.0]), (3000.0, [0.5, 5.0])]
+    {
+        let callers = (limit / 60.0 * answers[1] * 2.0) as usize + 8;
+        for counts in [Counts::Bucket, Counts::Minutes] {
+            let host = Host {
+                counts,
+                writes: Writes::Nothing,
+                limits: [limit, 1e9],
+                answers,
+                callers,
+                strangers: 0.0,
+            };
+            let (refused, used) = measure(host, 7);
+            let most = if counts == Counts::Bucket { 0.04 } else { 0.12 };
+            assert!(refused < most && used >= 0.75);
+        }
     }
 }

@@ -84,6 +84,7 @@ impl Class {
             | Kind::NoHealthyDeployment
             | Kind::ClientClosed
             | Kind::Internal => Self::Local,
+            Kind::Superseded => Self::Cancelled,
         }
     }
 
@@ -103,8 +104,8 @@ impl Class {
     }
 }
 
-/// The phase whose limit ended, for failures that are time-outs.
-pub(super) const fn phase(kind: Kind) -> Option<&'static str> {
+/// The phase of an attempt whose limit ended.
+pub(super) const fn phase_of_attempt(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::ConnectTimeout => Some("connect"),
         Kind::PoolTimeout => Some("pool"),
@@ -113,6 +114,13 @@ pub(super) const fn phase(kind: Kind) -> Option<&'static str> {
         Kind::FirstTokenTimeout => Some("first_token"),
         Kind::StreamIdleTimeout => Some("idle"),
         Kind::AttemptTimeout => Some("attempt"),
+        _ => None,
+    }
+}
+
+/// The limit of a whole call that ended.
+pub(super) const fn phase_of_call(kind: Kind) -> Option<&'static str> {
+    match kind {
         Kind::Deadline => Some("deadline"),
         Kind::QueueTimeout => Some("queue"),
         _ => None,

@@ -35,7 +35,7 @@ pub use distribution::Distribution;
 pub use exposition::{Exposition, Family, Source, Type, Value};
 pub use meters::{DeploymentMeter, ModelMeter, Spent, TenantMeter};
 pub use outcomes::Outcomes;
-pub use recorder::{End, Recorder};
+pub use recorder::{End, Recorder, Trip};
 pub use series::{Entry, LONGEST, OTHER, Series};
 pub use statistics::{DeploymentStatistics, Percentiles, Shape, Statistics};
 

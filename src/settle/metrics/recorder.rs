@@ -1,4 +1,4 @@
-//! What one call writes into the metrics, as its story goes.
+//! What one call writes into the metrics, as its story goes, and what each of its attempts does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::meters::{DeploymentMeter, ModelMeter, TenantMeter};
 use super::series::Entry;
 use super::{Metrics, count};
 use crate::chat::usage::Usage;
-use crate::clock::Instant;
+use crate::clock::{self, Instant};
 use crate::error::{Attempt, Failure, Kind};
 use crate::provider::price::Nano;
 use crate::send::attempt::Landed;
@@ -17,27 +17,57 @@ use crate::settle::Open;
 /// The label of a call that names no model.
 const NONE: &str = "none";
 
+/// What one attempt writes. Dropped before its end, it was cancelled.
+#[derive(Debug)]
+pub struct Trip {
+    meter: Arc<Entry<DeploymentMeter, 1>>,
+    began: Instant,
+    status: Option<u16>,
+    has_ended: bool,
+    _open: Open,
+}
+
+impl Metrics {
+    /// An attempt at `deployment` begins.
+    pub fn trip(&self, deployment: &str, began: Instant) -> Trip {
+        let meter = self.deployments.of([deployment]);
+        let open = meter.value.in_flight.enter();
+        Trip { meter, began, status: None, has_ended: false, _open: open }
+    }
+}
+
+impl Trip {
+    fn end(&mut self, class: Class) {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return;
+        }
+        let (meter, took) = (&self.meter.value, clock::now().saturating_duration_since(self.began));
+        meter.outcomes.count(class, self.status);
+        meter.durations.took(took);
+        if class == Class::Ok {
+            meter.latency.record(took);
+        }
+    }
+}
+
+impl Drop for Trip {
+    fn drop(&mut self) {
+        self.end(Class::Cancelled);
+    }
+}
+
 /// What one call writes; nothing where the stage `settle` is off.
 #[derive(Debug)]
 pub struct Recorder {
     metrics: Option<Arc<Metrics>>,
     model: Option<Arc<Entry<ModelMeter, 1>>>,
     tenant: Option<Arc<Entry<TenantMeter, 1>>>,
-    /// Who was asked last.
-    deployment: Option<Arc<Entry<DeploymentMeter, 1>>>,
-    /// The attempt that has not ended.
-    running: Option<Running>,
-    /// What the attempt before it failed with, until it is known how the retry went.
-    before: Option<Kind>,
+    /// The attempt that has answered; a stream has not ended yet.
+    trip: Option<Trip>,
+    /// What an attempt failed with, and when.
+    before: Option<(Kind, Instant)>,
     /// When the last piece of a stream came.
     piece: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Running {
-    began: Instant,
-    status: Option<u16>,
-    _open: Open,
 }
 
 /// How a call ended.
@@ -58,8 +88,7 @@ impl Recorder {
             metrics: metrics.cloned(),
             model: None,
             tenant: metrics.and_then(|metrics| metrics.tenant(tenant)),
-            deployment: None,
-            running: None,
+            trip: None,
             before: None,
             piece: None,
         }
@@ -74,53 +103,47 @@ impl Recorder {
         }
     }
 
-    /// An attempt begins.
-    pub fn begins(&mut self, deployment: &str, now: Instant) {
-        let Some(metrics) = &self.metrics else { return };
-        let meter = metrics.deployments.of([deployment]);
-        self.running = Some(Running { began: now, status: None, _open: meter.value.in_flight.enter() });
-        self.deployment = Some(meter);
-    }
-
     /// An attempt came back. With a stream it has only begun.
-    pub fn attempted(&mut self, outcome: &Result<Landed, Failure>, now: Instant) {
-        self.retried(if outcome.is_ok() { "ok" } else { "failed" });
+    pub fn attempted(&mut self, trip: Option<Trip>, outcome: &Result<Landed, Failure>) {
+        let Some(mut trip) = trip else { return };
+        self.retried(trip.began, if outcome.is_ok() { "ok" } else { "failed" });
         match outcome {
-            Ok(Landed::Whole { status, .. }) => self.ended(Class::Ok, Some(*status), now),
-            Ok(Landed::Stream(opening)) => {
-                if let Some(running) = &mut self.running {
-                    running.status = Some(opening.status);
+            Ok(landed) => {
+                trip.status = Some(landed.head().0);
+                match landed {
+                    Landed::Whole { .. } => trip.end(Class::Ok),
+                    Landed::Stream(opening) => {
+                        self.piece = Some(clock::now());
+                        if let Some(wait) = opening.first_token {
+                            trip.meter.value.first_token.took(wait);
+                            trip.meter.value.first_latency.record(wait);
+                        }
+                    }
                 }
-                self.piece = Some(now);
-                if let (Some(meter), Some(wait)) = (&self.deployment, opening.first_token) {
-                    meter.value.first_token.took(wait);
-                    meter.value.first_latency.record(wait);
-                }
+                self.trip = Some(trip);
             }
-            Err(failure) => self.failed(failure, now),
+            Err(failure) => {
+                trip.status = failure.status;
+                trip.end(Class::of(failure.kind));
+                self.before = Some((failure.kind, clock::now()));
+                self.timed_out(failure.kind);
+            }
         }
     }
 
-    /// The running attempt failed, or its stream broke.
-    pub fn failed(&mut self, failure: &Failure, now: Instant) {
-        self.before = Some(failure.kind);
-        if failure.kind != Kind::Deadline {
-            self.timed_out(failure.kind);
+    /// A stream broke after it had begun.
+    pub fn broke(&mut self, failure: &Failure) {
+        if let Some(trip) = &mut self.trip {
+            trip.end(Class::of(failure.kind));
         }
-        self.ended(Class::of(failure.kind), failure.status, now);
+        self.timed_out(failure.kind);
     }
 
     /// Another piece of a stream came.
     pub fn piece(&mut self, now: Instant) {
-        if let (Some(meter), Some(last)) = (&self.deployment, self.piece.replace(now)) {
-            meter.value.gaps.took(now.saturating_duration_since(last));
+        if let (Some(trip), Some(last)) = (&self.trip, self.piece.replace(now)) {
+            trip.meter.value.gaps.took(now.saturating_duration_since(last));
         }
-    }
-
-    /// A stream ended well, or nobody waits for the attempt any more.
-    pub fn closed(&mut self, class: Class, now: Instant) {
-        let status = self.running.as_ref().and_then(|running| running.status);
-        self.ended(class, status, now);
     }
 
     /// What an answer used, as far as it came.
@@ -128,8 +151,8 @@ impl Recorder {
         if self.metrics.is_none() {
             return;
         }
-        if let Some(meter) = &self.deployment {
-            meter.value.spent.add(usage, cost);
+        if let Some(trip) = &self.trip {
+            trip.meter.value.spent.add(usage, cost);
         }
         if let Some(meter) = &self.tenant {
             meter.value.spent.add(usage, cost);
@@ -140,8 +163,8 @@ impl Recorder {
         }
     }
 
-    /// A call answered, or its stream has begun, so long after it began. What went before it: its attempts, and
-    /// standing in line.
+    /// A call answered, or its stream has begun, so long after the call began. What is not ours: its attempts with
+    /// the waits before them, and standing in line.
     pub fn answered(&self, after: Duration, history: &[Attempt], waited: Duration) {
         let Some(metrics) = &self.metrics else { return };
         let elsewhere = history.iter().map(|attempt| attempt.duration + attempt.backoff).sum::<Duration>();
@@ -156,61 +179,56 @@ impl Recorder {
     }
 
     /// The call is over; `waited` is how long it stood in line, where it was admitted.
-    pub fn over(&mut self, end: End<'_>, took: Duration, waited: Option<Duration>, now: Instant) {
-        let Some(metrics) = self.metrics.clone() else { return };
-        if matches!(end, End::Cancelled) && self.running.is_some() {
-            self.retried("cancelled");
-            self.closed(Class::Cancelled, now);
-        }
+    pub fn over(&mut self, end: End<'_>, took: Duration, waited: Option<Duration>) {
+        let Some(metrics) = self.metrics.take() else { return };
         let model = self.model.get_or_insert_with(|| metrics.models.of([NONE]));
-        let meter = &model.value;
+        let (meter, tenant) = (&model.value, self.tenant.as_ref().map(|tenant| &tenant.value));
         if let Some(waited) = waited {
             meter.queue.took(waited);
         }
-        let tenant = self.tenant.as_ref().map(|tenant| &tenant.value);
-        match end {
+        let of_tenant = match end {
             End::Answered => {
                 count(&meter.ok);
-                tenant.inspect(|tenant| count(&tenant.ok));
                 metrics.latency.record(took);
+                if let Some(trip) = &mut self.trip {
+                    trip.end(Class::Ok);
+                }
+                tenant.map(|tenant| &tenant.ok)
             }
             End::Cancelled => {
                 count(&meter.cancelled);
-                tenant.inspect(|tenant| count(&tenant.cancelled));
-                return;
+                tenant.map(|tenant| &tenant.cancelled)
             }
             End::Failed(kind, denied) => {
                 count(&meter.failures.of([&class::snake(kind)]).value);
-                tenant.inspect(|tenant| count(&tenant.failed));
                 if let Some(why) = denied {
                     count(&metrics.denied.of([why]).value);
                 }
+                if let Some(phase) = class::phase_of_call(kind) {
+                    count(&metrics.timeouts.of([phase]).value);
+                }
+                tenant.map(|tenant| &tenant.failed)
             }
+        };
+        of_tenant.inspect(|counter| count(counter));
+        if !matches!(end, End::Cancelled) {
+            meter.durations.took(took);
         }
-        meter.durations.took(took);
-        if let End::Failed(kind @ (Kind::Deadline | Kind::QueueTimeout), _) = end {
-            self.timed_out(kind);
-        }
+        // What was in flight is so no longer.
+        self.trip = None;
     }
 
-    fn ended(&mut self, class: Class, status: Option<u16>, now: Instant) {
-        let (Some(running), Some(meter)) = (self.running.take(), &self.deployment) else { return };
-        let took = now.saturating_duration_since(running.began);
-        meter.value.outcomes.count(class, status.or(running.status));
-        meter.value.durations.took(took);
-        if class == Class::Ok {
-            meter.value.latency.record(took);
-        }
-    }
-
-    fn retried(&mut self, ended: &str) {
-        if let (Some(metrics), Some(before)) = (&self.metrics, self.before.take()) {
-            count(&metrics.retries.of([Class::of(before).name(), ended]).value);
+    /// An attempt that began after another one had failed came back. One that was sent beside it is no retry.
+    fn retried(&mut self, began: Instant, ended: &str) {
+        if let (Some(metrics), Some((kind, at))) = (&self.metrics, self.before)
+            && began >= at
+        {
+            count(&metrics.retries.of([Class::of(kind).name(), ended]).value);
         }
     }
 
     fn timed_out(&self, kind: Kind) {
-        if let (Some(metrics), Some(phase)) = (&self.metrics, class::phase(kind)) {
+        if let (Some(metrics), Some(phase)) = (&self.metrics, class::phase_of_attempt(kind)) {
             count(&metrics.timeouts.of([phase]).value);
         }
     }

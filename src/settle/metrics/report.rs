@@ -11,6 +11,9 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::settle::Stats;
 
+/// A distribution of a meter: the name of its family, the help, and where it is.
+type Part<T> = (&'static str, &'static str, fn(&T) -> &Distribution);
+
 /// The text of an engine's metrics.
 pub(crate) fn text(engine: &Engine) -> String {
     let mut out = Exposition::default();
@@ -42,7 +45,7 @@ fn calls(metrics: &Metrics, out: &mut Exposition) {
             family.sample(&[model, outcome], read(&failure.value));
         }
     }
-    let of_models: [(_, _, fn(&ModelMeter) -> &Distribution); 2] = [
+    let of_models: [Part<ModelMeter>; 2] = [
         ("call_duration_seconds", "How long calls took that answered or raised.", |meter| &meter.durations),
         ("queue_wait_seconds", "How long admitted calls stood in line for room.", |meter| &meter.queue),
     ];
@@ -82,7 +85,7 @@ fn attempts(metrics: &Metrics, out: &mut Exposition) {
     for entry in &deployments {
         family.sample(&entry.named(["deployment"]), entry.value.in_flight.get());
     }
-    let of_deployments: [(_, _, fn(&DeploymentMeter) -> &Distribution); 3] = [
+    let of_deployments: [Part<DeploymentMeter>; 3] = [
         ("attempt_duration_seconds", "How long upstream requests took, streams to their end.", |meter| {
             &meter.durations
         }),

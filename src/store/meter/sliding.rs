@@ -22,6 +22,7 @@ struct Entry {
 
 /// Most counts of users hold nothing, or one entry: those take no memory of their own.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::box_collection, reason = "millions of counts are as large as the largest variant")]
 enum Entries {
     #[default]
     None,
