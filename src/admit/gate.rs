@@ -145,7 +145,11 @@ impl<'a> Gate<'a> {
         until: Instant,
     ) -> Result<Entry, Failure> {
         let _crowd = self.engine.live().lines.enter();
-        let away = |turned: TurnedAway, last: &Option<Refusal>| Refusal::turned_away(&turned, last.as_ref());
+        let metrics = self.engine.metrics();
+        let away = |turned: TurnedAway, last: &Option<Refusal>| {
+            metrics.shed(turned.reason());
+            Refusal::turned_away(&turned, last.as_ref())
+        };
         let waiting = self.waiting(until);
         let mut place = queue.join(waiting).map_err(|turned| away(turned, &last))?;
         place.turn().await.map_err(|turned| away(turned, &last))?;
