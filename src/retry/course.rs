@@ -317,7 +317,9 @@ impl<'a> Course<'a> {
 
     fn may_stand_in(&self, position: usize, first: usize) -> bool {
         let candidates = &self.plan.candidates;
-        let (Some(other), Some(refused)) = (candidates.get(position), candidates.get(first)) else { return false };
+        let (Some(other), Some(refused)) = (candidates.get(position), candidates.get(first)) else {
+            return false;
+        };
         other.mends(Kind::LimitExceeded, refused).is_some()
     }
 

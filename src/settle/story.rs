@@ -87,7 +87,7 @@ impl Story {
         self.receipt.degraded = candidate.role.is_below();
         let dropped = defaults::dropped(plan, candidate)
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
-        self.receipt.notes = dropped.chain(deployment.heir()).collect();
+        self.receipt.notes = dropped.chain(deployment.heir()).chain(deployment.transport.note()).collect();
         self.receipt.provider.clone_from(&deployment.provider);
         self.asked = Some(candidate.clone());
         self.attempt_began = limits.started;
