@@ -23,6 +23,7 @@ pub mod write;
 mod admission;
 mod breaker;
 mod duration;
+pub mod exposure;
 mod limits;
 mod model;
 mod profiles;
@@ -90,6 +91,8 @@ pub struct Config {
     pub bounds: Bounds,
     /// Stages that can be switched off alone.
     pub stages: Stages,
+    /// What a configuration is only warned of is wrong: nothing is served with it. Default: false.
+    pub strict: bool,
 }
 
 /// Stages that can be switched off alone; the order is fixed in `call.rs`.
