@@ -201,6 +201,8 @@ class _BaseClient:
     def stats(self) -> dict[str, Any]:
         """What has happened so far (calls, attempts, tokens), `credentials` one by one, and under
 
+        - `hook_errors` how often a hook or a log handler raised, `hook_dropped` how many receipts they were
+          too slow for,
         - `rule_faults` how often each rule could not say whether it holds,
         - `now` what exists,
         - `config` the configuration that holds: its `version` from 1, `hash`, `sources`, `since` (seconds

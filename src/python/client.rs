@@ -114,7 +114,8 @@ impl Engine {
         params: &Bound<'_, PyDict>,
         scope: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Request> {
-        let mut request = options::request(params, &self.defaults, scope)?;
+        let py = params.py();
+        let mut request = errors::guarded(py, || options::request(params, &self.defaults, scope))?;
         let has_body = match operation {
             Operation::Chat | Operation::Embeddings => true,
             Operation::Models | Operation::Raw { .. } => false,
@@ -307,6 +308,9 @@ impl Engine {
         let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
         let stats = pythonize::pythonize(py, &core.stats())?;
         stats.set_item("credentials", pythonize::pythonize(py, &core.keys())?)?;
+        let (failed, dropped) = self.shared.hooks();
+        stats.set_item("hook_errors", failed)?;
+        stats.set_item("hook_dropped", dropped)?;
         stats.set_item("rule_faults", pythonize::pythonize(py, &core.rule_faults())?)?;
         Ok(stats)
     }

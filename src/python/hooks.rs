@@ -25,6 +25,7 @@ pub(super) struct Queue {
     notices: Mutex<VecDeque<Notice>>,
     arrived: Condvar,
     dropped: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// What the log is told beside calls.
@@ -82,6 +83,16 @@ impl Queue {
         self.arrived.notify_one();
     }
 
+    /// Hooks and log handlers that raised.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Receipts that were dropped because nobody took them in time.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     fn take(&self, patience: Duration) -> Vec<Arc<Receipt>> {
         let mut receipts = held(&self.receipts);
         if receipts.is_empty() {
@@ -132,9 +143,14 @@ impl Feed {
         self.0.arrived.notify_all();
     }
 
+    /// Notes that a hook or a log handler raised.
+    fn hook_failed(&self) {
+        self.0.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Receipts that were dropped because nobody took them in time.
     #[getter]
     fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
+        self.0.dropped()
     }
 }

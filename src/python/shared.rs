@@ -106,6 +106,11 @@ impl Shared {
         Ok(running)
     }
 
+    /// How often a hook or a log handler raised, and how many receipts they were too slow for.
+    pub(super) fn hooks(&self) -> (u64, u64) {
+        self.queue.as_ref().map_or((0, 0), |queue| (queue.failed(), queue.dropped()))
+    }
+
     pub(super) fn core(&self) -> Result<Arc<Core>, Error> {
         Ok(Arc::clone(&self.running()?.1.core))
     }

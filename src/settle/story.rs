@@ -12,8 +12,9 @@ use crate::chat::facts::Facts;
 use crate::chat::reply::ReplyFacts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
+use crate::defect;
 use crate::engine::Engine;
-use crate::error::{Attempt, Error, Subject};
+use crate::error::{Attempt, Error, Kind, Subject};
 use crate::provider::price::{Extent, Nano};
 use crate::route::{Candidate, Plan, defaults};
 use crate::send::Limits;
@@ -78,6 +79,7 @@ impl Story {
     /// The call was admitted.
     pub fn admitted(&mut self, permit: CallPermit) {
         self.permit = Some(permit);
+        defect::at(defect::Stage::Admit);
     }
 
     /// An attempt came back, well or not.
@@ -110,6 +112,7 @@ impl Story {
         found: &ReplyFacts,
         permit: &mut AttemptPermit,
     ) -> Arc<Receipt> {
+        defect::at(defect::Stage::Settle);
         self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
         self.receipt.request_id = history.last().and_then(|attempt| attempt.request_id.clone());
         self.receipt.warnings.extend(found.warnings.names());
@@ -142,6 +145,7 @@ impl Story {
 
     /// A stream ended properly.
     pub fn stream_ended(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
+        defect::at(defect::Stage::Settle);
         let usage = self.stream_settled(state, permit);
         self.wrote(&usage);
         if let Some(asked) = &self.asked {
@@ -246,6 +250,12 @@ impl Story {
     }
 
     fn cancel(&mut self) {
+        // What unwinds is a defect of ours, not a caller who left.
+        if std::thread::panicking() {
+            Totals::count(&self.engine.totals().failed);
+            self.tell(&format!("{:?}", Kind::Internal));
+            return;
+        }
         Totals::count(&self.engine.totals().cancelled);
         self.tell("cancelled");
     }
