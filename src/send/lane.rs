@@ -27,11 +27,11 @@ pub(super) struct Lanes(Mutex<Vec<Lane>>);
 
 impl Lanes {
     /// A place on the first lane with room, else on a new one. Without `shared` streams any lane has room.
-    pub(super) fn place(
+    pub(super) fn place<E>(
         &self,
         shared: bool,
-        build: impl FnOnce() -> Result<reqwest::Client, String>,
-    ) -> Result<Place, String> {
+        build: impl FnOnce() -> Result<reqwest::Client, E>,
+    ) -> Result<Place, E> {
         let mut lanes = self.0.lock();
         let has_room = |lane: &&Lane| !shared || lane.in_flight.get() < lane.room.load(Ordering::Relaxed);
         if let Some(lane) = lanes.iter().find(has_room) {

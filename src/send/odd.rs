@@ -71,14 +71,18 @@ impl Host {
     }
 
     fn place(&self) -> Result<Place, Broken> {
-        let place = self.lanes.place(self.options.http2, || self.build());
-        place.map_err(|message| Broken::new(Kind::Config, message))
+        self.lanes.place(self.options.http2, || self.build())
     }
 
-    fn build(&self) -> Result<reqwest::Client, String> {
+    fn build(&self) -> Result<reqwest::Client, Broken> {
+        let wrong = |message| Broken::new(Kind::Config, message);
+        let tls = tls::client_config(self.options.ca.as_deref()).map_err(|broken| match broken.kind {
+            Kind::Tls => wrong(broken.message),
+            _ => broken,
+        })?;
         let pool = &self.options.pool;
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls::client_config(self.options.ca.as_deref())?).clone())
+            .tls_backend_preconfigured((*tls).clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -101,10 +105,13 @@ impl Host {
             builder = builder.http2_prior_knowledge();
         }
         if let Some(proxy) = &*self.options.proxy {
-            let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|cause| format!("`proxy`: {cause}"))?;
+            let proxy = reqwest::Proxy::all(proxy.as_str());
+            let proxy = proxy.map_err(|cause| wrong(format!("`proxy`: {cause}")))?;
             builder = builder.proxy(proxy);
         }
-        builder.build().map_err(|cause| cause.to_string())
+        builder.build().map_err(|cause| {
+            find::<io::Error>(&cause).and_then(connect::local).unwrap_or_else(|| wrong(cause.to_string()))
+        })
     }
 
     /// Sends the request, and once more where the upstream had not begun with it; where there is no place for it on
@@ -120,7 +127,9 @@ impl Host {
                     self.lanes.is_full(place);
                 }
                 Err(Lost::Silent(due)) => {
-                    self.lanes.leave(&place);
+                    if self.options.http2 {
+                        self.lanes.leave(&place);
+                    }
                     return Err(Broken { repeated, ..Broken::timeout(due) });
                 }
                 Err(Lost::Unprocessed(_)) if outgoing.repeat && !repeated => repeated = true,
