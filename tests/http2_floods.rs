@@ -76,7 +76,7 @@ async fn f54_a_flood_of_pings_or_settings_ends_with_the_attempt_and_its_connecti
             }
         })
         .await;
-        let engine = engine(address, "timeouts = { attempt = 0.5 }");
+        let engine = engine(address, "timeouts = { attempt = 1.5 }");
         let held = peak();
         let Answer::Reply(reply) = engine.call(chat(false)).await.unwrap() else { panic!("a stream") };
         assert_eq!(reply.receipt.attempts.len(), 2);

@@ -1,5 +1,6 @@
 //! Calls over HTTP/2, and hosts that answer them.
 
+use std::fmt::Write;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +27,7 @@ pub fn engine(hosts: &[SocketAddr], more: &str) -> Arc<Engine> {
     for host in hosts {
         let deployment =
             "[[models.m.deployments]]\nprovider = \"openai\"\nmodel = \"up\"\napi_key = \"k\"\nhttp2 = true";
-        text += &format!("{deployment}\nbase_url = \"http://{host}/v1\"\n");
+        let _ = writeln!(text, "{deployment}\nbase_url = \"http://{host}/v1\"");
     }
     Engine::new(toml::from_str(&text).unwrap()).unwrap()
 }

@@ -73,7 +73,7 @@ async fn f53_calls_wait_for_the_one_stream_a_host_allows_and_move_on_when_it_all
         Ok(())
     })
     .await;
-    let engine = engine(&[address], "timeouts = { connect = 1.0 }");
+    let engine = engine(&[address], "timeouts = { connect = 2.0 }");
     whole(&engine).await.unwrap();
     let calls = tokio::join!(whole(&engine), whole(&engine), whole(&engine));
     for receipt in [calls.0, calls.1, calls.2] {
