@@ -27,9 +27,11 @@
 pub mod call;
 pub mod engine;
 pub mod reply;
+pub mod caller;
 
 pub mod clock;
 pub mod error;
+pub mod defect;
 mod sync;
 
 pub mod config;

@@ -303,6 +303,14 @@ class ConnectError(APIConnectionError):
     """No connection: refused, unreachable."""
 
 
+class LocalResourceError(APIConnectionError):
+    """This machine had no file descriptor left for a connection. Nothing was sent."""
+
+
+class ProxyError(APIConnectionError):
+    """The proxy wants credentials that it was not given (407). Nothing reached the provider."""
+
+
 class DnsError(APIConnectionError):
     """The host name did not resolve."""
 
@@ -403,6 +411,8 @@ _CLASSES: dict[str, type[FairleadError]] = {
     "Server": InternalServerError,
     "Conflict": ConflictError,
     "Connect": ConnectError,
+    "LocalResource": LocalResourceError,
+    "Proxy": ProxyError,
     "Dns": DnsError,
     "Tls": TLSError,
     "Deadline": DeadlineExceeded,

@@ -17,8 +17,9 @@ use super::reply::{Meta, RawReply};
 use super::runtime::Alive;
 use super::stream::{Channel, Reader, StreamCore};
 use crate::call::Call;
+use crate::defect;
 use crate::engine::Engine;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::reply::{Answer, Reply, ReplyStream};
 
 /// What a wait came to. Rust data only.
@@ -41,6 +42,15 @@ impl Done {
         py: Python<'py>,
         endpoint: Option<&Bound<'py, Endpoint>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        errors::guarded(py, || self.shown(py, endpoint))
+    }
+
+    fn shown<'py>(
+        self,
+        py: Python<'py>,
+        endpoint: Option<&Bound<'py, Endpoint>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        defect::at(defect::Stage::Show);
         match (self, endpoint) {
             (Self::Ready, _) => Ok(py.None().into_bound(py)),
             (Self::Failed(error), Some(endpoint)) => {
@@ -94,7 +104,7 @@ pub(super) async fn run(engine: Arc<Engine>, call: Call, recipient: Recipient, a
         Ok(Ok(Answer::Reply(reply))) => recipient.tell(Done::Reply(reply)),
         Ok(Ok(Answer::Stream(stream))) => read_ahead(*stream, &recipient).await,
         Ok(Err(error)) => recipient.tell(Done::Failed(error)),
-        Err(_) => recipient.tell(Done::Failed(defect())),
+        Err(_) => recipient.tell(Done::Failed(errors::internal())),
     }
 }
 
@@ -103,7 +113,7 @@ async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {
     let channel = Arc::new(Channel::default());
     recipient.tell(Done::Stream(Reader::new(Arc::clone(&channel), meta)));
     if AssertUnwindSafe(pump(stream, &channel)).catch_unwind().await.is_err() {
-        channel.finish(Err(defect()), None);
+        channel.finish(Err(errors::internal()), None);
     }
 }
 
@@ -130,8 +140,4 @@ async fn pump(mut stream: ReplyStream, channel: &Channel) {
             }
         }
     }
-}
-
-fn defect() -> Error {
-    Error::new(Kind::Internal, "a defect in fairlead ended this call; other calls are not affected")
 }

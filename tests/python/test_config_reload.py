@@ -51,6 +51,7 @@ def path(up: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "fairlead.toml"
     path.write_text(text(up, "one"), encoding="utf-8")
+    path.chmod(0o600)
     return path
 
 

@@ -60,6 +60,12 @@ impl fmt::Display for Value {
     }
 }
 
+/// Whoever has families to write.
+pub trait Source: Send + Sync {
+    /// Writes them as they stand now.
+    fn write(&self, out: &mut Exposition);
+}
+
 impl Exposition {
     /// Begins a family. The name goes without its prefix; each must be begun once only.
     pub fn family(&mut self, name: &'static str, kind: Type, help: &str) -> Family<'_> {

@@ -6,7 +6,7 @@
 //! series     meters by label: models 200, deployments 200, tenants 100,     series
 //!            then `other`
 //! report     all of it as Prometheus' text, with what the live records,     report, standing, admission,
-//!            the limits and the lines say now                              exposition
+//!            the limits, the lines and other sources say now               exposition
 //! statistics the same for `stats()`                                         statistics
 //! ```
 //!
@@ -29,9 +29,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 pub use class::Class;
 pub use distribution::Distribution;
-pub use exposition::{Exposition, Family, Type, Value};
+pub use exposition::{Exposition, Family, Source, Type, Value};
 pub use meters::{DeploymentMeter, ModelMeter, Spent, TenantMeter};
 pub use outcomes::Outcomes;
 pub use recorder::{End, Recorder, Trip};
@@ -81,6 +83,7 @@ pub struct Metrics {
     /// Faults of rules that a reload has replaced.
     past_faults: Series<AtomicU64, 1>,
     by_tenant: AtomicBool,
+    sources: Mutex<Vec<Arc<dyn Source>>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -106,11 +109,17 @@ impl Default for Metrics {
             first_token: Histogram::default(),
             past_faults: Series::bounded(NAMES),
             by_tenant: AtomicBool::default(),
+            sources: Mutex::default(),
         }
     }
 }
 
 impl Metrics {
+    /// Further families: `source` is asked for them whenever the text is made.
+    pub fn add(&self, source: Arc<dyn Source>) {
+        self.sources.lock().push(source);
+    }
+
     /// A call was turned away from the waiting line.
     pub fn shed(&self, why: &str) {
         count(&self.sheds.of([why]).value);

@@ -27,6 +27,9 @@ pub(crate) fn text(engine: &Engine) -> String {
     gauges(engine, &mut out);
     standing::write(engine, &mut out);
     admission::write(engine, &mut out);
+    for source in metrics.sources.lock().iter() {
+        source.write(&mut out);
+    }
     out.text()
 }
 
