@@ -5,7 +5,6 @@
 //! more than the caller or the model allows. A price that is not known is not zero: it goes last.
 
 use super::Contender;
-use crate::chat::estimate;
 use crate::provider::price::Nano;
 use crate::route::order::Ask;
 use crate::route::standing::Standing;
