@@ -172,7 +172,7 @@ impl Engine {
     ///
     /// One [`Error`] with the history of all attempts.
     pub async fn call(self: &Arc<Self>, call: Call) -> Result<Answer, Error> {
-        let mut story = Story::begin(self, &call.operation);
+        let mut story = Story::begin(self, &call);
         match self.lead(&call, &mut story).await {
             Ok(landing) => Ok(Answer::new(landing, story)),
             Err(error) => {
@@ -189,7 +189,8 @@ impl Engine {
         let plan = route::plan(&snapshot, call, &facts, self.rng())?;
         story.planned(&plan, &facts);
         let deadline = snapshot.deadline(call, &plan, story.began());
-        let asked = Asked { snapshot: &snapshot, call, facts: &facts, plan: &plan, deadline };
+        let metrics = self.recorded();
+        let asked = Asked { snapshot: &snapshot, call, facts: &facts, plan: &plan, deadline, metrics };
         let mut course = Course::new(&plan, snapshot.retry(call, &plan), self.rng(), deadline.at);
         let mut gate = Gate::new(self, &snapshot, (call, &facts, &plan), deadline.at);
         let mut next = 0;

@@ -81,6 +81,7 @@ class _Teller:
             try:
                 hook(receipt)
             except Exception:
+                self.feed.hook_failed()
                 self.logger.exception("an on_event hook failed")
         if not self.logs:
             return
