@@ -27,6 +27,7 @@
 pub mod call;
 pub mod engine;
 pub mod reply;
+pub mod warm;
 
 pub mod clock;
 pub mod error;
