@@ -10,8 +10,8 @@ mod ping;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Serialize;
 
 use crate::clock::{self, Instant};
@@ -64,13 +64,13 @@ impl Engine {
         let due = Due::after(clock::now(), wanted.timeout.unwrap_or(timeout), Kind::Deadline);
         let (places, mut lost) = places(&snapshot, &wanted.models.unwrap_or(models));
         let mut warmed = if wanted.ping.unwrap_or(ping) {
-            let pings = places.iter().map(|place| self.pinged(&snapshot, place, due));
-            stream::iter(pings).buffered(concurrency).collect::<Vec<_>>().await
+            let pings = places.iter().map(|place| self.pinged(&snapshot, place, due).boxed());
+            together(pings.collect(), concurrency).await
         } else {
             let limits = limits(&snapshot, due);
             let hosts = hosts(&places);
-            let opened = hosts.iter().map(|host| opened(host.as_ref(), &limits));
-            let opened: Vec<_> = stream::iter(opened).buffered(concurrency).collect().await;
+            let opened = hosts.iter().map(|host| opened(host.as_ref(), &limits).boxed());
+            let opened = together(opened.collect(), concurrency).await;
             places.iter().map(|(_, deployment)| shared(deployment, &hosts, &opened)).collect()
         };
         warmed.append(&mut lost);
@@ -127,6 +127,11 @@ fn hosts(places: &[Place]) -> Vec<Arc<dyn Transport>> {
         }
     }
     hosts
+}
+
+/// Runs all of them, so many at once; the results are in their order.
+async fn together<T>(all: Vec<BoxFuture<'_, T>>, concurrency: usize) -> Vec<T> {
+    stream::iter(all).buffered(concurrency).collect().await
 }
 
 /// What came of opening a connection.
