@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
+SHIPPED = Path(__file__).parents[2] / "examples" / "observability"
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
@@ -146,6 +149,18 @@ def test_f126_a_hook_that_raises_or_blocks_leaves_calls_unaffected(up: Upstream)
         assert value(client.metrics_text(), "fairlead_hook_errors_total") == 21
         assert value(client.metrics_text(), "fairlead_hook_dropped_total") == 0
         assert client.stats()["succeeded"] == 21
+
+
+def test_dashboard_and_alerts_ask_for_what_there_is(up: Upstream) -> None:
+    with fairlead.Client(config(up.base_url)) as client:
+        client.generate("m", "hi")
+        known = {line.split()[2] for line in client.metrics_text().splitlines() if line.startswith("# TYPE")}
+    json.loads((SHIPPED / "dashboard.json").read_text(encoding="utf-8"))
+    for name in ("dashboard.json", "alerts.yml"):
+        text = (SHIPPED / name).read_text(encoding="utf-8")
+        asked = {found.removesuffix("_bucket") for found in re.findall(r"\bfairlead_\w+", text)}
+        assert len(asked) > 5
+        assert asked - known == set(), name
 
 
 def test_the_page_names_every_family_and_no_other(up: Upstream) -> None:
