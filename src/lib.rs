@@ -28,6 +28,7 @@ pub mod call;
 pub mod engine;
 pub mod reply;
 pub mod caller;
+pub mod warm;
 
 pub mod clock;
 pub mod error;

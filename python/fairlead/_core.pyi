@@ -198,6 +198,24 @@ class Engine:
         params: dict[str, Any],
         scope: Mapping[str, Any] | None = None,
     ) -> Any: ...
+    def start_warm_up(
+        self,
+        port: Port,
+        event_loop: AbstractEventLoop,
+        *,
+        ping: bool | None = None,
+        models: list[str] | None = None,
+        timeout: float | None = None,
+        concurrency: int | None = None,
+    ) -> tuple[Future[list[dict[str, Any]]], int]: ...
+    def block_warm_up(
+        self,
+        *,
+        ping: bool | None = None,
+        models: list[str] | None = None,
+        timeout: float | None = None,
+        concurrency: int | None = None,
+    ) -> list[dict[str, Any]]: ...
     def route(self, endpoint: Endpoint, params: dict[str, Any], scope: Mapping[str, Any] | None) -> Any: ...
     def stats(self) -> Any: ...
     def metrics_text(self) -> str: ...

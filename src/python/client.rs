@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -27,6 +28,7 @@ use super::stream::{SLICE, StreamCore};
 use super::task::{self, Done, Recipient};
 use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
+use crate::warm::Wanted;
 
 /// One kind of request, and what its answers become.
 #[pyclass(frozen, module = "fairlead._core")]
@@ -159,20 +161,49 @@ impl Engine {
     }
 
     fn wait<'py>(&self, endpoint: &Bound<'py, Endpoint>, request: Request) -> PyResult<Bound<'py, PyAny>> {
-        let py = endpoint.py();
         let (sender, receiver) = mpsc::sync_channel(1);
-        let abort = self.spawn(py, &endpoint.get().operation, request, Recipient::Thread(sender))?;
-        let receiver = Mutex::new(receiver);
-        loop {
-            match py.detach(|| patience(&receiver)) {
-                Ok(done) => return done.into_python(py, Some(endpoint)),
-                Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(PyRuntimeError::new_err("the I/O threads are gone"));
-                }
+        let recipient = Recipient::Thread(sender);
+        let abort = self.spawn(endpoint.py(), &endpoint.get().operation, request, recipient)?;
+        blocked(endpoint.py(), receiver, &abort)?.into_python(endpoint.py(), Some(endpoint))
+    }
+
+    fn spawn_warm_up(&self, py: Python<'_>, wanted: Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        callables::serve(py)?;
+        let task = runtime::get()?.spawn(task::warm_up(core, wanted, recipient, Alive::new()));
+        Ok(task.abort_handle())
+    }
+}
+
+/// Waits for what a task comes to, looking at signals now and then.
+fn blocked(py: Python<'_>, receiver: Receiver<Done>, abort: &AbortHandle) -> PyResult<Done> {
+    let receiver = Mutex::new(receiver);
+    loop {
+        match py.detach(|| patience(&receiver)) {
+            Ok(done) => return Ok(done),
+            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err("the I/O threads are gone"));
             }
         }
     }
+}
+
+/// The arguments of a warm-up.
+fn wanted(
+    ping: Option<bool>,
+    models: Option<Vec<String>>,
+    timeout: Option<f64>,
+    concurrency: Option<usize>,
+) -> PyResult<Wanted> {
+    let timeout = timeout.map(|seconds| {
+        let given = Duration::try_from_secs_f64(seconds).ok().filter(|given| !given.is_zero());
+        given.ok_or_else(|| PyValueError::new_err("`timeout`: expected seconds above 0"))
+    });
+    if concurrency == Some(0) {
+        return Err(PyValueError::new_err("`concurrency`: expected 1 or more"));
+    }
+    Ok(Wanted { ping, models, timeout: timeout.transpose()?, concurrency })
 }
 
 fn patience(receiver: &Mutex<Receiver<Done>>) -> Result<Done, RecvTimeoutError> {
@@ -285,6 +316,43 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = self.raw_request(&endpoint.get().operation, body, params, scope)?;
         self.wait(endpoint, request)
+    }
+
+    /// Starts warming deployments up; returns the future of what came of it and the number to cancel it by.
+    #[pyo3(signature = (port, event_loop, *, ping = None, models = None, timeout = None, concurrency = None))]
+    #[expect(clippy::too_many_arguments, reason = "the shape of a Python method")]
+    fn start_warm_up<'py>(
+        &self,
+        port: &Bound<'py, Port>,
+        event_loop: &Bound<'py, PyAny>,
+        ping: Option<bool>,
+        models: Option<Vec<String>>,
+        timeout: Option<f64>,
+        concurrency: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        let py = event_loop.py();
+        let wanted = wanted(ping, models, timeout, concurrency)?;
+        let (inbox, id) = port.get().ticket()?;
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let abort = self.spawn_warm_up(py, wanted, Recipient::Loop(inbox, id))?;
+        port.get().wait(id, future.clone().unbind(), Some(abort), None);
+        Ok((future, id))
+    }
+
+    /// Warms deployments up and waits for what came of it.
+    #[pyo3(signature = (*, ping = None, models = None, timeout = None, concurrency = None))]
+    fn block_warm_up<'py>(
+        &self,
+        py: Python<'py>,
+        ping: Option<bool>,
+        models: Option<Vec<String>>,
+        timeout: Option<f64>,
+        concurrency: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let wanted = wanted(ping, models, timeout, concurrency)?;
+        let abort = self.spawn_warm_up(py, wanted, Recipient::Thread(sender))?;
+        blocked(py, receiver, &abort)?.into_python(py, None)
     }
 
     /// What routing decides for a call with these `params`, without sending anything.

@@ -21,6 +21,7 @@ use crate::defect;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::reply::{Answer, Reply, ReplyStream};
+use crate::warm::{Wanted, Warmed};
 
 /// What a wait came to. Rust data only.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) enum Done {
     Failed(Error),
     /// A stream has something to take.
     Ready,
+    /// Deployments were warmed up.
+    Warmed(Vec<Warmed>),
 }
 
 impl Done {
@@ -53,6 +56,8 @@ impl Done {
         defect::at(defect::Stage::Show);
         match (self, endpoint) {
             (Self::Ready, _) => Ok(py.None().into_bound(py)),
+            (Self::Warmed(warmed), _) => Ok(pythonize::pythonize(py, &warmed)?),
+            (Self::Failed(error), None) => Err(errors::exception(py, &error)),
             (Self::Failed(error), Some(endpoint)) => {
                 Err(errors::exception_of(py, &error, endpoint.get().method()))
             }
@@ -106,6 +111,17 @@ pub(super) async fn run(engine: Arc<Engine>, call: Call, recipient: Recipient, a
         Ok(Err(error)) => recipient.tell(Done::Failed(error)),
         Err(_) => recipient.tell(Done::Failed(errors::internal())),
     }
+}
+
+/// Warms deployments up.
+pub(super) async fn warm_up(engine: Arc<Engine>, wanted: Wanted, recipient: Recipient, alive: Alive) {
+    let _alive = alive;
+    let warmed = AssertUnwindSafe(engine.warm_up(wanted)).catch_unwind().await;
+    recipient.tell(match warmed {
+        Ok(Ok(warmed)) => Done::Warmed(warmed),
+        Ok(Err(error)) => Done::Failed(error),
+        Err(_) => Done::Failed(errors::internal()),
+    });
 }
 
 async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {

@@ -77,6 +77,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The plan of a call that is for one candidate and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`] where its model's profile is unknown.
+    pub fn only(snapshot: &Snapshot, call: &Call, candidate: Candidate) -> Result<Self, Error> {
+        let model = Arc::clone(&candidate.group.name);
+        Ok(Self {
+            operation: call.operation.clone(),
+            settings: Arc::clone(snapshot.settings(candidate.group.profile.as_deref())?),
+            candidates: vec![candidate],
+            consequence: Arc::default(),
+            decision: Arc::new(Decision { model, ..Decision::default() }),
+        })
+    }
+
     /// Is there but one deployment to ask, whatever its keys?
     pub fn is_lone(&self) -> bool {
         let first = self.candidates.first();

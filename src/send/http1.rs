@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use super::alarm::{Alarm, Due};
 use super::pool::{Connection, Pool};
 use super::wire::Gauge;
-use super::{Broken, Exchange, HostOptions, Limits, Outgoing, Transport, trailers};
+use super::{Broken, Exchange, HostOptions, Limits, Outgoing, Transport, Warmth, trailers};
 use crate::clock::{self, Instant};
 use crate::error::Kind;
 use crate::settle::Gauges;
@@ -43,7 +43,7 @@ impl Host {
     async fn exchange(&self, request: &Outgoing, limits: &Limits) -> Result<Exchange, Broken> {
         let first = self.pool.connection(limits).await?;
         let connected_in = clock::now().saturating_duration_since(limits.started);
-        let reused = first.served > 0;
+        let reused = first.kept > 0;
         let outcome = match self.send_over(first, request, limits).await {
             // The server had closed the connection while it was idle; the request never reached it.
             Err(lost)
@@ -129,6 +129,10 @@ impl Transport for Host {
         limits: &'a Limits,
     ) -> BoxFuture<'a, Result<Exchange, Broken>> {
         Box::pin(self.exchange(request, limits))
+    }
+
+    fn warm<'a>(&'a self, limits: &'a Limits) -> BoxFuture<'a, Result<Warmth, Broken>> {
+        Box::pin(async { self.pool.warm(limits).await.map(|()| Warmth::Ready) })
     }
 }
 

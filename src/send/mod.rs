@@ -95,7 +95,7 @@ pub struct Exchange {
     pub headers: Arc<HeaderMap>,
     /// The body, not yet read.
     pub body: Box<dyn Body>,
-    /// Did the request go over a connection that had served before?
+    /// Did the request go over a connection that had served or waited before?
     pub reused: bool,
     /// Was it repeated because that connection had died, or the upstream had not begun with it?
     pub repeated: bool,
@@ -123,6 +123,20 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn note(&self) -> Option<String> {
         None
     }
+
+    /// Sees to it that the next request finds a connection that stands, without sending anything.
+    fn warm<'a>(&'a self, _limits: &'a Limits) -> BoxFuture<'a, Result<Warmth, Broken>> {
+        Box::pin(std::future::ready(Ok(Warmth::ByRequestsOnly)))
+    }
+}
+
+/// What came of a connection that nobody has asked anything over yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warmth {
+    /// It waits for the next request.
+    Ready,
+    /// This transport opens connections together with requests only.
+    ByRequestsOnly,
 }
 
 /// A failure below HTTP.
