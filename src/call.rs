@@ -4,6 +4,9 @@
 //! and judge until it is answered or nothing is left to try. Everything the loop decides with is in other
 //! modules; what it does, and in which order, is only here.
 
+mod flight;
+mod hedging;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +23,9 @@ use crate::reply::Answer;
 use crate::retry::course::Course;
 use crate::route;
 use crate::secret::Renewal;
-use crate::send::attempt::{self, Landed, Trace};
+use crate::send::attempt::Landed;
 use crate::settle::Story;
+use flight::{Arrival, Asked};
 
 /// What is asked of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +172,7 @@ impl Engine {
     ///
     /// One [`Error`] with the history of all attempts.
     pub async fn call(self: &Arc<Self>, call: Call) -> Result<Answer, Error> {
-        let mut story = Story::begin(self, &call.operation);
+        let mut story = Story::begin(self, &call);
         match self.lead(&call, &mut story).await {
             Ok(landing) => Ok(Answer::new(landing, story)),
             Err(error) => {
@@ -185,47 +189,40 @@ impl Engine {
         let plan = route::plan(&snapshot, call, &facts, self.rng())?;
         story.planned(&plan, &facts);
         let deadline = snapshot.deadline(call, &plan, story.began());
+        let metrics = self.recorded();
+        let asked = Asked { snapshot: &snapshot, call, facts: &facts, plan: &plan, deadline, metrics };
         let mut course = Course::new(&plan, snapshot.retry(call, &plan), self.rng(), deadline.at);
         let mut gate = Gate::new(self, &snapshot, (call, &facts, &plan), deadline.at);
         let mut next = 0;
         loop {
             let entry = gate.enter(&course, next).await.map_err(|refusal| course.turned_away(refusal))?;
-            let (position, mut permit) = story.entered(self.live().store(), entry);
-            next = position;
-            let candidate = plan.candidate(next)?;
-            let credential = &candidate.credential;
-            let pass = match credential.pass(deadline).await {
-                Ok(pass) => pass,
+            let (position, permit) = story.entered(self.live().store(), entry);
+            let flight = match asked.flight(position, permit, &course).await? {
+                Ok(flight) => flight,
                 Err(failure) => {
-                    drop(permit);
-                    next = course.without_key(next, failure).followed().await?;
+                    next = course.without_key(position, failure).followed().await?;
                     continue;
                 }
             };
-            let job = snapshot.job(call, &facts, &plan, (candidate, &pass), deadline, course.leave())?;
-            course.begins(next);
-            permit.begin();
-            let mut trace = Trace::default();
-            let outcome = attempt::run(&job, &mut trace).await;
-            story.attempted(&plan, candidate, &job.limits, &trace);
-            if trace.repeated {
-                course.repeated();
+            let (mut arrival, other) = self.send(flight, &asked, &mut gate, &course).await;
+            if let Some(other) = other {
+                other.noted(self, &asked, story, &mut course);
             }
-            candidate.learn(&outcome, &job.limits, &snapshot.routing.ejection);
-            self.changed(&candidate.deployment, permit.judged(&outcome, &trace.told));
+            arrival.told(self, &asked, story, &mut course);
+            let Arrival { position, candidate, pass, permit, limits, outcome, .. } = arrival;
             let failure = match outcome {
                 Ok(landed) => {
-                    let history = course.succeeded(next, job.limits.started, &landed);
+                    let history = course.succeeded(position, limits.started, &landed);
                     return Ok(Landing { landed, history, attempt_permit: permit });
                 }
                 Err(failure) => failure,
             };
             permit.settle_failed(failure.kind);
-            drop(permit);
-            let renewal = credential.renewed(&pass, &failure, course.again(next), deadline).await;
+            let renewal =
+                candidate.credential.renewed(&pass, &failure, course.again(position), deadline).await;
             let verdict = match renewal {
-                Renewal::Changed => course.renewed(next, job.limits.started, &failure),
-                Renewal::Same => course.judge(next, job.limits.started, failure),
+                Renewal::Changed => course.renewed(position, limits.started, &failure),
+                Renewal::Same => course.judge(position, limits.started, failure),
             };
             next = verdict.followed().await?;
         }

@@ -110,6 +110,14 @@ async fn the_callers_own_mistake_is_raised_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_callers_own_mistake_is_raised_at_once_whoever_failed_before() {
+    let world = World::new([Meets::Breaks(Kind::Connect), status(400), ok()]);
+    let config = TWO.replace(r#"["k1", "k2"]"#, r#""k1""#);
+    let error = run(&world, &config, retries(5)).await.unwrap_err();
+    assert_eq!((error.kind(), world.hosts().len()), (Kind::BadRequest, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upstreams_wait_is_kept_never_shortened_and_at_most_a_tenth_longer() {
     let world = World::new([status(429).with_header("retry-after", "7"), ok()]);
     run(&world, ONE, retries(2)).await.unwrap();

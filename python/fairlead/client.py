@@ -19,7 +19,7 @@ from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
 from .resources.models import AsyncModels, Models, configured
 from .text import AsyncTextStream, TextStream, arguments, text_of
-from .types import Anything, Route
+from .types import Anything, Route, Stats
 
 if TYPE_CHECKING:
     from .types.params import Message, RequestOptions, TextParams
@@ -198,20 +198,24 @@ class _BaseClient:
         found: Route = self._engine.route(_ROUTE, arguments(model, messages, params), current_scope())
         return found
 
-    def stats(self) -> dict[str, Any]:
-        """What has happened so far (calls, attempts, tokens), `credentials` one by one, and under
+    def stats(self) -> Stats:
+        """What has happened so far, as a plain dict; `fairlead.types.Stats` describes each entry.
 
-        - `rule_faults` how often each rule could not say whether it holds,
-        - `now` what exists,
-        - `config` the configuration that holds: its `version` from 1, `hash`, `sources`, `since` (seconds
-          since 1970), the number of its `warnings`, whether it is `watched`, and the `problem` that kept a
-          newer one out.
+        `total_requests`, `success_rate`, `average_latency` (seconds), `model_distribution` and `percentiles` sum
+        all calls up; `deployments` and `credentials` tell them apart; `now` is what exists, and `config` the
+        configuration that holds. All counts are those of this client and of the clients that share its
+        connections, and go on over reloads.
         """
-        return {
-            **self._engine.stats(),
-            "now": self._engine.gauges(),
-            "config": self._engine.configuration(),
-        }
+        stats: Stats = self._engine.stats()
+        return {**stats, "now": self._engine.gauges(), "config": self._engine.configuration()}
+
+    def metrics_text(self) -> str:
+        """All metrics in Prometheus' text format 0.0.4, for an endpoint that is scraped.
+
+        Serve it as `text/plain; version=0.0.4; charset=utf-8`. Labels are models, deployments and words of ours,
+        each bounded in number; never users, keys or prompts, and tenants only with `metrics.tenant_label`.
+        """
+        return self._engine.metrics_text()
 
     def reload(self, config: Config | None = None) -> bool:
         """Read the configuration again and put it into effect.

@@ -413,6 +413,7 @@ _CLASSES: dict[str, type[FairleadError]] = {
     "Redirect": UnexpectedRedirect,
     "Config": ConfigError,
     "Internal": InternalError,
+    "Superseded": InternalError,
     **{
         leaf.__name__: leaf
         for leaf in (

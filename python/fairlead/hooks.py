@@ -70,8 +70,9 @@ class _Teller:
             ending = self._ending
             for receipt in self.feed.take(0.0 if ending else _PATIENCE):
                 self._tell(receipt)
-            for failed, sentence in self.feed.notices():
-                self.logger.log(logging.WARNING if failed else logging.INFO, "%s", sentence)
+            for quiet, failed, sentence in self.feed.notices():
+                if self.logs or not quiet:
+                    self.logger.log(logging.WARNING if failed else logging.INFO, "%s", sentence)
             if ending:
                 return
 
@@ -80,6 +81,7 @@ class _Teller:
             try:
                 hook(receipt)
             except Exception:
+                self.feed.hook_failed()
                 self.logger.exception("an on_event hook failed")
         if not self.logs:
             return

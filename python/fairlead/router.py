@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ._litellm import Calls, configuration
 from .client import AsyncClient, Client, Config, _Sealed
 from .text import arguments, text_of
-from .types import Route
+from .types import Route, Stats
 
 if TYPE_CHECKING:
     from .resources.chat import Chat
@@ -209,9 +209,13 @@ class Router:
         self._fill(list(model_list))
         before.close()
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> Stats:
         """What has happened so far, as of `Client.stats`."""
         return self.client.stats()
+
+    def metrics_text(self) -> str:
+        """All metrics in Prometheus' text format, as of `Client.metrics_text`."""
+        return self.client.metrics_text()
 
     def close(self) -> None:
         """Refuse new calls and close idle connections; calls that run finish."""

@@ -90,9 +90,9 @@ impl Flood {
 
 /// Who calls: its key, else its user, else its tenant.
 fn caller(options: &CallOptions) -> (&'static str, &str) {
-    let names = [("key", &options.key), ("user", &options.user), ("tenant", &options.tenant)];
-    let named = names.into_iter().find_map(|(scope, name)| Some((scope, name.as_deref()?)));
-    named.unwrap_or(("user", ""))
+    let known = [("key", &options.key), ("user", &options.user), ("tenant", &options.tenant)];
+    let first = known.into_iter().find_map(|(scope, name)| Some((scope, name.as_deref()?)));
+    first.unwrap_or(("user", ""))
 }
 
 /// The one clock of this crate, as governor wants it.

@@ -71,7 +71,8 @@ impl<'a> Gate<'a> {
     ) -> Self {
         let stages = &snapshot.stages;
         let claims = if stages.admit {
-            snapshot.scopes.claims(&Caller::of(call, facts, &plan.decision.model))
+            let caller = Caller::of(call, facts, &plan.decision.model);
+            snapshot.scopes.claims(&caller).and_slots(plan.settings.slots.as_ref())
         } else {
             Claims::default()
         };
@@ -118,6 +119,23 @@ impl<'a> Gate<'a> {
         entered.map(|entry| Entry { waited: self.waited, ..entry })
     }
 
+    /// Somebody who may be asked now, beside the candidate at `position`: another one rather than the same again.
+    pub async fn beside(&mut self, course: &Course<'_>, position: usize) -> Option<Entry> {
+        let lines = &self.engine.live().lines;
+        if lines.is_crowded() && !self.queue().is_empty() {
+            return None;
+        }
+        let others: Vec<usize> = course.choices(position).skip(1).chain([position]).collect();
+        for position in others {
+            if let Some(candidate) = self.plan.candidates.get(position)
+                && let Ok((permit, call)) = self.try_one(candidate).await
+            {
+                return Some(Entry { position, permit, call, waited: self.waited });
+            }
+        }
+        None
+    }
+
     async fn stand_in_line(
         &mut self,
         queue: &Arc<Queue>,
@@ -128,12 +146,13 @@ impl<'a> Gate<'a> {
     ) -> Result<Entry, Failure> {
         let _crowd = self.engine.live().lines.enter();
         let away = |turned: TurnedAway, last: &Option<Refusal>| Refusal::turned_away(&turned, last.as_ref());
-        let mut place = queue.join(self.waiting(until)).map_err(|turned| away(turned, &last))?;
+        let waiting = self.waiting(until);
+        let mut place = queue.join(waiting).map_err(|turned| away(turned, &last))?;
+        place.turn().await.map_err(|turned| away(turned, &last))?;
         loop {
-            place.turn().await.map_err(|turned| away(turned, &last))?;
             let refusal = match self.try_all(course, first).await {
                 Ok(entry) => {
-                    place.served();
+                    place.served(waiting.cost);
                     return Ok(entry);
                 }
                 Err(refusal) => refusal,
@@ -142,19 +161,12 @@ impl<'a> Gate<'a> {
             if !refusal.is_worth_waiting(left) {
                 return Err(refusal.failure());
             }
-            let (when, is_own) = (refusal.when, refusal.is_own);
+            let (wait, own) = (refusal.wait(), refusal.own);
             last = Some(refusal);
-            match when {
-                When::After(wait) if is_own => {
-                    // Those behind may go ahead: it is no limit of theirs.
-                    place.step_aside();
-                    clock::sleep_until(clock::now() + wait).await;
-                    place.rejoin();
-                }
-                When::After(wait) => place.blocked(Some(wait)).await.map_err(|turned| away(turned, &last))?,
-                When::GivenBack | When::Never => {
-                    place.blocked(None).await.map_err(|turned| away(turned, &last))?;
-                }
+            match own {
+                // Those behind may go ahead: it is no limit of theirs.
+                Some(own) => place.aside(own, wait).await.map_err(|turned| away(turned, &last))?,
+                None => place.blocked(wait).await.map_err(|turned| away(turned, &last))?,
             }
         }
     }
@@ -177,7 +189,7 @@ impl<'a> Gate<'a> {
                 }
             }
         }
-        Err(soonest.unwrap_or_else(|| Refusal::nobody()))
+        Err(soonest.unwrap_or_else(Refusal::nobody))
     }
 
     async fn try_one(&mut self, candidate: &Candidate) -> Result<(AttemptPermit, Option<Hold>), Refusal> {
@@ -235,7 +247,7 @@ impl<'a> Gate<'a> {
         if !self.call.operation.names_model() {
             return Needs::default();
         }
-        let usage = candidate.deployment.expected(self.facts);
+        let usage = candidate.expected(self.plan, self.facts);
         let prices = candidate.deployment.prices.as_ref();
         Needs { usage, cost: prices.and_then(|prices| prices.expected(usage.input, usage.output)) }
     }
@@ -271,8 +283,8 @@ impl<'a> Gate<'a> {
             }
             Reserved::Denied(denial) => {
                 let why = all.get(denial.charge).map_or(Why::Unpriced, |(quota, _)| Why::of(&quota.account));
-                let is_own = all.get(denial.charge).is_some_and(|(_, subject)| *subject != 0);
-                Err(Refusal { is_own, ..Refusal::of(deployment, why, denial.when) })
+                let own = all.get(denial.charge).and_then(|(quota, subject)| quota.own(*subject));
+                Err(Refusal { own, ..Refusal::of(deployment, why, denial.when) })
             }
         }
     }
@@ -285,7 +297,7 @@ impl<'a> Gate<'a> {
 
     fn waiting(&self, until: Instant) -> Waiting {
         let tenant = self.call.options.tenant.as_deref().unwrap_or_default();
-        let usage = self.plan.candidates.first().map(|first| first.deployment.expected(self.facts));
+        let usage = self.plan.candidates.first().map(|first| first.expected(self.plan, self.facts));
         Waiting {
             tenant: hash::hash([tenant]),
             weight: self.snapshot.weight(tenant),

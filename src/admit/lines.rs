@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::line::Queue;
+use super::line::{Queue, Settings};
 use crate::config;
 
 /// Lines that nobody waits in are dropped when there are as many.
@@ -40,12 +40,13 @@ impl Lines {
     pub fn of(&self, name: &str, written: &config::Queue) -> Arc<Queue> {
         let mut queues = self.queues.lock();
         if let Some(queue) = queues.get(name) {
+            queue.set(settings(written));
             return Arc::clone(queue);
         }
         if queues.len() >= KEPT {
             queues.retain(|_, queue| !queue.is_empty() || Arc::strong_count(queue) > 1);
         }
-        let queue = Arc::new(Queue::default());
+        let queue = Queue::new(settings(written));
         queues.insert(name.to_owned(), Arc::clone(&queue));
         queue
     }
@@ -57,6 +58,17 @@ impl Lines {
                 queue.wake();
             }
         }
+    }
+}
+
+fn settings(written: &config::Queue) -> Settings {
+    Settings {
+        most: written.most,
+        most_per_tenant: written.most_per_tenant,
+        aging: written.aging,
+        overload_target: written.overload_target,
+        overload_interval: written.overload_interval,
+        ..Settings::default()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::live;
 use crate::live::breaker::{Pass, Transition};
 use crate::live::learned::{self, Terms};
 use crate::provider::limit_headers::LimitView;
+use crate::provider::presets::Preset;
 use crate::provider::price::Nano;
 use crate::route::Candidate;
 use crate::send::attempt::Landed;
@@ -68,8 +69,8 @@ pub struct AttemptPermit {
     terms: Terms,
     /// Is it made with a key of a tenant's or a call's own?
     is_guests: bool,
-    /// Does the provider leave prompt tokens read from its cache out of its limits?
-    free_cache: bool,
+    /// What its provider counts.
+    preset: &'static Preset,
     /// Has its request gone out?
     begun: bool,
     settled: bool,
@@ -91,7 +92,7 @@ impl AttemptPermit {
             pass: None,
             learned: None,
             taken: None,
-            free_cache: false,
+            preset: candidate.deployment.preset,
             begun: false,
             settled: false,
             _open: engine.gauges().attempts.enter(),
@@ -99,24 +100,28 @@ impl AttemptPermit {
     }
 
     /// With room in the store.
+    #[must_use]
     pub fn holding(mut self, store: &Arc<dyn Store>, hold: Option<Hold>) -> Self {
         self.hold = hold.map(|hold| (Arc::clone(store), hold));
         self
     }
 
     /// With the breaker's pass.
+    #[must_use]
     pub fn passed(mut self, pass: Option<Pass>) -> Self {
         self.pass = pass;
         self
     }
 
     /// With room in what the provider has told of its limits.
+    #[must_use]
     pub fn learning(mut self, learned: Option<learned::Taken>) -> Self {
         self.learned = learned;
         self
     }
 
     /// With money out of a purse.
+    #[must_use]
     pub fn paying(mut self, taken: Option<Taken>) -> Self {
         self.taken = taken;
         self
@@ -174,7 +179,7 @@ impl AttemptPermit {
 
     /// Books an attempt that failed: nothing where nothing was sent, the request where it was refused, else the prompt
     /// as estimated too.
-    pub fn settle_failed(&mut self, kind: Kind) {
+    pub fn settle_failed(mut self, kind: Kind) {
         let prompt = Usage { output: 0, total: self.reserved.input, ..self.reserved };
         if kind.was_never_sent() {
             self.close(&Usage::default(), Some(Used::nothing()));
@@ -192,17 +197,17 @@ impl AttemptPermit {
         if self.begun {
             self.totals.book(booked);
         }
-        let free_cache = self.free_cache;
+        let preset = self.preset;
         if let Some((store, hold)) = self.hold.take() {
             store.settle(hold, &mut |limit, reserved| match used {
-                Some(used) => used.of(limit, reserved, free_cache),
+                Some(used) => used.of(limit, reserved, preset),
                 None => reserved,
             });
         }
         if let Some(learned) = self.learned.take() {
             match used {
                 Some(Used { requests: 0, .. }) => drop(learned),
-                Some(used) => learned.settle(used.learned(self.free_cache), clock::now()),
+                Some(used) => learned.settle(used.learned(preset), clock::now()),
                 None => {
                     let needs = learned.needs();
                     learned.settle(needs, clock::now());
@@ -223,16 +228,19 @@ impl Used {
         Self { cost: Some(Nano(0)), ..Self::default() }
     }
 
-    fn learned(&self, free_cache: bool) -> learned::Needs {
+    fn learned(&self, preset: &Preset) -> learned::Needs {
         let Self { requests, usage, .. } = self;
-        let cached = if free_cache { usage.cached.min(usage.input) } else { 0 };
-        learned::Needs { requests: *requests, input: usage.input - cached, output: usage.output, images: 0 }
+        learned::Needs {
+            requests: *requests,
+            input: preset.counted_input(usage),
+            output: usage.output,
+            images: 0,
+        }
     }
 
-    fn of(&self, limit: &Limit, reserved: u64, free_cache: bool) -> u64 {
+    fn of(&self, limit: &Limit, reserved: u64, preset: &Preset) -> u64 {
         let Self { requests, usage, cost } = self;
-        let cached = if free_cache { usage.cached.min(usage.input) } else { 0 };
-        let input = usage.input - cached;
+        let input = preset.counted_input(usage);
         match limit.measure {
             Measure::Requests => *requests,
             Measure::Tokens => input.saturating_add(usage.output),

@@ -14,7 +14,7 @@ use crate::store::{Account, Limit, Measure, Scope, When, Window};
 
 /// Who stands in the way.
 #[derive(Clone, Debug)]
-pub enum Why {
+pub(super) enum Why {
     /// A limit of ours.
     Limit(Limit),
     /// A budget of ours.
@@ -35,7 +35,7 @@ pub enum Why {
 
 impl Why {
     /// The limit or budget behind `account`.
-    pub fn of(account: &Account) -> Self {
+    pub(super) fn of(account: &Account) -> Self {
         let limit = account.limit().clone();
         if limit.measure == Measure::Cost { Self::Budget(limit) } else { Self::Limit(limit) }
     }
@@ -43,7 +43,7 @@ impl Why {
 
 /// Why a candidate may not be asked now.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub(super) struct Refusal {
     /// Who stands in the way.
     pub why: Why,
     /// Until when.
@@ -52,49 +52,45 @@ pub struct Refusal {
     pub deployment: Arc<str>,
     /// Does it stand in the way of whoever calls, whichever candidate is asked?
     pub is_callers: bool,
-    /// Does it stand in the way of this caller only, and not of those behind it in line?
-    pub is_own: bool,
+    /// Where it stands in the way of some callers only, and not of all behind them in line: a number for those.
+    pub own: Option<u64>,
 }
 
 impl Refusal {
     /// `deployment` may not be asked.
-    pub fn of(deployment: &Deployment, why: Why, when: When) -> Self {
+    pub(super) fn of(deployment: &Deployment, why: Why, when: When) -> Self {
         let is_callers = match &why {
             // What costs too much here may be cheaper elsewhere.
             Why::Limit(limit) => !matches!(limit.scope, Scope::Deployment | Scope::Credential),
             _ => false,
         };
-        Self { why, when, deployment: Arc::clone(&deployment.name), is_callers, is_own: false }
+        Self { why, when, deployment: Arc::clone(&deployment.name), is_callers, own: None }
     }
 
     /// There is nobody to ask.
-    pub fn nobody() -> Self {
+    pub(super) fn nobody() -> Self {
         let deployment = Arc::default();
-        Self { why: Why::Nobody, when: When::Never, deployment, is_callers: false, is_own: false }
+        Self { why: Why::Nobody, when: When::Never, deployment, is_callers: false, own: None }
     }
 
     /// Why a call that stood in line was turned away: the line's word, about the limit it waited for.
-    pub fn turned_away(turned: &TurnedAway, last: Option<&Self>) -> Failure {
-        let (kind, message, retry_after) = match turned {
-            TurnedAway::Full { retry_after } => {
-                (Kind::LimitExceeded, "too many calls wait already".to_owned(), *retry_after)
-            }
-            TurnedAway::TimedOut { retry_after } => {
-                (Kind::QueueTimeout, "no room came in time".to_owned(), *retry_after)
-            }
+    pub(super) fn turned_away(turned: &TurnedAway, last: Option<&Self>) -> Failure {
+        let kind = match turned {
+            TurnedAway::Full { .. } | TurnedAway::Shed { .. } => Kind::LimitExceeded,
+            TurnedAway::Predicted { .. } | TurnedAway::TimedOut { .. } => Kind::QueueTimeout,
         };
         let about = last.map(Self::failure);
         let message = match &about {
-            Some(about) => format!("{message}: {}", about.message),
-            None => message,
+            Some(about) => format!("{turned}: {}", about.message),
+            None => turned.to_string(),
         };
         let limit = about.and_then(|about| about.limit);
-        Failure { limit, retry_after: Some(retry_after), ..Failure::new(kind, message) }
+        Failure { limit, retry_after: Some(turned.retry_after()), ..Failure::new(kind, message) }
     }
 
     /// The one to wait for, and to tell: a limit that ends, else a budget, else what is wrong with the deployments.
     #[must_use]
-    pub fn or_sooner(self, other: Option<Self>) -> Self {
+    pub(super) fn or_sooner(self, other: Option<Self>) -> Self {
         match other {
             Some(other) if other.rank() <= self.rank() => other,
             _ => self,
@@ -117,7 +113,7 @@ impl Refusal {
     }
 
     /// Is it worth standing in line for `patience`?
-    pub fn is_worth_waiting(&self, patience: Duration) -> bool {
+    pub(super) fn is_worth_waiting(&self, patience: Duration) -> bool {
         match (&self.why, self.when) {
             // Somebody else can serve or nobody can: a wait at an open breaker helps no one.
             (Why::Breaker | Why::Isolated | Why::Nobody | Why::Unpriced | Why::Purse(_), _)
@@ -127,7 +123,8 @@ impl Refusal {
         }
     }
 
-    fn wait(&self) -> Option<Duration> {
+    /// How long it lasts, where that is known.
+    pub(super) fn wait(&self) -> Option<Duration> {
         match self.when {
             When::After(wait) => Some(wait),
             When::GivenBack | When::Never => None,
@@ -135,7 +132,7 @@ impl Refusal {
     }
 
     /// What is raised where the call does not wait.
-    pub fn failure(&self) -> Failure {
+    pub(super) fn failure(&self) -> Failure {
         let again = self.wait().map(|wait| format!("; room in {}", shown(wait))).unwrap_or_default();
         match &self.why {
             Why::Limit(limit) => {
@@ -152,8 +149,11 @@ impl Refusal {
             Why::Budget(limit) => {
                 let resets_at = self.wait().map(|wait| clock::wall() + wait);
                 let until = self.wait().map(|wait| format!("; it begins anew in {}", shown(wait)));
-                let message =
-                    format!("the budget of {} is used up{}", Named(limit), until.unwrap_or_default());
+                let message = if self.when == When::Never {
+                    format!("this call may cost more than the whole budget of {}", Named(limit))
+                } else {
+                    format!("the budget of {} is used up{}", Named(limit), until.unwrap_or_default())
+                };
                 let limit = Some(Box::new(reached(limit, resets_at)));
                 Failure { limit, ..self.told(Kind::BudgetExceeded, message) }
             }
@@ -175,8 +175,12 @@ impl Refusal {
                 let message = format!("what the calls of this scope may spend together, {most}, is used up");
                 Failure { limit: Some(Box::new(limit)), ..self.told(Kind::BudgetExceeded, message) }
             }
-            Why::Learned(_) => {
-                let message = format!("{} has no room by its provider's own limits{again}", self.deployment);
+            Why::Learned(source) => {
+                let told = match source {
+                    Source::Told(kind) => format!("by what its provider told ({kind:?})"),
+                    Source::Refusals => "by what its refusals taught".to_owned(),
+                };
+                let message = format!("{} has no room {told}{again}", self.deployment);
                 let limit = LimitReached {
                     measure: Measure::Requests.name(),
                     scope: "credential",

@@ -30,6 +30,13 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// The number of those whose count `subject` is, where others have counts of their own.
+    pub fn own(&self, subject: u64) -> Option<u64> {
+        let scope = self.account.limit().scope;
+        let is_shared = matches!(scope, Scope::Global | Scope::Model | Scope::Deployment | Scope::Credential);
+        (!is_shared).then(|| hash::mix(hash::hash([&*self.account.limit().identity]) ^ subject))
+    }
+
     /// What an attempt that needs so much is charged.
     pub fn charge(&self, subject: u64, needs: &Needs) -> Charge<'_> {
         Charge { account: &self.account, subject, amount: needs.of(self.account.limit().measure) }
@@ -55,6 +62,13 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// With the slots of a profile.
+    #[must_use]
+    pub fn and_slots(mut self, slots: Option<&Quota>) -> Self {
+        self.add(slots.map(std::slice::from_ref).unwrap_or_default(), 0);
+        self
+    }
+
     fn add(&mut self, quotas: &[Quota], subject: u64) {
         for quota in quotas {
             let claims = match quota.account.limit().measure {
@@ -134,6 +148,7 @@ impl Scopes {
     ///
     /// [`crate::Kind::Config`] for a time zone nobody knows.
     pub fn compile(config: &Config, store: &Arc<dyn Store>) -> Result<Self, Error> {
+        store.allow(config.limits.memory);
         let (limits, budgets) = (&config.limits, &config.budgets);
         let opening = |scope| Opening { scope, store: store.as_ref() };
         let global = opening(Scope::Global).all("", Some(&limits.global), Some(&budgets.global))?;
@@ -154,7 +169,7 @@ impl Scopes {
             has_soft: false,
         };
         let has_soft = scopes.all().any(|quota| quota.soft.is_some());
-        scopes.has_soft = has_soft;
+        scopes.has_soft = has_soft && config.stages.admit;
         Ok(scopes)
     }
 
@@ -200,11 +215,12 @@ impl Opening<'_> {
         budget: &config::Budget,
         own: impl Iterator<Item = Own<'a>>,
     ) -> Result<Scoped, Error> {
-        let each = self.all("each", Some(limits), Some(budget))?.into();
+        let each = self.all("", Some(limits), Some(budget))?.into();
         let own = own.filter(|(_, limits, budget)| limits.is_some() || budget.is_some());
         let named = own.map(|(name, own_limits, own_budget)| {
             // What is not said of one is what holds for each; the count is his own all the same.
-            let quotas = self.all(name, own_limits.or(Some(limits)), own_budget.or(Some(budget)))?;
+            let quotas =
+                self.all(&format!("={name}"), own_limits.or(Some(limits)), own_budget.or(Some(budget)))?;
             Ok((name.to_owned(), quotas.into()))
         });
         Ok(Scoped { each, named: named.collect::<Result<_, Error>>()? })

@@ -13,6 +13,7 @@ use session::Named;
 pub use session::{Session, SessionKind};
 pub use wants::Wants;
 
+use super::estimate::{self, Prompt};
 use super::json::{self, FaultKind, Raw, ValueKind, Walk};
 
 /// The facts of a request.
@@ -54,6 +55,8 @@ pub struct Facts {
     pub metadata: Vec<(String, String)>,
     /// The size of the body.
     pub body_bytes: usize,
+    /// What of it becomes tokens.
+    pub prompt: Prompt,
     /// How many choices are asked for (`n`), at least 1.
     pub choices: u64,
     /// How often `model` is named; more than once, an upstream may read another than we do.
@@ -99,6 +102,7 @@ impl Default for Facts {
             user: None,
             metadata: Vec::new(),
             body_bytes: 0,
+            prompt: Prompt::default(),
             choices: 1,
             models: 0,
             odd_model: false,
@@ -126,6 +130,7 @@ pub fn scan(body: &[u8], wants: Wants) -> Result<Facts, json::Fault> {
         start..start + value.text().len()
     });
     facts.settle(held, wants);
+    facts.prompt.beyond_ascii = estimate::beyond_ascii(body);
     Ok(facts)
 }
 
@@ -174,6 +179,7 @@ impl Facts {
 
     /// Reads what was held back.
     fn settle(&mut self, held: Held<'_>, wants: Wants) {
+        self.prompt.text = held.bytes();
         self.max_output = held.completion.or(held.output).or(held.plain);
         self.session = held.session.first();
         let mut text = Lines::wanted(wants.has(Wants::TEXT), &mut self.text);
@@ -183,8 +189,9 @@ impl Facts {
         }
         if let Some(messages) = held.messages.or(held.input) {
             let prose = Prose::read(messages, &mut text, &mut system);
-            self.images = prose.images;
-            self.has_images = prose.images > 0;
+            self.images = prose.media.images;
+            self.has_images = prose.media.images > 0;
+            self.prompt.weigh(&prose);
             self.last_user_text = prose.last_user_text();
             if held.messages.is_some() {
                 self.messages = prose.count;
@@ -222,8 +229,14 @@ impl Facts {
                 self.models += 1;
             }
             "stream" => self.stream = value.as_bool() == Some(true),
-            "tools" | "functions" => self.has_tools |= value.items().next().is_some(),
-            "response_format" => self.format(Some(value)),
+            "tools" | "functions" => {
+                self.has_tools |= value.items().next().is_some();
+                self.prompt.schema += bytes(value);
+            }
+            "response_format" => {
+                self.format(Some(value));
+                self.prompt.schema += bytes(value);
+            }
             "text" => self.format(value.get("format")),
             "reasoning_effort" => self.needs_reasoning |= is_effort(Some(value)),
             "reasoning" => self.needs_reasoning |= reasons(value),
@@ -242,7 +255,25 @@ impl Facts {
     }
 }
 
+impl Prompt {
+    /// Takes what is no text out of it.
+    fn weigh(&mut self, prose: &Prose<'_>) {
+        let media = prose.media;
+        self.text = self.text.saturating_sub(media.bytes);
+        self.messages = prose.spoken;
+        self.images = media.images;
+        self.attachments = media.attachments;
+        self.attached = media.attached;
+    }
+}
+
 impl<'a> Held<'a> {
+    /// The size of all that the model reads.
+    fn bytes(&self) -> usize {
+        let read = [self.messages, self.input, self.system, self.instructions];
+        read.into_iter().flatten().map(bytes).sum()
+    }
+
     /// Keeps `value` if it is one of these; else false.
     fn take(&mut self, name: &str, value: Raw<'a>) -> bool {
         match name {
@@ -260,6 +291,14 @@ impl<'a> Held<'a> {
             _ => return false,
         }
         true
+    }
+}
+
+/// The size of a list, object or text as it is written, without its brackets.
+fn bytes(value: Raw<'_>) -> usize {
+    match value.kind() {
+        ValueKind::Array | ValueKind::Object | ValueKind::String => value.text().len().saturating_sub(2),
+        _ => 0,
     }
 }
 

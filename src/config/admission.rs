@@ -128,7 +128,7 @@ pub struct ScopedLimits {
     pub users: BTreeMap<String, Limits>,
     /// Keys of callers with limits of their own, by name.
     pub keys: BTreeMap<String, Limits>,
-    /// Bytes that the counts of users, tenants and keys may take; who finds no room shares one count. Default: 64 MiB.
+    /// Bytes that the counts of users, tenants and keys may take; who finds no room shares one count. Default: 128 MiB.
     pub memory: usize,
     /// Calls a second of one caller (its key, else its user, else its tenant), refused before anything of the call is
     /// read; a flood costs next to nothing. Default: not limited.
@@ -146,7 +146,7 @@ impl Default for ScopedLimits {
             model: Limits::default(),
             users: BTreeMap::new(),
             keys: BTreeMap::new(),
-            memory: 64 << 20,
+            memory: 128 << 20,
             flood: None,
         }
     }
@@ -233,9 +233,6 @@ pub struct Queue {
     #[serde(deserialize_with = "seconds")]
     #[schemars(with = "f64", range(min = 0.001))]
     pub aging: Duration,
-    /// Tokens that a tenant's turn is worth. Default: 2,048.
-    #[schemars(range(min = 1))]
-    pub quantum: u64,
     /// A line in which nobody waited less than this for `overload_interval` is overloaded (`CoDel`). Default: 1 s.
     #[serde(deserialize_with = "seconds")]
     #[schemars(with = "f64", range(min = 0.001))]
@@ -256,7 +253,6 @@ impl Default for Queue {
             most: 1000,
             most_per_tenant: 100,
             aging: Duration::from_secs(5),
-            quantum: 2048,
             overload_target: Duration::from_secs(1),
             overload_interval: Duration::from_secs(5),
             priority: 5,

@@ -1,5 +1,6 @@
 //! What a configuration means: references that lead nowhere, names that stand twice, what is left out.
 
+mod admission;
 mod params;
 mod references;
 mod warnings;
@@ -39,6 +40,7 @@ pub fn faults(config: &Config, places: Places<'_>) -> Vec<Problem> {
     check.target("default_model", config.default_model.as_ref());
     check.rules(&config.rules, "rules");
     check.tenants();
+    check.admission();
     check.offset();
     check.problems
 }
@@ -73,6 +75,7 @@ impl Check<'_> {
             self.fault(path, "no deployments");
         }
         self.params(&group.params, path);
+        self.own(group.limits.as_ref(), group.budget.as_ref(), path);
         for (position, deployment) in group.deployments.iter().enumerate() {
             self.deployment(deployment, &format!("{path}.deployments[{position}]"));
         }
@@ -97,6 +100,7 @@ impl Check<'_> {
         self.provider(&deployment.provider, &format!("{path}.provider"));
         self.keys(&deployment.api_key.0, &format!("{path}.api_key"));
         self.params(&deployment.params, path);
+        self.deployment_limits(deployment, path);
     }
 
     /// Deployments that share an id.

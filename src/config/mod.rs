@@ -24,6 +24,7 @@ mod admission;
 mod breaker;
 mod duration;
 mod limits;
+mod metrics;
 mod model;
 mod profiles;
 mod routing;
@@ -40,9 +41,10 @@ pub use admission::{
 pub use breaker::{Breaker, BreakerPreset};
 pub use duration::Moment;
 pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, RetryPreset, Timeouts};
+pub use metrics::{Metrics, WarmUp};
 pub use model::{
-    Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Strategy, Supports,
-    Upstream,
+    Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Reserve, Strategy,
+    Supports, Upstream,
 };
 pub use profiles::profiles;
 pub use routing::{
@@ -88,6 +90,10 @@ pub struct Config {
     pub pool: Pool,
     /// What a response may at most be.
     pub bounds: Bounds,
+    /// What is counted for operators.
+    pub metrics: Metrics,
+    /// What `warm_up()` does where its caller says nothing else.
+    pub warm_up: WarmUp,
     /// Stages that can be switched off alone.
     pub stages: Stages,
 }

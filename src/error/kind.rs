@@ -80,6 +80,8 @@ pub enum Kind {
     QueueTimeout,
     /// A budget of ours is used up.
     BudgetExceeded,
+    /// Another attempt of the same call answered first; never raised, only told.
+    Superseded,
     /// Every candidate was refused, open or spent.
     NoHealthyDeployment,
     /// The configuration or the call's own arguments are wrong; nothing was sent.
@@ -191,9 +193,12 @@ impl Kind {
                 refused(Other::Yes, Blow::None, true, Same::Never, false)
             }
             Self::BudgetExceeded => refused(Other::Yes, Blow::None, false, Same::Never, false),
-            Self::Deadline | Self::ModelNotFound | Self::Config | Self::ClientClosed | Self::Internal => {
-                rule(Same::Never, Other::Never, Blow::None, false)
-            }
+            Self::Superseded
+            | Self::Deadline
+            | Self::ModelNotFound
+            | Self::Config
+            | Self::ClientClosed
+            | Self::Internal => rule(Same::Never, Other::Never, Blow::None, false),
         }
     }
 }
@@ -230,6 +235,7 @@ impl Kind {
                 | Self::StreamTruncated
                 | Self::ConsumerTooSlow
                 | Self::MalformedStream
+                | Self::Superseded
         )
     }
 }

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::aside::{Aside, Offence};
 use super::breaker::Breaker;
-use super::pace::{DECAY, Pace};
+use super::calibration::Calibration;
+use super::pace::{self, DECAY, Pace};
 use super::published::Published;
 use super::relation::{LONGEST, Relation};
 use super::room::Room;
@@ -20,6 +21,8 @@ use crate::retry::allowance::Allowance;
 
 /// Seconds in which the counts that peers are compared by fall to 1/e.
 const MINUTE: f64 = 60.0;
+/// Answers of which percentiles are believed.
+const SAMPLES: u64 = 50;
 /// Answers that the mean length looks back on, about.
 const LENGTHS: f64 = 64.0;
 
@@ -34,8 +37,16 @@ pub struct Deployment {
     pub failures: AtomicU64,
     /// Attempts that were refused for being too many.
     pub throttles: AtomicU64,
+    /// How many tokens it counts for a prompt.
+    pub calibration: Calibration,
     /// How long whole replies took.
     pub durations: Histogram,
+    /// How long streams took to their first content.
+    pub first_tokens: Histogram,
+    /// The same, each brought to one size ([`pace::size`]).
+    pub durations_by_size: Histogram,
+    /// How many tokens complete answers had.
+    pub outputs: Histogram,
     /// Its place among others, the same in every process.
     pub seat: u64,
     /// Is it left alone after failures?
@@ -116,6 +127,12 @@ impl Deployment {
         self.recent.change(|tally| Tally::from(tally).with(counted, seconds, DECAY).into());
     }
 
+    /// A whole reply with so many tokens of prompt and answer took so long.
+    pub fn replied(&self, took: Duration, input: u64, output: u64) {
+        self.durations.record(took);
+        self.durations_by_size.record(took.div_f64(pace::size(input as f64, output as f64)));
+    }
+
     /// How fast it answered, in seconds.
     pub fn measured(&self, form: Form, seconds: f64, now: Instant) {
         let at = self.since_origin(now);
@@ -124,6 +141,7 @@ impl Deployment {
 
     /// How long an answer was, in tokens.
     pub fn wrote(&self, tokens: u64) {
+        self.outputs.record_amount(tokens as f64);
         self.lengths.change(|[mean, count]| {
             let count = count + 1.0;
             [mean + (tokens as f64 - mean) / count.min(LENGTHS), count]
@@ -159,6 +177,24 @@ impl Deployment {
     pub fn peak(&self, form: Form, now: Instant) -> Option<f64> {
         let pace = self.pace(form);
         (pace.count > 0.0).then(|| pace.fading(self.since_origin(now)))
+    }
+
+    /// The tokens that the `share` (0 to 1) of complete answers had at most; `None` before there were enough.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the buckets")]
+    pub fn usual_output(&self, share: f64) -> Option<u64> {
+        if self.outputs.count() < SAMPLES {
+            return None;
+        }
+        self.outputs.percentile_amount(share).map(|tokens| tokens.ceil() as u64)
+    }
+
+    /// How long a whole reply of `size` takes in all but one case of a hundred; `None` before there were enough.
+    pub fn longest(&self, size: f64) -> Option<Duration> {
+        if self.durations_by_size.count() < SAMPLES {
+            return None;
+        }
+        let longest = self.durations_by_size.percentile(0.99)?;
+        Some(Duration::try_from_secs_f64(longest.as_secs_f64() * size).unwrap_or(Duration::MAX))
     }
 
     /// The mean tokens of an answer; `None` before there was one.

@@ -4,10 +4,12 @@
 
 pub mod aside;
 pub mod breaker;
+pub mod calibration;
 mod deployment;
+mod guard;
 pub mod hash;
-pub mod learned;
 mod histogram;
+pub mod learned;
 pub mod pace;
 mod published;
 mod records;
@@ -25,6 +27,7 @@ use serde::Serialize;
 
 use crate::admit::Lines;
 use crate::clock::{self, Instant};
+use crate::retry::hedge::Credit;
 use crate::secret::{Keepers, Outside};
 use crate::store::{Memory, Store};
 pub use aside::Offence;
@@ -44,6 +47,8 @@ pub struct Live {
     credentials: Mutex<Records<Credential>>,
     /// Keys that are fetched.
     pub keepers: Keepers,
+    /// Second attempts that calls have earned.
+    pub hedges: Credit,
     /// The lines in which calls wait.
     pub lines: Arc<Lines>,
     store: Arc<dyn Store>,
@@ -63,6 +68,7 @@ impl Live {
         store.on_room(Some(Box::new(move || woken.wake())));
         Self {
             lines,
+            hedges: Credit::default(),
             store,
             origin: clock::now(),
             deployments: Mutex::default(),

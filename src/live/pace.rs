@@ -76,6 +76,14 @@ impl From<Pace> for [f64; 5] {
     }
 }
 
+/// Prompt tokens that take as long to read as one token of the answer takes to write, about.
+const READING: f64 = 50.0;
+
+/// How many times as long a reply with so many tokens of prompt and answer takes as the one of usual size.
+pub fn size(input: f64, output: f64) -> f64 {
+    (BEFORE_FIRST + output + input / READING) / (BEFORE_FIRST + LENGTH)
+}
+
 /// The duration of a whole reply of `tokens` brought to one length: hosts send the head of a whole reply when all
 /// of it is written, so without this whoever was asked for short answers would look fast.
 pub fn brought_to_length(seconds: f64, tokens: f64) -> f64 {

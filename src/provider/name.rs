@@ -42,7 +42,8 @@ pub fn upstreams(model: &str) -> (&str, Vec<&str>) {
     }
 }
 
-/// How many letters must be added, dropped or changed to get from `one` to `other` (Levenshtein).
+/// How many letters must be added, dropped, changed or swapped with their neighbour to get from `one` to `other` (optimal
+/// string alignment).
 pub(super) fn distance(one: &str, other: &str) -> usize {
     within(one, other, usize::MAX).unwrap_or_default()
 }
@@ -50,22 +51,28 @@ pub(super) fn distance(one: &str, other: &str) -> usize {
 /// The same, if it is at most `most`: gives up as soon as it cannot be.
 pub(super) fn within(one: &str, other: &str, most: usize) -> Option<usize> {
     let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.chars().enumerate() {
-        let (mut diagonal, mut left) = (above, above + 1);
-        for (cell, theirs) in row.iter_mut().skip(1).zip(&other) {
+    let (mut two_above, mut above): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=other.len()).collect());
+    let mut letter_above = None;
+    for (count, letter) in one.chars().enumerate() {
+        let (mut left, mut theirs_before) = (count + 1, None);
+        let mut row = Vec::with_capacity(above.len());
+        row.push(left);
+        for (position, (theirs, over)) in other.iter().zip(above.windows(2)).enumerate() {
+            let [diagonal, over] = over else { continue };
             let changed = diagonal + usize::from(letter != *theirs);
-            diagonal = *cell;
-            left = changed.min(left + 1).min(*cell + 1);
-            *cell = left;
+            left = changed.min(left + 1).min(over + 1);
+            if theirs_before == Some(letter) && letter_above == Some(*theirs) {
+                let corner = position.checked_sub(1).and_then(|position| two_above.get(position));
+                left = corner.map_or(left, |corner| left.min(corner + 1));
+            }
+            row.push(left);
+            theirs_before = Some(*theirs);
         }
-        if let Some(first) = row.first_mut() {
-            *first = above + 1;
-        }
-        // Every way on leads through this row.
-        if row.iter().min().is_some_and(|least| *least > most) {
+        (two_above, above, letter_above) = (above, row, Some(letter));
+        // Every way on leads through one of these rows.
+        if above.iter().chain(&two_above).all(|distance| *distance > most) {
             return None;
         }
     }
-    row.last().copied().filter(|distance| *distance <= most)
+    above.last().copied().filter(|distance| *distance <= most)
 }

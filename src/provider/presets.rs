@@ -4,6 +4,10 @@
 //! default: configuration may replace every part of it.
 
 use super::name::distance;
+use crate::chat::usage::Usage;
+
+/// The `limit_profile` that says there is none.
+const NO_PROFILE: &str = "none";
 
 /// How the key travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +80,52 @@ pub struct Preset {
     pub interim: bool,
     /// The wire format.
     pub dialect: Dialect,
+    /// Do prompt tokens read from its cache stay out of its limits?
+    pub free_cache: bool,
+    /// Limits that are known without asking, the usual one first.
+    pub limit_profiles: &'static [LimitProfile],
+}
+
+/// Limits that a provider puts on a kind of account, counted over all models of that kind together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitProfile {
+    /// Its name in `limit_profile`.
+    pub name: &'static str,
+    /// How the names of the models end that it is about.
+    pub models: &'static str,
+    /// Requests in any minute.
+    pub requests_per_minute: u64,
+    /// Requests in any 24 hours.
+    pub requests_per_day: u64,
 }
 
 impl Preset {
+    /// The prompt tokens of `usage` that count against its limits.
+    pub fn counted_input(&self, usage: &Usage) -> u64 {
+        if self.free_cache { usage.input.saturating_sub(usage.cached) } else { usage.input }
+    }
+
+    /// The profile called `name`, or the usual one.
+    ///
+    /// # Errors
+    ///
+    /// The names there are, as a sentence.
+    pub fn limit_profile(&self, name: Option<&str>) -> Result<Option<&'static LimitProfile>, String> {
+        let Some(name) = name else { return Ok(self.limit_profiles.first()) };
+        if name == NO_PROFILE {
+            return Ok(None);
+        }
+        let known = self.limit_profiles.iter().find(|profile| profile.name == name);
+        known.map(Some).ok_or_else(|| {
+            let names: Vec<&str> = self.limit_profiles.iter().map(|profile| profile.name).collect();
+            format!(
+                "{name:?} is none of {}: {}",
+                self.id,
+                [names.as_slice(), &[NO_PROFILE]].concat().join(", ")
+            )
+        })
+    }
+
     /// Is its dialect spoken? If not, why a client for it cannot be built, as a sentence.
     pub fn spoken(&self) -> Result<(), String> {
         match self.dialect {
@@ -176,7 +223,21 @@ const HOST: Preset = Preset {
     version_env: &[],
     interim: false,
     dialect: Dialect::OpenAiChat,
+    free_cache: false,
+    limit_profiles: &[],
 };
+
+/// `OpenRouter`'s free models: 20 requests a minute; 1,000 a day for accounts that have bought credits for $10 or more,
+/// 50 for the others. Failed attempts count.
+const OPENROUTER_FREE: &[LimitProfile] = &[
+    LimitProfile {
+        name: "free_with_credits",
+        models: ":free",
+        requests_per_minute: 20,
+        requests_per_day: 1000,
+    },
+    LimitProfile { name: "free", models: ":free", requests_per_minute: 20, requests_per_day: 50 },
+];
 
 /// A host that usually runs on the user's own machine, without a key.
 const LOCAL: Preset = Preset { key_required: false, ..HOST };
@@ -210,6 +271,7 @@ static PRESETS: &[Preset] = &[
         ],
         model_env: &["OPENROUTER_MODEL"],
         default_model: Some("openrouter/auto"),
+        limit_profiles: OPENROUTER_FREE,
         ..HOST
     },
     Preset {
@@ -447,6 +509,8 @@ static PRESETS: &[Preset] = &[
         key_env: &["ANTHROPIC_API_KEY"],
         model_env: &["ANTHROPIC_MODEL"],
         interim: true,
+        // Of its newer models; the older ones are retired.
+        free_cache: true,
         ..HOST
     },
     Preset {

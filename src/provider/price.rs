@@ -153,12 +153,20 @@ impl Prices {
             0
         };
         let sum = tokens.saturating_add(self.fees.sum(extent)?);
-        // Round half up, once.
-        u64::try_from((sum.saturating_add(MICRO / 2)) / MICRO).ok().map(Nano)
+        rounded(sum)
     }
 
     /// What a call of so many tokens would cost by day, with nothing in the cache.
     pub fn expected(&self, input: u64, output: u64) -> Option<Nano> {
+        let rates = self.standard.at(input);
+        if let (Some(prompt), Some(answer), None) = (rates.input, rates.output, &self.off_peak)
+            && self.fees == Fees::default()
+        {
+            // Nearly always it is two products, and a decision asks for those of every deployment.
+            let (prompt, answer) =
+                (u128::from(input) * u128::from(prompt), u128::from(output) * u128::from(answer));
+            return rounded(prompt.saturating_add(answer));
+        }
         let usage = Usage { input, output, total: input.saturating_add(output), ..Usage::default() };
         self.cost(&usage, &Extent::default())
     }
@@ -195,6 +203,16 @@ impl Fees {
         let images = each(self.image.unwrap_or_default(), u128::from(extent.images) * MICRO)?;
         let seconds = each(self.second.unwrap_or_default(), extent.took.as_micros())?;
         requests.checked_add(images)?.checked_add(seconds)
+    }
+}
+
+/// Nano-dollars from nano-dollars times a million: half up, once.
+fn rounded(sum: u128) -> Option<Nano> {
+    let sum = sum.saturating_add(MICRO / 2);
+    match u64::try_from(sum) {
+        // Spares the division of 128 bits.
+        Ok(sum) => Some(Nano(sum / 1_000_000)),
+        Err(_) => u64::try_from(sum / MICRO).ok().map(Nano),
     }
 }
 

@@ -306,9 +306,19 @@ impl Engine {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
         let stats = pythonize::pythonize(py, &core.stats())?;
+        stats.cast::<PyDict>()?.update(pythonize::pythonize(py, &core.statistics())?.cast()?)?;
+        let [errors, dropped] = self.shared.hooks();
+        stats.set_item("hook_errors", errors)?;
+        stats.set_item("hook_dropped", dropped)?;
         stats.set_item("credentials", pythonize::pythonize(py, &core.keys())?)?;
         stats.set_item("rule_faults", pythonize::pythonize(py, &core.rule_faults())?)?;
         Ok(stats)
+    }
+
+    /// All metrics in Prometheus' text format.
+    fn metrics_text(&self, py: Python<'_>) -> PyResult<String> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        Ok(py.detach(|| core.metrics_text()))
     }
 
     /// What exists now. All but the idle connections are zero when nothing is going on.

@@ -11,6 +11,7 @@ use super::reply;
 use crate::config::reload::Outcome;
 use crate::live::breaker::{State, Transition};
 use crate::settle::Receipt;
+use crate::settle::metrics::{Exposition, Source, Type};
 
 /// Receipts that wait to be told; beyond that the oldest are dropped and counted.
 const MOST: usize = 10_000;
@@ -25,11 +26,14 @@ pub(super) struct Queue {
     notices: Mutex<VecDeque<Notice>>,
     arrived: Condvar,
     dropped: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// What the log is told beside calls.
 #[derive(Debug)]
 pub(super) struct Notice {
+    /// Is it told only where calls are logged too?
+    quiet: bool,
     failed: bool,
     sentence: String,
 }
@@ -40,11 +44,11 @@ impl Notice {
         match outcome {
             Outcome::Unchanged | Outcome::StillFailing => None,
             Outcome::Changed { version } => {
-                Some(Self { failed: false, sentence: format!("configuration {version} holds") })
+                Some(Self { quiet: false, failed: false, sentence: format!("configuration {version} holds") })
             }
             Outcome::Failed(error) => {
                 let sentence = format!("the last good configuration stays: {error}");
-                Some(Self { failed: true, sentence })
+                Some(Self { quiet: false, failed: true, sentence })
             }
         }
     }
@@ -54,11 +58,25 @@ impl Notice {
     /// What the breaker of a deployment did.
     pub(super) fn of_breaker(deployment: &str, change: &Transition) -> Self {
         let failed = matches!(change.to, State::Open | State::Isolated);
-        Self { failed, sentence: format!("the breaker of {deployment} {change}") }
+        Self { quiet: true, failed, sentence: format!("the breaker of {deployment} {change}") }
+    }
+}
+
+impl Source for Queue {
+    fn write(&self, out: &mut Exposition) {
+        let [errors, dropped] = self.counts();
+        out.single("hook_errors_total", Type::Counter, "What hooks raised.", errors);
+        let help = "Receipts that no hook was told, because earlier ones had not been taken.";
+        out.single("hook_dropped_total", Type::Counter, help, dropped);
     }
 }
 
 impl Queue {
+    /// What hooks raised, and receipts that were dropped.
+    pub(super) fn counts(&self) -> [u64; 2] {
+        [&self.failed, &self.dropped].map(|count| count.load(Ordering::Relaxed))
+    }
+
     /// Adds what the log is told, never waits.
     pub(super) fn notice(&self, notice: Notice) {
         let mut notices = held(&self.notices);
@@ -122,9 +140,15 @@ impl Feed {
         receipts.iter().map(|told| reply::receipt(py, told)).collect()
     }
 
-    /// Takes what the log is to be told beside calls: did something fail, and a sentence.
-    fn notices(&self) -> Vec<(bool, String)> {
-        held(&self.0.notices).drain(..).map(|notice| (notice.failed, notice.sentence)).collect()
+    /// Takes what the log is to be told beside calls: is it told only with calls, did something fail, and a sentence.
+    fn notices(&self) -> Vec<(bool, bool, String)> {
+        let told = |notice: Notice| (notice.quiet, notice.failed, notice.sentence);
+        held(&self.0.notices).drain(..).map(told).collect()
+    }
+
+    /// A hook raised something.
+    fn hook_failed(&self) {
+        self.0.failed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Ends a wait before its time.

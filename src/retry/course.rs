@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
-use crate::error::{Attempt, Error, Failure, Kind, Same};
+use crate::error::{Attempt, Error, Failure, Kind, Other, Same};
 use crate::retry::allowance::{self, Allowed, Cost};
 use crate::retry::policy::Policy;
 use crate::retry::{backoff, classify};
@@ -91,6 +91,8 @@ pub struct Course<'a> {
     counted: u32,
     /// Repeats on fresh connections: requests, if no attempts.
     repeats: usize,
+    /// Waits since the last attempt.
+    backoff: Duration,
     history: Vec<Attempt>,
     /// The failure to raise if nothing helps, and the candidate it came from.
     worst: Option<(Failure, usize)>,
@@ -110,6 +112,7 @@ impl<'a> Course<'a> {
             tried: vec![Tried::default(); plan.candidates.len()],
             counted: 0,
             repeats: 0,
+            backoff: Duration::ZERO,
             history: Vec::new(),
             worst: None,
             last: None,
@@ -120,12 +123,13 @@ impl<'a> Course<'a> {
     pub fn succeeded(mut self, position: usize, started: Instant, landed: &Landed) -> Vec<Attempt> {
         let (status, headers) = landed.head();
         let (status, request_id) = (Some(status), classify::request_id(headers));
-        self.history.push(self.attempt(position, started, None, status, request_id));
+        let attempt = self.attempt(position, started, None, status, request_id);
+        self.history.push(attempt);
         self.history
     }
 
     fn attempt(
-        &self,
+        &mut self,
         position: usize,
         started: Instant,
         kind: Option<Kind>,
@@ -138,6 +142,7 @@ impl<'a> Course<'a> {
             kind,
             status,
             duration: clock::now().saturating_duration_since(started),
+            backoff: std::mem::take(&mut self.backoff),
             request_id,
             counted: kind.is_none_or(|kind| !kind.rule().refused_before_work),
         }
@@ -147,7 +152,34 @@ impl<'a> Course<'a> {
     pub fn leave(&self) -> Leave {
         let repeat = self.requests() + 1 < MOST_REQUESTS;
         let is_last = self.max_retries == 0 || self.counted >= self.max_retries || !repeat;
-        Leave { is_last, repeat }
+        Leave { is_last, number: self.counted, repeat }
+    }
+
+    /// May another request be sent beside the one that runs? It counts as an attempt.
+    pub fn may_hedge(&self) -> bool {
+        self.counted < self.max_retries && self.requests() + 2 <= MOST_REQUESTS
+    }
+
+    /// A hedge at the candidate at `position` draws on the same allowance as a retry.
+    pub fn pays_for_hedge(&self, position: usize) -> bool {
+        self.is_paid_for(position, None)
+    }
+
+    /// An attempt was cancelled because another one had answered.
+    pub fn superseded(&mut self, position: usize, started: Instant) {
+        let attempt = self.attempt(position, started, Some(Kind::Superseded), None, None);
+        self.counted += 1;
+        self.history.push(attempt);
+    }
+
+    /// An attempt failed while another one was still on its way.
+    pub fn noted(&mut self, position: usize, started: Instant, failure: &Failure) {
+        let request_id = failure.request_id.clone();
+        let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
+        self.counted += u32::from(attempt.counted);
+        self.history.push(attempt);
+        self.note(position, failure);
+        self.keep_worst(position, failure);
     }
 
     /// An attempt's request was repeated.
@@ -173,10 +205,19 @@ impl<'a> Course<'a> {
         if self.max_retries == 0 || self.counted > self.max_retries || self.requests() >= MOST_REQUESTS {
             return Verdict::Fail(self.error(None, "attempts"));
         }
+        if self.is_final(position, &failure) {
+            return Verdict::Fail(self.error(None, "class"));
+        }
         if let Some(next) = self.elsewhere(position, &failure) {
             return self.within_deadline(next, Duration::ZERO);
         }
         self.same_again(&failure)
+    }
+
+    /// What no deployment would take is not offered again to those that failed otherwise before.
+    fn is_final(&self, position: usize, failure: &Failure) -> bool {
+        let is_spent = self.tried.get(position).is_some_and(|tried| tried.spent);
+        is_spent && failure.kind.rule().other == Other::Never
     }
 
     /// The candidate at `position` has no key to be asked with: nothing was sent, so no bound is touched.
@@ -333,10 +374,11 @@ impl<'a> Course<'a> {
     }
 
     /// A backoff that would cross the deadline is not slept: the error is raised now.
-    fn within_deadline(&self, candidate: usize, wait: Duration) -> Verdict {
+    fn within_deadline(&mut self, candidate: usize, wait: Duration) -> Verdict {
         if clock::now() + wait + SHORTEST_ATTEMPT > self.deadline {
             return Verdict::Fail(self.error(None, "deadline"));
         }
+        self.backoff += wait;
         Verdict::Again { candidate, wait }
     }
 

@@ -6,6 +6,7 @@ pub mod classify;
 pub mod course;
 mod elsewhere;
 mod evidence;
+pub mod hedge;
 pub mod hint;
 pub mod policy;
 mod scrub;

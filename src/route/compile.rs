@@ -1,6 +1,6 @@
 //! From models, aliases and targets as they are written to routes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::deployment::Deployment;
@@ -31,8 +31,10 @@ pub(super) fn compile(config: &Config, written: &Written) -> Result<Compiled, Er
         faults.extend(Tenant::faults(name, policy, &targets.deployments(), written));
     }
     let models = config.models.keys().map(|name| (format!("models.{name}"), name.as_str()));
+    let tags = targets.tags();
+    let tags = tags.iter().map(|tag| ("models".to_owned(), tag.as_str()));
     let mut routes = HashMap::new();
-    for (path, name) in models.chain(named(config)) {
+    for (path, name) in models.chain(named(config)).chain(tags) {
         if !routes.contains_key(name) {
             match targets.route(name, &path) {
                 Ok(route) => drop(routes.insert(name.to_owned(), Arc::new(route))),
@@ -192,6 +194,12 @@ impl<'a> Targets<'a> {
         Err(Error::new(Kind::Config, format!("`{path}`: the alias `{name}` leads in a circle")))
     }
 
+    /// Every tag as a target: a caller may name any of them.
+    fn tags(&self) -> BTreeSet<String> {
+        let tags = self.groups.values().flat_map(|group| &group.tags);
+        tags.map(|tag| format!("tag:{tag}")).collect()
+    }
+
     /// The deployments of all models that carry the tag, by priority.
     fn tagged(&self, tag: &str) -> Vec<Arc<Deployment>> {
         let carry = self.groups.values().filter(|group| group.tags.iter().any(|own| own == tag));
@@ -201,7 +209,7 @@ impl<'a> Targets<'a> {
     /// The group behind a target, then what follows when it fails.
     fn route(&self, name: &str, path: &str) -> Result<Route, Error> {
         let own = self.group(name, path)?;
-        let mut stops = vec![Stop { group: own, role: Role::Own }];
+        let mut stops = vec![Stop::new(own, Role::Own)];
         let mut position = 0;
         while let Some(stop) = stops.get(position).cloned() {
             self.follow(&stop.group.name, Role::Fallback, &mut stops)?;
@@ -222,7 +230,7 @@ impl<'a> Targets<'a> {
             let known =
                 |stop: &Stop| stop.group.name == group.name && (stop.role == role || stop.role == Role::Own);
             if !stops.iter().any(known) {
-                stops.push(Stop { group, role });
+                stops.push(Stop::new(group, role));
             }
         }
         Ok(())

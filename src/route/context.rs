@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::call::CallOptions;
+use crate::chat::estimate;
 use crate::chat::facts::Facts;
 
 /// A call as its rules see it; borrows everything.
@@ -30,7 +31,7 @@ impl<'a> Context<'a> {
         Self {
             facts,
             options,
-            tokens: facts.expected_usage().input,
+            tokens: estimate::tokens(facts.body_bytes),
             capabilities: &[],
             path: "/chat/completions",
             hour: 0,

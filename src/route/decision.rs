@@ -1,6 +1,7 @@
 //! The straight answer to "why there?": what routing decided, without anything that keeps a connection open.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -74,10 +75,9 @@ impl Serialize for Why {
 /// A deployment that is asked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Choice {
-    /// Its id, or `provider/model`.
-    pub deployment: Arc<str>,
-    /// The model of the configuration it serves here.
-    pub model: Arc<str>,
+    /// Who.
+    #[serde(flatten)]
+    pub label: Arc<Label>,
     /// Why that model is asked.
     pub role: Role,
     /// Why it stands where it stands.
@@ -85,6 +85,23 @@ pub struct Choice {
     pub reason: Standing,
     /// How many of its keys can be used now.
     pub keys: usize,
+}
+
+/// What a deployment is called where it is asked.
+#[derive(Debug, Serialize)]
+pub struct Label {
+    /// Its id, or `provider/model`.
+    pub deployment: Arc<str>,
+    /// The model of the configuration it serves here.
+    pub model: Arc<str>,
+}
+
+impl Deref for Choice {
+    type Target = Label;
+
+    fn deref(&self) -> &Label {
+        &self.label
+    }
 }
 
 /// A deployment that is not asked.

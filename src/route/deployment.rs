@@ -1,19 +1,22 @@
 //! A deployment: a provider, an upstream model, where it listens, and the keys for it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Plan;
 use super::credential::{Credential, Owner};
-use super::group::{Group, Params, Role, Stop};
+use super::defaults;
+use super::group::{Group, Params, Role};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
 use crate::admit::Quota;
 use crate::call::Operation;
-use crate::chat::estimate;
+use crate::chat::estimate::{self, Family, Prompt};
 use crate::chat::facts::Facts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
-use crate::config::{Ejection, Veiled};
+use crate::config::{Ejection, Reserve, Veiled};
 use crate::error::{Blow, Failure, Kind, Subject};
 use crate::live::learned::Terms;
 use crate::live::{self, Form, pace};
@@ -24,6 +27,9 @@ use crate::provider::price::Prices;
 use crate::send::attempt::Landed;
 use crate::send::{Limits, Transport};
 use crate::store::Scope;
+
+/// Tokens set aside for an answer where the caller bounds it not.
+const USUAL_OUTPUT: u64 = 1024;
 
 /// An upstream model at a provider.
 #[derive(Clone, Debug)]
@@ -74,6 +80,10 @@ pub struct Deployment {
     pub listed: Option<&'static Entry>,
     /// What it costs, as far as that is known.
     pub prices: Option<Arc<Prices>>,
+    /// How much is set aside for an answer.
+    pub reserve: Reserve,
+    /// How its model makes tokens of text, before anything was counted.
+    pub family: Family,
     /// What it has been doing.
     pub live: Arc<live::Deployment>,
 }
@@ -109,9 +119,32 @@ impl Deployment {
         Some(format!("`{retired}` is retired: {} answers in its place", self.model))
     }
 
-    /// What a call is expected to use here.
-    pub fn expected(&self, facts: &Facts) -> Usage {
-        facts.expected_usage()
+    /// The tokens it will count for a prompt, as far as is known of it.
+    pub fn tokens(&self, prompt: &Prompt) -> u64 {
+        self.live.calibration.tokens(prompt, self.family)
+    }
+
+    /// It counted so much for a prompt.
+    pub fn counted(&self, prompt: &Prompt, usage: &Usage) {
+        self.live.calibration.learn(prompt, self.family, usage.input);
+    }
+
+    /// Tokens to set aside for an answer that may have as many as `most`.
+    fn reserved_output(&self, most: Option<u64>) -> u64 {
+        let possible = self.max_output().unwrap_or(u64::MAX);
+        let observed = match self.reserve {
+            Reserve::Observed => self.live.usual_output(0.9),
+            Reserve::Declared => None,
+        };
+        match observed {
+            Some(observed) => observed.min(most.unwrap_or(possible)),
+            None => most.unwrap_or(USUAL_OUTPUT).min(possible),
+        }
+    }
+
+    /// Tokens of an answer, by the operator's word or the catalogue's.
+    fn max_output(&self) -> Option<u64> {
+        self.abilities.max_output.or_else(|| self.listed?.max_output.map(u64::from))
     }
 
     /// `provider/model`, whatever its id.
@@ -158,7 +191,11 @@ impl Deployment {
 
 /// A deployment with one of its credentials: what one attempt asks.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct Candidate(Arc<Pairing>);
+
+/// What a [`Candidate`] is made of.
+#[derive(Debug)]
+pub struct Pairing {
     /// The deployment.
     pub deployment: Arc<Deployment>,
     /// The credential.
@@ -169,14 +206,28 @@ pub struct Candidate {
     pub role: Role,
 }
 
+impl Deref for Candidate {
+    type Target = Pairing;
+
+    fn deref(&self) -> &Pairing {
+        &self.0
+    }
+}
+
 impl Candidate {
-    /// One candidate for each credential of `deployment`.
-    pub(super) fn of(deployment: &Arc<Deployment>, stop: &Stop) -> impl Iterator<Item = Self> {
-        deployment.credentials.iter().map(|credential| Self {
-            deployment: Arc::clone(deployment),
-            credential: Arc::clone(credential),
-            group: Arc::clone(&stop.group),
-            role: stop.role,
+    /// One candidate for each credential of `deployment`, as a member of `group`.
+    pub(super) fn of(
+        deployment: &Arc<Deployment>,
+        group: &Arc<Group>,
+        role: Role,
+    ) -> impl Iterator<Item = Self> {
+        deployment.credentials.iter().map(move |credential| {
+            Self(Arc::new(Pairing {
+                deployment: Arc::clone(deployment),
+                credential: Arc::clone(credential),
+                group: Arc::clone(group),
+                role,
+            }))
         })
     }
 
@@ -191,6 +242,16 @@ impl Candidate {
     /// Another credential of the same deployment? It may stand in several models, each with a copy of its own.
     pub fn is_sibling_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.deployment.live, &other.deployment.live)
+    }
+
+    /// What a call is expected to use here: its prompt, and what is set aside for each answer it asks for. What is no
+    /// conversation has none.
+    pub fn expected(&self, plan: &Plan, facts: &Facts) -> Usage {
+        let most = defaults::max_output(facts, plan, self);
+        let answers = if facts.messages == 0 && facts.max_output.is_none() { 0 } else { facts.choices };
+        let input = self.deployment.tokens(&facts.prompt);
+        let output = self.deployment.reserved_output(most).saturating_mul(answers);
+        Usage { input, output, total: input.saturating_add(output), estimated: true, ..Usage::default() }
     }
 
     /// Writes the outcome of an attempt into the live records.
@@ -229,13 +290,17 @@ impl Candidate {
         let live = &self.deployment.live;
         let (form, seconds) = match landed {
             Landed::Whole { facts, .. } => {
-                live.durations.record(took);
                 live.completed();
                 let counted = facts.usage.map(|usage| usage.output);
                 let tokens = counted.unwrap_or_else(|| estimate::tokens(facts.output_bytes));
+                live.replied(took, facts.usage.map_or(0, |usage| usage.input), tokens);
                 (Form::Whole, pace::brought_to_length(took.as_secs_f64(), tokens as f64))
             }
-            Landed::Stream(opening) => (Form::Streamed, opening.first_token.unwrap_or(took).as_secs_f64()),
+            Landed::Stream(opening) => {
+                let first_token = opening.first_token.unwrap_or(took);
+                live.first_tokens.record(first_token);
+                (Form::Streamed, first_token.as_secs_f64())
+            }
         };
         live.measured(form, seconds, now);
         outlier::judge_slowness(&self.deployment, &self.group, form, ejection, now);

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::decision::{Need, Rejected, Rejection};
 use super::deployment::{Abilities, Deployment};
 use super::glob;
-use super::group::{Role, Stop};
+use super::group::{Post, Role, Stop};
 use super::ruleset::Consequence;
 use super::tenant::Tenant;
 use crate::call::Call;
+use crate::chat::estimate::Prompt;
 use crate::chat::facts::Facts;
 use crate::provider::catalogue::{Entry, Known};
 
@@ -23,8 +24,8 @@ pub(super) struct Demands<'a> {
     pub(super) needs: Vec<Need>,
     /// Every list must hold the region; an empty one allows all.
     pub(super) regions: [&'a [String]; 3],
-    /// Estimated tokens of the prompt.
-    pub(super) tokens: u64,
+    /// What of the prompt becomes tokens.
+    pub(super) prompt: Prompt,
     /// Tokens the answer may have.
     pub(super) output: u64,
     pub(super) tenant: Option<&'a Tenant>,
@@ -55,7 +56,7 @@ impl<'a> Demands<'a> {
         Self {
             needs: needs(facts),
             regions: [&call.options.regions, &consequence.regions, theirs],
-            tokens: facts.expected_usage().input,
+            prompt: facts.prompt,
             output: facts.max_output.unwrap_or_default(),
             tenant,
             holders,
@@ -64,17 +65,14 @@ impl<'a> Demands<'a> {
     }
 
     /// The deployments of `stop` that may be asked; the others go to `rejected`.
-    pub(super) fn eligible<'b>(
-        &self,
-        stop: &'b Stop,
-        rejected: &mut Vec<Rejected>,
-    ) -> Vec<&'b Arc<Deployment>> {
-        let mut eligible = Vec::with_capacity(stop.group.deployments.len());
-        for deployment in &stop.group.deployments {
+    pub(super) fn eligible<'b>(&self, stop: &'b Stop, rejected: &mut Vec<Rejected>) -> Vec<&'b Post> {
+        let mut eligible = Vec::with_capacity(stop.posts.len());
+        for post in stop.posts.iter() {
+            let deployment = &post.deployment;
             let denied = self.tenant.filter(|tenant| self.is_denied(tenant, deployment, stop));
             let refusal = denied.map(|_| Rejection::Denied).or_else(|| self.refusal(deployment, stop));
             match refusal {
-                None => eligible.push(deployment),
+                None => eligible.push(post),
                 Some(reason) => rejected.push(Rejected {
                     deployment: Arc::clone(&deployment.name),
                     model: Arc::clone(&stop.group.name),
@@ -115,12 +113,15 @@ impl<'a> Demands<'a> {
         }
         let listed = listed.and_then(|entry| entry.context_window).map(u64::from);
         let window = deployment.abilities.context_window.or(listed)?;
-        (self.tokens > window * FAR).then_some(Rejection::Window { tokens: self.tokens, window })
+        let tokens = deployment.tokens(&self.prompt);
+        (tokens > window * FAR).then_some(Rejection::Window { tokens, window })
     }
 
     /// Will the prompt and its answer probably not fit?
     pub(super) fn strains(&self, deployment: &Deployment) -> bool {
-        deployment.context_window().is_some_and(|window| self.tokens + self.output > window)
+        deployment
+            .context_window()
+            .is_some_and(|window| deployment.tokens(&self.prompt) + self.output > window)
     }
 }
 

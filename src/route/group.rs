@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::deployment::Deployment;
+use super::decision::Label;
+use super::deployment::{Candidate, Deployment};
 use crate::config::{self, Canary, Strategy};
 use crate::error::Error;
 
@@ -130,6 +131,33 @@ pub struct Stop {
     pub group: Arc<Group>,
     /// And why.
     pub role: Role,
+    /// Its deployments, in the order of the group.
+    pub(super) posts: Arc<[Post]>,
+}
+
+/// A deployment at its post in a route, with all that a decision hands on: made once, so that each decision only
+/// counts references.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) deployment: Arc<Deployment>,
+    /// What it is called here.
+    pub(super) label: Arc<Label>,
+    /// One for each of its keys.
+    pub(super) candidates: Vec<Candidate>,
+}
+
+impl Stop {
+    pub(super) fn new(group: Arc<Group>, role: Role) -> Self {
+        let post = |deployment: &Arc<Deployment>| Post {
+            label: Arc::new(Label {
+                deployment: Arc::clone(&deployment.name),
+                model: Arc::clone(&group.name),
+            }),
+            candidates: Candidate::of(deployment, &group, role).collect(),
+            deployment: Arc::clone(deployment),
+        };
+        Self { posts: group.deployments.iter().map(post).collect(), group, role }
+    }
 }
 
 /// What stands behind a name: its own group, then its fallbacks, each once.
@@ -142,7 +170,7 @@ pub struct Route {
 impl Route {
     /// A route without fallbacks.
     pub(super) fn only(group: Group) -> Self {
-        Self { stops: vec![Stop { group: Arc::new(group), role: Role::Own }] }
+        Self { stops: vec![Stop::new(Arc::new(group), Role::Own)] }
     }
 
     /// The same route over other deployments.
@@ -153,7 +181,7 @@ impl Route {
         let stops = self.stops.iter().map(|stop| {
             let deployments = stop.group.deployments.iter().map(&other).collect::<Result<_, Error>>()?;
             let group = Arc::new(Group { deployments, ..stop.group.as_ref().clone() });
-            Ok(Stop { group, role: stop.role })
+            Ok(Stop::new(group, stop.role))
         });
         Ok(Self { stops: stops.collect::<Result<_, Error>>()? })
     }
@@ -170,7 +198,7 @@ impl Route {
             let mut group = stop.group.as_ref().clone();
             let first = group.deployments.first().map(|deployment| deployment.provider.clone());
             group.deployments.retain(|deployment| Some(&deployment.provider) == first.as_ref());
-            stop.group = Arc::new(group);
+            *stop = Stop::new(Arc::new(group), stop.role);
         }
         own
     }
@@ -187,7 +215,7 @@ impl Route {
         if let Some(group) = other.own()
             && !self.stops.iter().any(|stop| stop.group.name == group.name)
         {
-            self.stops.push(Stop { group: Arc::clone(group), role: Role::Fallback });
+            self.stops.push(Stop::new(Arc::clone(group), Role::Fallback));
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn line_up(
     for stop in &route.stops {
         let eligible = demands.eligible(stop, &mut decision.rejected);
         let mut ordered = order::order(&stop.group, &eligible, ask, rng);
-        ordered.sort_by_key(|placed| demands.strains(placed.deployment));
+        ordered.sort_by_key(|placed| demands.strains(&placed.post.deployment));
         places.extend(ordered.into_iter().map(|placed| (stop, placed)));
     }
     // Stable: within the healthy and the others the order holds.
@@ -48,10 +48,10 @@ impl Lineup {
     /// Adds a deployment with each of its keys.
     fn add(&mut self, stop: &Stop, placed: &Placed<'_>, ask: &Ask<'_>, decision: &mut Decision) {
         let (mut usable, mut asked) = (0, 0);
-        for candidate in Candidate::of(placed.deployment, stop) {
+        for candidate in &placed.post.candidates {
             let state = candidate.credential.state(ask.now);
             if !state.is_usable() {
-                decision.idle_keys.push(IdleKey::of(&candidate, state));
+                decision.idle_keys.push(IdleKey::of(candidate, state));
             }
             if state.is_outside_window() {
                 continue;
@@ -63,7 +63,7 @@ impl Lineup {
                 (false, true) => &mut self.disabled,
                 (false, false) => &mut self.usable,
             };
-            line.push(candidate);
+            line.push(candidate.clone());
         }
         record(stop, placed, usable, asked, decision);
     }
@@ -83,11 +83,12 @@ impl Lineup {
 }
 
 fn record(stop: &Stop, placed: &Placed<'_>, keys: usize, asked: usize, decision: &mut Decision) {
-    let (deployment, model) = (Arc::clone(&placed.deployment.name), Arc::clone(&stop.group.name));
+    let label = Arc::clone(&placed.post.label);
     if asked == 0 {
+        let (deployment, model) = (Arc::clone(&label.deployment), Arc::clone(&label.model));
         decision.rejected.push(Rejected { deployment, model, reason: Rejection::NoKey });
         return;
     }
-    decision.notes.extend(placed.deployment.heir());
-    decision.candidates.push(Choice { deployment, model, role: stop.role, reason: placed.standing, keys });
+    decision.notes.extend(placed.post.deployment.heir());
+    decision.candidates.push(Choice { label, role: stop.role, reason: placed.standing, keys });
 }

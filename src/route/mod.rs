@@ -42,16 +42,17 @@ mod written;
 use std::sync::Arc;
 
 pub use credential::{Again, Credential, KeyState, Pass, Window};
-pub use decision::{Choice, Decision, IdleKey, Need, Rejected, Rejection, Why};
-pub use deployment::{Abilities, Candidate, Deployment};
+pub use decision::{Choice, Decision, IdleKey, Label, Need, Rejected, Rejection, Why};
+pub use deployment::{Abilities, Candidate, Deployment, Pairing};
 pub use group::{Group, Params, Role, Route, Stop};
 pub use hosts::Hosts;
-pub use order::{Ask, Placed};
+pub use order::Ask;
 pub use ruleset::Consequence;
 pub use settings::Settings;
 pub use snapshot::Snapshot;
 pub use standing::{Full, Standing};
 
+use crate::admit::Caller;
 use crate::call::{Call, Operation};
 use crate::chat::facts::Facts;
 use crate::clock::Rng;
@@ -117,7 +118,11 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
         ..Decision::default()
     };
     let mut demands = Demands::of(call, facts, &consequence, tenant, &snapshot.holders);
-    let ask = Ask::of(snapshot, call, facts);
+    let thrifty = snapshot.scopes.is_thrifty(&Caller::of(call, facts, &own.name));
+    if thrifty {
+        decision.notes.push("a budget is nearly used up: the cheapest is asked first".to_owned());
+    }
+    let ask = Ask { thrifty, ..Ask::of(snapshot, call, facts) };
     let mut candidates = lineup::line_up(&route, &demands, &ask, rng, &mut decision);
     if candidates.is_empty() {
         // Who would be refused on the catalogue's word alone is asked before nobody is.

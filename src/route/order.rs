@@ -1,17 +1,14 @@
 //! In which order the deployments of one group are asked, and why each stands where it stands.
 
-use std::sync::Arc;
-
 use super::affinity;
-use super::deployment::Deployment;
-use super::group::Group;
+use super::group::{Group, Post};
 use super::snapshot::Snapshot;
 use super::standing::Standing;
 use super::strategy::{self, Contender};
 use crate::call::Call;
 use crate::chat::facts::Facts;
 use crate::clock::{self, Instant, Rng};
-use crate::config::Routing;
+use crate::config::{Routing, Strategy};
 
 /// What may be known of the call while its deployments are ordered.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +23,8 @@ pub struct Ask<'a> {
     pub now: Instant,
     /// Does health count?
     pub health: bool,
+    /// Has a budget come so far that the cheapest goes first, whatever the strategy?
+    pub thrifty: bool,
     /// What the strategies are tuned with.
     pub routing: &'a Routing,
 }
@@ -38,6 +37,7 @@ impl<'a> Ask<'a> {
             session: call.options.session.as_deref(),
             now: clock::now(),
             health: snapshot.stages.health,
+            thrifty: false,
             routing: &snapshot.routing,
         }
     }
@@ -45,31 +45,31 @@ impl<'a> Ask<'a> {
 
 /// A deployment at its place.
 #[derive(Clone, Copy, Debug)]
-pub struct Placed<'a> {
+pub(super) struct Placed<'a> {
     /// Who is asked.
-    pub deployment: &'a Arc<Deployment>,
+    pub(super) post: &'a Post,
     /// And why here.
-    pub standing: Standing,
+    pub(super) standing: Standing,
 }
 
 /// Orders `eligible` deployments of `group`, the first to ask first. Loses none.
 ///
 /// First by whether they can be asked at all now, then by `priority`, then by the strategy. A conversation keeps its
 /// own deployment among the best.
-pub(super) fn order<'a>(
-    group: &Group,
-    eligible: &[&'a Arc<Deployment>],
-    ask: &Ask<'_>,
-    rng: &Rng,
-) -> Vec<Placed<'a>> {
+pub(super) fn order<'a>(group: &Group, eligible: &[&'a Post], ask: &Ask<'_>, rng: &Rng) -> Vec<Placed<'a>> {
     let mut contenders = strategy::contenders(eligible, ask);
+    let strategy = if ask.thrifty { Strategy::Cost } else { group.strategy };
+    // Where money counts, tiers do not.
+    let tier = |one: &Contender<'_>| if ask.thrifty { (one.tier().0, 0) } else { one.tier() };
     // Stable: within a tier they stand as written.
-    contenders.sort_by_key(Contender::tier);
-    for tier in contenders.chunk_by_mut(|one, other| one.tier() == other.tier()) {
-        strategy::rank(group.strategy, tier, ask, rng);
+    contenders.sort_by_key(tier);
+    for tier in contenders.chunk_by_mut(|one, other| tier(one) == tier(other)) {
+        strategy::rank(strategy, tier, ask, rng);
     }
-    if let Some(first) = contenders.chunk_by_mut(|one, other| one.tier() == other.tier()).next() {
-        strategy::lead(group.strategy, first, rng);
+    if let Some(first) = contenders.chunk_by_mut(|one, other| tier(one) == tier(other)).next()
+        && !ask.thrifty
+    {
+        strategy::lead(strategy, first, rng);
         affinity::keep(group, first, ask);
     }
     contenders.into_iter().map(Placed::from).collect()

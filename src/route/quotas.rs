@@ -3,7 +3,7 @@
 //! A key's limit is shared by every deployment that says the same limit of the same key. Where deployments of one
 //! provider say different numbers, they speak of different limits (providers have them by model): each number is
 //! counted for itself. Counts are found again after a reload by the rank of a number among the others, not by the
-//! number, so that a number may change while they last.
+//! number, so that a number may change while they last; one that overtakes another takes over its counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::admit::Quota;
 use crate::admit::opening::{self, Opening};
 use crate::config::{self, Config, LimitScope, Limits};
 use crate::live::Live;
+use crate::provider::presets::LimitProfile;
 use crate::store::{Measure, Scope};
 
 /// What each provider's deployments say of one limit of their keys, ascending.
@@ -46,10 +47,11 @@ pub(super) struct Place<'a> {
     pub(super) model: &'a str,
 }
 
-/// The quotas of a deployment as it was written, at a provider of one's own where there is one.
+/// The quotas of a deployment as it was written, at a provider of one's own where there is one, and with the limits
+/// that its provider is known to have.
 pub(super) fn quotas(
     written: &config::Deployment,
-    own: Option<&config::Provider>,
+    (own, profile): (Option<&config::Provider>, Option<&LimitProfile>),
     place: Place<'_>,
     numbers: &Numbers,
     live: &Live,
@@ -58,7 +60,7 @@ pub(super) fn quotas(
     let store = live.store().as_ref();
     let (keys, here) =
         (Opening { scope: Scope::Credential, store }, Opening { scope: Scope::Deployment, store });
-    let (host, itself) = (format!("{provider}|{base_url}"), format!("{provider}|{base_url}|{model}"));
+    let (host, itself) = (format!("={provider}|{base_url}"), format!("={provider}|{base_url}|{model}"));
     let limits = limits(written);
     let mut quotas = Vec::new();
     for rate in opening::rates(&limits) {
@@ -80,7 +82,19 @@ pub(super) fn quotas(
     if let Some(own) = own {
         quotas.extend(keys.limits(&format!("{host} account"), &own.limits));
     }
+    if let Some(profile) = profile.filter(|profile| model.ends_with(profile.models)) {
+        quotas.extend(keys.limits(&format!("{host} {}", profile.models), &known(profile)));
+    }
     quotas.into()
+}
+
+/// The limits of a profile. They are the same for every model of its kind, so these share one count.
+fn known(profile: &LimitProfile) -> Limits {
+    Limits {
+        requests_per_minute: Some(profile.requests_per_minute),
+        requests_per_day: Some(profile.requests_per_day),
+        ..Limits::default()
+    }
 }
 
 /// The limits of a deployment, wherever they were written.

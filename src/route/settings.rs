@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::admit::Quota;
+use crate::admit::opening::Opening;
 use crate::call::CallOptions;
 use crate::config::{self, Config, Timeouts, check};
 use crate::error::{Error, Kind};
@@ -10,6 +12,7 @@ use crate::provider::presets;
 use crate::retry::allowance;
 use crate::retry::course::Terms;
 use crate::retry::policy::Policy;
+use crate::store::{Scope, Store};
 
 /// What a call's timing is governed by.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct Settings {
     pub retry: Terms,
     /// Where the call stands in queues, 0 to 9.
     pub priority: Option<u8>,
+    /// How many calls under it may run at once.
+    pub slots: Option<Quota>,
 }
 
 /// Seconds ahead of UTC, written as `+08:00`, `-03:30` or `Z`.
@@ -45,10 +50,15 @@ pub(super) struct Profiles {
 }
 
 impl Profiles {
-    pub(super) fn compile(config: &Config) -> Self {
+    pub(super) fn compile(config: &Config, store: &dyn Store) -> Self {
         let retry = retry(&config.retry);
-        let general = Settings { timeouts: config.timeouts.clone(), retry, priority: None };
-        let compiled = |(name, profile): (String, config::Profile)| (name, Arc::new(general.under(&profile)));
+        let general = Settings { timeouts: config.timeouts.clone(), retry, priority: None, slots: None };
+        let opening = Opening { scope: Scope::Profile, store };
+        let compiled = |(name, profile): (String, config::Profile)| {
+            let slots =
+                profile.concurrency.map(|most| opening.slots(&format!("={name}"), u64::from(most), false));
+            (name, Arc::new(Settings { slots, ..general.under(&profile) }))
+        };
         let named = config::profiles(config).into_iter().map(compiled).collect();
         Self { general: Arc::new(general), named }
     }

@@ -14,12 +14,13 @@ use super::tenant::Tenant;
 use super::written::Written;
 use crate::admit::{Flood, Scopes};
 use crate::chat::facts::Wants;
-use crate::config::{self, Bounds, Config, Queue, Routing, Secret, Stages};
+use crate::config::{self, Bounds, Config, Hedge, Metrics, Queue, Routing, Secret, Stages, WarmUp};
 use crate::error::{Error, Kind};
 use crate::live::{Live, breaker};
 use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
+use crate::retry::allowance;
 
 /// The most names that an error suggests for a mistyped one.
 const NEAREST: usize = 3;
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub scopes: Scopes,
     /// So many calls a second of one caller, before anything is read.
     pub flood: Option<Flood>,
+    /// A second attempt beside one that lingers.
+    pub hedge: Hedge,
     /// The line in which calls wait for room.
     pub queue: Queue,
     /// The shares of tenants that wait, where they are not 1.
@@ -43,6 +46,10 @@ pub struct Snapshot {
     breaker: Option<breaker::Policy>,
     /// What holds for all models.
     pub routing: Routing,
+    /// What is counted for operators.
+    pub metrics: Metrics,
+    /// What is done before the first call, where nobody says otherwise.
+    pub warm_up: WarmUp,
     /// Seconds by which the operator's clocks are ahead of UTC.
     pub(super) utc_offset: i64,
     pub(super) rules: RuleSet,
@@ -78,18 +85,21 @@ impl Snapshot {
             wants: sets.fold(affinity, |wants, rules| wants | rules.wants()),
             utc_offset: settings::utc_offset(config.routing.utc_offset.as_deref())?,
             rules,
-            profiles: Profiles::compile(&config),
+            profiles: Profiles::compile(&config, live.store().as_ref()),
             routes: Routes::new(routes),
             holders,
             tenants,
             scopes: Scopes::compile(&config, live.store())?,
             flood: config.limits.flood.filter(|_| config.stages.admit).map(Flood::new),
+            hedge: config.hedge.clone(),
             queue: config.queue.clone(),
             weights: weights(&config),
             breaker: breaker::Policy::configured(&config),
             bounds: config.bounds,
             stages: config.stages,
             routing: config.routing,
+            metrics: config.metrics,
+            warm_up: config.warm_up,
             default_model: config.default_model,
             written,
         })
@@ -98,6 +108,30 @@ impl Snapshot {
     /// When the breaker of a deployment opens, that has no other beside it or has.
     pub fn breaker(&self, is_lone: bool) -> Option<breaker::Policy> {
         self.breaker.map(|policy| if is_lone { policy.for_lone() } else { policy })
+    }
+
+    /// How many retries the traffic of a deployment pays for, in calls of no profile.
+    pub fn allowance(&self) -> Option<allowance::Policy> {
+        self.profiles.find(None).ok().map(|settings| settings.retry.allowance)
+    }
+
+    /// The models that were configured.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<Group>> {
+        let groups = self.routes.iter().filter_map(|(_, route)| route.own());
+        groups.filter(|group| group.is_configured)
+    }
+
+    /// Every deployment that calls may reach, with those that names have led to so far. Each record once a name.
+    pub fn deployments(&self) -> Vec<Arc<Deployment>> {
+        let routes: Vec<Arc<Route>> = self.routes.all().collect();
+        let groups = routes.iter().flat_map(|route| &route.stops).map(|stop| &stop.group);
+        let mut all: Vec<_> = groups.flat_map(|group| &group.deployments).cloned().collect();
+        let place = |deployment: &Arc<Deployment>| {
+            (Arc::clone(&deployment.name), Arc::as_ptr(&deployment.live).addr())
+        };
+        all.sort_by_cached_key(place);
+        all.dedup_by_key(|deployment| place(deployment));
+        all
     }
 
     /// The share of a tenant that waits.
@@ -176,7 +210,9 @@ impl Snapshot {
     /// Where calls go that name no model: the client's own upstream, else the first that is configured.
     pub(super) fn any_route(&self, tenant: Option<&Tenant>) -> Result<Arc<Route>, Error> {
         let default = self.default_model.as_ref().and_then(|name| self.routes.compiled(name));
-        let first = || self.routes.iter().min_by_key(|(name, _)| *name).map(|(_, route)| route);
+        let is_model = |route: &Route| route.own().is_some_and(|own| own.is_configured);
+        let first = || self.routes.iter().min_by_key(|(name, route)| (!is_model(route), *name));
+        let first = || first().map(|(_, route)| route);
         let group = default.or_else(first).and_then(|route| route.own());
         let deployment = match group.and_then(|group| group.deployments.first()) {
             Some(deployment) if !self.written.has_client() => Arc::clone(deployment),

@@ -13,6 +13,7 @@ use super::hosts::Hosts;
 use super::keyring::{Keyring, Way};
 use super::quotas::{self, Numbers, Place};
 use crate::call::Operation;
+use crate::chat::estimate::Family;
 use crate::config::load::environment;
 use crate::config::problem::{self, Problem};
 use crate::config::{self, Bounds, Config, Pool, Upstream, Veiled};
@@ -236,7 +237,11 @@ impl Written {
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
         let place = Place { provider: draft.provider, base_url: &base_url, model: asked };
-        let quotas = quotas::quotas(written, own, place, &self.numbers, &self.live);
+        let profile = own.and_then(|own| own.limit_profile.as_deref());
+        let profile = preset.limit_profile(profile).map_err(|fault| {
+            Error::new(Kind::Config, format!("`providers.{}.limit_profile`: {fault}", draft.provider))
+        })?;
+        let quotas = quotas::quotas(written, (own, profile), place, &self.numbers, &self.live);
         let name = written.id.clone().unwrap_or_else(|| format!("{}/{asked}", draft.provider));
         // Nobody answers to a retired name; at an address of one's own, somebody may.
         let heir = catalogue::successor(draft.listed, draft.model).filter(|_| draft.base_url.is_none());
@@ -258,7 +263,9 @@ impl Written {
             priority: written.priority,
             region: written.region.clone(),
             concurrency: written.concurrency,
-            terms: Terms { most_per_second: quotas::per_second(&quotas), ..Terms::default() },
+            terms: Terms { guard: written.guard, most_per_second: quotas::per_second(&quotas) },
+            reserve: written.reserve,
+            family: Family::of(draft.model),
             quotas,
             abilities: abilities(written, entry),
             params: group::params(&written.params).into_iter().chain(params).collect(),

@@ -15,14 +15,13 @@ use crate::chat::patch::{self, Edit};
 use crate::clock::{self, Instant};
 use crate::config::Timeouts;
 use crate::error::{Error, Kind};
+use crate::live::pace;
 use crate::provider::presets;
 use crate::retry::course::Terms;
-use crate::retry::policy::Policy;
+use crate::retry::policy::{AttemptLimit, Policy};
 use crate::route::{Candidate, Pass, Plan, Snapshot, defaults};
 
-/// Whole replies a deployment must have given before their durations set the limit of an attempt.
-const SAMPLES: u64 = 50;
-/// The least such a limit may be.
+/// The least that durations of earlier replies may make the limit of an attempt.
 const LEAST: Duration = Duration::from_secs(30);
 /// The most an attempt may take of a call's time while there are too few samples.
 const MOST: Duration = Duration::from_secs(300);
@@ -32,6 +31,8 @@ const MOST: Duration = Duration::from_secs(300);
 pub struct Leave {
     /// A failure would be the last word: the attempt may take all the time that is left.
     pub is_last: bool,
+    /// Attempts before it.
+    pub number: u32,
     /// Its request may be repeated, should its connection turn out to be dead.
     pub repeat: bool,
 }
@@ -73,7 +74,7 @@ impl Snapshot {
             stream: facts.stream,
             choices: facts.choices,
             wants_usage: facts.include_usage,
-            limits: limits(call, facts, plan, candidate, deadline, leave.is_last),
+            limits: limits(call, facts, plan, candidate, deadline, leave),
             bounds: &self.bounds,
         })
     }
@@ -85,19 +86,25 @@ fn limits(
     plan: &Plan,
     candidate: &Candidate,
     deadline: Due,
-    is_last: bool,
+    leave: Leave,
 ) -> Limits {
     let (timeouts, chosen) = (&plan.settings.timeouts, &call.options.timeout);
     let read = chosen.read.or(plan.consequence.timeout.or(candidate.group.timeout).map(Limit::After));
     let pick = |chosen: Option<Limit>, configured: Duration| chosen.map_or(configured, Limit::duration);
+    let policy = &plan.settings.retry.policy;
     let started = clock::now();
     let answer = if facts.stream {
         Due::after(started, pick(read, timeouts.first_token), Kind::FirstTokenTimeout)
     } else {
         match read.map(Limit::duration).or(timeouts.attempt) {
             Some(limit) => Due::after(started, limit, Kind::AttemptTimeout),
-            None if is_last => deadline,
-            None => Due::after(started, attempt_limit(timeouts, candidate), Kind::AttemptTimeout),
+            None if leave.is_last && policy.attempt_limit == AttemptLimit::AsConfigured => deadline,
+            None => {
+                let usual = attempt_limit(timeouts, facts, candidate);
+                let left = deadline.at.saturating_duration_since(started);
+                let limit = policy.attempt_limit.of(leave.number, usual, left);
+                Due::after(started, limit, Kind::AttemptTimeout)
+            }
         }
     };
     Limits {
@@ -114,11 +121,18 @@ fn limits(
     }
 }
 
-/// What one attempt that is not a stream may take, so that a black hole does not eat the whole deadline.
-fn attempt_limit(timeouts: &Timeouts, candidate: &Candidate) -> Duration {
-    let durations = &candidate.deployment.live.durations;
-    let known = if durations.count() < SAMPLES { None } else { durations.percentile(0.99) };
-    known.map_or((timeouts.total / 2).min(MOST), |p99| (p99 * 3).max(LEAST))
+/// How many times as long as usual answers the one may be that a call allows, for the limit of its attempt.
+const LONGER: u64 = 4;
+
+/// What one attempt that is not a stream may take, so that a black hole does not eat the whole deadline: three times
+/// what a reply of its expected size takes in all but one case of a hundred.
+fn attempt_limit(timeouts: &Timeouts, facts: &Facts, candidate: &Candidate) -> Duration {
+    let deployment = &candidate.deployment;
+    let usual = deployment.live.usual_output(0.99).unwrap_or_default();
+    let output = facts.max_output.map_or(usual, |most| most.min(usual.saturating_mul(LONGER)));
+    let size = pace::size(deployment.tokens(&facts.prompt) as f64, output as f64);
+    let known = deployment.live.longest(size);
+    known.map_or((timeouts.total / 2).min(MOST), |longest| longest.saturating_mul(3).max(LEAST))
 }
 
 fn outgoing(

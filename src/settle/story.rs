@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::metrics::{End, Recorder};
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::{AttemptPermit, CallPermit, Entry};
-use crate::call::Operation;
-use crate::chat::estimate;
+use crate::call::{Call, Operation};
+use crate::chat::estimate::{self, Prompt};
 use crate::chat::event::StreamState;
 use crate::chat::facts::Facts;
 use crate::chat::reply::ReplyFacts;
@@ -31,20 +32,24 @@ pub struct Story {
     /// The same on the calendar, for prices that change by the hour.
     began_at: Duration,
     receipt: Receipt,
-    /// The prompt's estimated tokens, for replies that count nothing.
-    input: u64,
+    /// What of the prompt becomes tokens.
+    prompt: Prompt,
+    /// How long it has stood in line, once it was admitted.
+    waited: Option<Duration>,
     /// Images of the prompt.
     images: u64,
     asked: Option<Candidate>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
+    /// What operators are told.
+    pub(crate) recorder: Recorder,
     /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
     permit: CallPermit,
 }
 
 impl Story {
     /// A call begins.
-    pub fn begin(engine: &Arc<Engine>, operation: &Operation) -> Self {
+    pub fn begin(engine: &Arc<Engine>, call: &Call) -> Self {
         Totals::count(&engine.totals().calls);
         Self {
             engine: Arc::clone(engine),
@@ -52,11 +57,13 @@ impl Story {
             attempt_began: clock::now(),
             began_at: clock::wall(),
             receipt: Receipt::default(),
-            input: 0,
+            prompt: Prompt::default(),
+            waited: None,
             images: 0,
             asked: None,
-            operation: operation.clone(),
+            operation: call.operation.clone(),
             told: None,
+            recorder: Recorder::begin(engine.recorded(), call.options.tenant.as_deref()),
             permit: CallPermit::new(engine.gauges()),
         }
     }
@@ -72,7 +79,8 @@ impl Story {
         self.receipt.rule.clone_from(&plan.decision.rule);
         self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
-        self.input = facts.expected_usage().input;
+        self.recorder.planned(&self.receipt.model, self.receipt.rule.as_deref());
+        self.prompt = facts.prompt;
         self.images = facts.images;
     }
 
@@ -81,7 +89,8 @@ impl Story {
         if let Some(hold) = entry.call {
             self.permit.keep(store, hold);
         }
-        self.receipt.timings.waited = (!entry.waited.is_zero()).then(|| entry.waited.as_secs_f64());
+        self.waited = Some(entry.waited);
+        self.receipt.timings.waited = (!entry.waited.is_zero()).then_some(entry.waited.as_secs_f64());
         (entry.position, entry.permit)
     }
 
@@ -121,8 +130,9 @@ impl Story {
         let (usage, cost) = self.usage(found.usage, found.usage_invalid, found.output_bytes);
         permit.settle(&usage, cost);
         self.wrote(&usage);
+        self.recorder.answered(self.took(), history, self.waited.unwrap_or_default());
         Totals::count(&self.engine.totals().succeeded);
-        self.tell("ok")
+        self.tell("ok", End::Answered)
     }
 
     /// A stream has committed: the story goes on with it.
@@ -132,6 +142,14 @@ impl Story {
         let queue = self.receipt.timings.queue.unwrap_or_default();
         self.receipt.timings.first_token =
             opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());
+        let took = self.took();
+        self.recorder.answered(took, history, self.waited.unwrap_or_default());
+        self.recorder.first_token(took);
+    }
+
+    /// A piece of a stream is handed out.
+    pub fn piece(&mut self) {
+        self.recorder.piece(clock::now());
     }
 
     /// Counts a stream that was handed out.
@@ -157,7 +175,7 @@ impl Story {
             Totals::count(&self.engine.totals().missing_done);
         }
         Totals::count(&self.engine.totals().succeeded);
-        self.tell("ok");
+        self.tell("ok", End::Answered);
     }
 
     /// A stream broke after commit.
@@ -167,6 +185,7 @@ impl Story {
             self.engine.changed(&asked.deployment, permit.broke(error.failure()));
         }
         self.relapsed(error);
+        self.recorder.broke(error.failure());
         self.fail(error);
     }
 
@@ -199,7 +218,7 @@ impl Story {
     /// The length of a complete answer, for what the next one may cost.
     fn wrote(&self, usage: &Usage) {
         if let Some(asked) = self.asked.as_ref().filter(|_| self.operation.names_model()) {
-            asked.deployment.live.wrote(usage.output);
+            asked.deployment.live.wrote(usage.billed_output());
         }
     }
 
@@ -216,19 +235,20 @@ impl Story {
         if invalid {
             Totals::count(&self.engine.totals().usage_invalid);
         }
-        let usage = counted.filter(|_| !invalid).unwrap_or_else(|| {
+        let counted = counted.filter(|_| !invalid);
+        if let (Some(usage), Some(asked)) = (&counted, &self.asked) {
+            asked.deployment.counted(&self.prompt, usage);
+        }
+        let usage = counted.unwrap_or_else(|| {
+            let input = self.asked.as_ref().map_or(0, |asked| asked.deployment.tokens(&self.prompt));
             let output = estimate::tokens(output_bytes);
-            Usage {
-                input: self.input,
-                output,
-                total: self.input + output,
-                estimated: true,
-                invalid,
-                ..Usage::default()
-            }
+            Usage { input, output, total: input + output, estimated: true, invalid, ..Usage::default() }
         });
         self.receipt.usage = Some(usage);
         let cost = self.price(&usage);
+        if self.operation.names_model() {
+            self.recorder.used(&usage, cost);
+        }
         (usage, cost)
     }
 
@@ -246,24 +266,28 @@ impl Story {
     }
 
     fn extent(&self) -> Extent {
-        let took = clock::now().saturating_duration_since(self.began);
-        Extent { images: self.images, took, at: self.began_at }
+        Extent { images: self.images, took: self.took(), at: self.began_at }
     }
 
     fn fail(&mut self, error: &Error) {
         Totals::count(&self.engine.totals().failed);
-        self.tell(&format!("{:?}", error.kind()));
+        self.tell(&format!("{:?}", error.kind()), End::Failed(error.kind(), error.retry_denied()));
     }
 
     fn cancel(&mut self) {
         Totals::count(&self.engine.totals().cancelled);
-        self.tell("cancelled");
+        self.tell("cancelled", End::Cancelled);
     }
 
-    fn tell(&mut self, outcome: &str) -> Arc<Receipt> {
+    fn took(&self) -> Duration {
+        clock::now().saturating_duration_since(self.began)
+    }
+
+    fn tell(&mut self, outcome: &str, end: End<'_>) -> Arc<Receipt> {
         outcome.clone_into(&mut self.receipt.outcome);
-        let total = clock::now().saturating_duration_since(self.began);
+        let total = self.took();
         self.receipt.timings.total = Some(total.as_secs_f64());
+        self.recorder.over(end, total, self.waited);
         let receipt = Arc::new(std::mem::take(&mut self.receipt));
         self.told = Some(Arc::clone(&receipt));
         self.engine.tell(&receipt);

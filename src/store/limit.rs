@@ -49,6 +49,8 @@ pub enum Scope {
     Key,
     /// A model.
     Model,
+    /// A profile of calls.
+    Profile,
     /// A deployment, all its keys together.
     Deployment,
     /// A key of a provider.
@@ -64,6 +66,7 @@ impl Scope {
             Self::User => "user",
             Self::Key => "key",
             Self::Model => "model",
+            Self::Profile => "profile",
             Self::Deployment => "deployment",
             Self::Credential => "credential",
         }

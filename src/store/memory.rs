@@ -75,11 +75,6 @@ impl Memory {
         self.0.books.lock().bytes()
     }
 
-    /// From now on they may take so many.
-    pub fn allow(&self, most_bytes: usize) {
-        self.0.books.lock().allow(most_bytes);
-    }
-
     /// Counts that were looked at so far to find which can be forgotten: a few for each unknown subject.
     pub fn swept(&self) -> u64 {
         self.0.books.lock().swept()
@@ -147,6 +142,10 @@ impl Store for Memory {
 
     fn on_room(&self, tell: Option<Tell>) {
         self.0.tell.store(tell.map(Arc::new));
+    }
+
+    fn allow(&self, most_bytes: usize) {
+        self.0.books.lock().allow(most_bytes);
     }
 
     fn used(&self, account: &Account, subject: u64) -> u64 {

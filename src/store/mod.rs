@@ -120,6 +120,9 @@ pub trait Store: Send + Sync + Debug {
     /// Calls `tell` whenever something was given back or a limit has new numbers, while nothing is locked.
     fn on_room(&self, tell: Option<Box<dyn Fn() + Send + Sync>>);
 
+    /// From now on the counts of users, tenants and keys may take so many bytes.
+    fn allow(&self, most_bytes: usize);
+
     /// What is in use of an account by a subject.
     fn used(&self, account: &Account, subject: u64) -> u64;
 

@@ -97,6 +97,12 @@ fn a_mistyped_name_has_suggestions() {
     assert!(nearest("gpt-4o-mni").len() <= 3);
 }
 
+#[test]
+fn two_letters_that_changed_places_are_one_mistake() {
+    assert_eq!(nearest("gtp-5")[0], "openai/gpt-5");
+    assert_eq!(fairlead::provider::presets::near("gorq"), Some("groq"));
+}
+
 proptest! {
     /// Any text, as a provider or as a model, with the marks names are made of.
     #[test]

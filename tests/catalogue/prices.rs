@@ -277,3 +277,24 @@ proptest! {
         prop_assert_eq!(nano(&own, &call), Some((input + beside + output.max((input + output).saturating_sub(input + beside))) * 1_000));
     }
 }
+
+proptest! {
+    /// What a decision reckons is what such a call would cost, whatever has a price.
+    #[test]
+    fn what_a_call_is_expected_to_cost_is_what_it_costs(
+        (input, output) in (prop_oneof![0_u64..2_000_000, any::<u64>()], prop_oneof![0_u64..200_000, any::<u64>()]),
+        rates in (proptest::option::of(0_u64..100_000_000_000), proptest::option::of(any::<u64>())),
+        request in proptest::option::of(0_u64..1_000_000),
+        above in 0_u64..1_000_000,
+    ) {
+        let base = Rates { input: rates.0, output: rates.1, ..Rates::default() };
+        let dearer = Rates { input: rates.0.map(|rate| rate * 2), ..base };
+        let fees = Fees { request: request.map(Nano), ..Fees::default() };
+        let standard = Schedule { base, tiers: vec![(above, dearer)] };
+        let all = [Prices { standard, fees, ..Prices::default() }, prices("gemini", "gemini-2.5-pro").clone()];
+        for prices in all {
+            let usage = Usage { input, output, total: input.saturating_add(output), ..Usage::default() };
+            prop_assert_eq!(prices.expected(input, output), prices.cost(&usage, &Extent::default()));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What a scan of a request finds.
 
+use fairlead::chat::estimate::Prompt;
 use fairlead::chat::facts::{Facts, Needs, Session, SessionKind, Wants};
 use fairlead::chat::json;
 use proptest::prelude::*;
@@ -35,6 +36,14 @@ fn a_full_request_is_read() {
     });
     let found = facts(&body);
     let expected = Facts {
+        prompt: Prompt {
+            text: 167,
+            schema: 56,
+            beyond_ascii: 2,
+            messages: 3,
+            images: 1,
+            ..Prompt::default()
+        },
         model: "smärt".into(),
         stream: true,
         include_usage: true,
@@ -76,6 +85,7 @@ fn members_of_the_wrong_kind_are_as_good_as_absent() {
     assert_eq!(body.to_string().get(stream_options.clone().unwrap()), Some("null"));
     let body_bytes = body.to_string().len();
     let expected = Facts {
+        prompt: Prompt { schema: 4, ..Prompt::default() },
         body_bytes,
         models: 1,
         odd_model: true,
@@ -222,4 +232,26 @@ proptest! {
         prop_assert!(text.starts_with(&found));
         prop_assert_eq!(found.len(), text.floor_char_boundary(4096));
     }
+}
+
+#[test]
+fn pictures_sounds_and_files_are_weighed_apart_from_text() {
+    let part = |kind: &str| json!({"type": kind, "data": "A".repeat(3000)});
+    let with = |kind: &str| {
+        let content = json!([{"type": "text", "text": "hear"}, part(kind)]);
+        facts(&json!({"messages": [{"role": "user", "content": content}]})).prompt
+    };
+    let bytes = part("file").to_string().len();
+    let plain =
+        facts(&json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "hear"}]}]})).prompt;
+    for kind in ["input_audio", "file", "document"] {
+        let found = with(kind);
+        assert_eq!((found.attachments, found.images), (1, 0), "{kind}");
+        assert_eq!(found.attached, bytes + kind.len() - "file".len());
+        assert_eq!(found.text, plain.text + 1, "no more than the comma");
+    }
+    let found = with("image_url");
+    assert_eq!((found.attachments, found.images, found.text), (0, 1, plain.text + 1));
+    let found = facts(&json!({"model": "m", "input": ["one", "two"], "instructions": "be brief"})).prompt;
+    assert_eq!((found.text, found.messages), (r#""one","two""#.len() + "be brief".len(), 0));
 }

@@ -79,14 +79,25 @@ class Row:
 
 
 def config(*base_urls: str, timeouts: Mapping[str, float] | None = None, **changes: Any) -> dict[str, Any]:
-    """One model `m` over deployments at these URLs, in this order, with backoff of a millisecond."""
+    """One model `m` over deployments at these URLs, in this order, with backoff of a millisecond.
+
+    Without breakers, a retry budget and learned limits: what every single attempt meets is told, however many there are.
+    """
+    stages = {"admit": False, **changes.pop("stages", {})}
     deployments = [
         {"provider": "openai", "model": f"up-{place}", "api_key": f"sk-test-{place}", "base_url": base_url}
         for place, base_url in enumerate(base_urls)
     ]
     return {
         "models": {"m": {"deployments": deployments}},
-        "retry": {"max_retries": MAX_RETRIES, "base": 0.001, "throttled_base": 0.001},
+        "retry": {
+            "max_retries": MAX_RETRIES,
+            "base": 0.001,
+            "throttled_base": 0.001,
+            "budget": {"enabled": False},
+        },
+        "breaker": {"enabled": False},
+        "stages": stages,
         "timeouts": {**TIMEOUTS, **(timeouts or {})},
         **changes,
     }

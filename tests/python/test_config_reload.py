@@ -29,6 +29,12 @@ def text(up: Upstream, model: str) -> str:
     )
 
 
+def put(path: Path, text: str) -> None:
+    """Takes the place of the file at once: nobody may see it half written, however busy the machine is."""
+    path.with_suffix(".new").write_text(text, encoding="utf-8")
+    path.with_suffix(".new").replace(path)
+
+
 def ask(client: fairlead.Client) -> str:
     return str(client.chat.completions.create(model="m", messages=MESSAGES).fairlead.deployment)
 
@@ -61,8 +67,7 @@ def test_a_client_that_watches_follows_its_file(up: Upstream, path: Path, name: 
 
 def test_a_file_that_is_found_is_watched_too(up: Upstream, path: Path) -> None:
     with fairlead.Client(watch=EVENTS_ONLY) as client:
-        path.with_suffix(".new").write_text(text(up, "two"), encoding="utf-8")
-        path.with_suffix(".new").replace(path)
+        put(path, text(up, "two"))
         until(lambda: client.stats()["config"]["version"] == 2)
         assert ask(client) == "openai/two"
 
@@ -99,7 +104,7 @@ def test_the_last_good_configuration_stays_and_the_problem_is_told(
 ) -> None:
     with caplog.at_level(logging.INFO, "fairlead"), fairlead.Client(path, watch=EVENTS_ONLY) as client:
         before = client.stats()["config"]
-        path.write_text("[models.m]\ndeploymens = []\n", encoding="utf-8")
+        put(path, "[models.m]\ndeploymens = []\n")
         until(lambda: client.stats()["config"]["problem"] is not None)
         now = client.stats()["config"]
         assert "fairlead.toml:2:1: `models.m.deploymens`" in now["problem"]
@@ -107,7 +112,7 @@ def test_the_last_good_configuration_stays_and_the_problem_is_told(
         assert ask(client) == "openai/one"
         with pytest.raises(fairlead.ConfigError, match="deployments"):
             client.reload()
-        path.write_text(text(up, "two"), encoding="utf-8")
+        put(path, text(up, "two"))
         until(lambda: client.stats()["config"]["version"] == 2)
         assert client.stats()["config"]["problem"] is None
         until(lambda: any("configuration 2 holds" in record.message for record in caplog.records))

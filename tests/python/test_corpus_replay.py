@@ -89,7 +89,7 @@ def up() -> Iterator[Upstream]:
 def config(served: Iterable[Item], up: Upstream) -> dict[str, Any]:
     """Each interaction is a model of its own, at its own provider."""
     models = {item.id: {"deployments": [item.deployment(up.base_url)]} for item in served}
-    return {"models": models, "retry": {"max_retries": 0}}
+    return {"models": models, "retry": {"max_retries": 0}, "breaker": {"enabled": False}}
 
 
 def arguments(item: Item, split: str) -> dict[str, Any]:

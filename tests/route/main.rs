@@ -97,6 +97,7 @@ async fn a_target_is_a_model_an_alias_a_deployment_a_tag_or_a_providers_model() 
         ("one", vec!["east"]),
         ("west", vec!["west"]),
         ("any", vec!["east", "west", "openai/h3-up"]),
+        ("tag:chat", vec!["openai/h3-up"]),
         ("theirs", vec!["openrouter/a/b"]),
     ] {
         assert_eq!(asked(&decide(&config, &named(name)).unwrap()), expected, "{name}");

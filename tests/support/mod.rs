@@ -168,3 +168,9 @@ pub fn chat_with(stream: bool, options: CallOptions) -> Call {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],"stream":{stream}}}"#);
     Call { operation: Operation::Chat, body: Bytes::from(body), options }
 }
+
+/// A call for `model`.
+pub fn chat_for(model: &str) -> Call {
+    let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]}}"#);
+    Call { operation: Operation::Chat, body: Bytes::from(body), options: CallOptions::default() }
+}

@@ -1,85 +1,39 @@
-//! placeholder
-use crate::clock::{self, Instant};
-use parking_lot::Mutex;
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use tokio::sync::Notify;
+//! The line in which calls wait while limits leave no room: bounded, fair, and honest about how long it takes.
+//!
+//! A [`Queue`] holds one [`Line`] behind a lock. Whoever [joins](Queue::join) holds a [`Place`], and leaves by dropping it,
+//! in whatever state. One waiter at a time is told that it is its turn; it tries, and is [served](Place::served),
+//! [blocked](Place::blocked) by something shared, which holds up everyone behind it, or [set aside](Place::aside) by a
+//! limit of its own, which holds up nobody.
+//!
+//! Who is next is decided in three steps. *Between priorities* the higher goes first, and every `aging` of waiting is
+//! worth one priority. *Between tenants* of a priority, tokens are shared by weight: a request is due once its tenant's
+//! share has paid for it, so that two tenants who always wait never differ by more than two of the largest requests
+//! (self-clocked fair queueing, Golestani 1994; it is deficit round robin with rounds as short as they can be, and remembers
+//! nothing of tenants who have left). *Within* a tenant it is first come, first served, by priority and age. What a
+//! call waits behind others of its tenant gives it no advantage over other tenants: a flood has no seniority.
+//!
+//! A line in which everybody waits too long is [overloaded](Settings::overload_target): newcomers then have little
+//! patience, and the newest of each tenant and priority goes first, since it is the most likely to be still wanted.
 
-#[derive(Debug, Default)]
-pub struct Queue {
-    order: Mutex<VecDeque<u64>>,
-    next: AtomicU64,
-    moved: Notify,
-}
-#[derive(Clone, Copy, Debug)]
-pub struct Waiting {
-    pub tenant: u64,
-    pub weight: f64,
-    pub priority: u8,
-    pub cost: u64,
-    pub deadline: Instant,
-}
-#[derive(Clone, Copy, Debug)]
-pub enum TurnedAway {
-    Full { retry_after: Duration },
-    TimedOut { retry_after: Duration },
-}
-#[derive(Debug)]
-pub struct Place {
-    queue: Arc<Queue>,
-    id: u64,
-    deadline: Instant,
-}
-impl Queue {
-    pub fn is_empty(&self) -> bool {
-        self.order.lock().is_empty()
-    }
-    pub fn join(self: &Arc<Self>, who: Waiting) -> Result<Place, TurnedAway> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut order = self.order.lock();
-        if order.len() >= 1000 {
-            return Err(TurnedAway::Full { retry_after: Duration::from_secs(1) });
-        }
-        order.push_back(id);
-        Ok(Place { queue: Arc::clone(self), id, deadline: who.deadline })
-    }
-    pub fn wake(&self) {
-        self.moved.notify_waiters();
-    }
-}
-impl Place {
-    pub async fn turn(&mut self) -> Result<(), TurnedAway> {
-        loop {
-            let moved = self.queue.moved.notified();
-            if self.queue.order.lock().front() == Some(&self.id) {
-                return Ok(());
-            }
-            tokio::select! { () = moved => {}, () = clock::sleep_until(self.deadline) => return Err(TurnedAway::TimedOut { retry_after: Duration::from_secs(1) }) }
-        }
-    }
-    pub async fn blocked(&mut self, wait: Option<Duration>) -> Result<(), TurnedAway> {
-        let until = wait.map_or(self.deadline, |w| clock::now() + w);
-        let moved = self.queue.moved.notified();
-        tokio::select! { () = moved => {}, () = clock::sleep_until(until) => {} }
-        if clock::now() >= self.deadline {
-            return Err(TurnedAway::TimedOut { retry_after: Duration::from_secs(1) });
-        }
-        self.turn().await
-    }
-    pub fn step_aside(&mut self) {
-        self.queue.order.lock().retain(|id| *id != self.id);
-        self.queue.wake();
-    }
-    pub fn rejoin(&mut self) {
-        self.queue.order.lock().push_front(self.id);
-    }
-    pub fn served(self) {}
-}
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.queue.order.lock().retain(|id| *id != self.id);
-        self.queue.wake();
-    }
-}
+// From what is asked of a line down to what it is made of.
+mod queue;
+mod place;
+mod joining;
+mod moves;
+mod presence;
+mod ranks;
+mod class;
+mod overload;
+mod pace;
+mod waiter;
+mod away;
+mod settings;
+mod statistics;
+
+pub use away::{Crowd, TurnedAway};
+pub use joining::Line;
+pub use place::Place;
+pub use queue::{Queue, Waiting};
+pub use settings::{PRIORITIES, Settings};
+pub use statistics::Statistics;
+pub use waiter::{Newcomer, Standing, Ticket};

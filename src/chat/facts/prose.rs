@@ -8,6 +8,10 @@ const MAX_TEXT: usize = 4096;
 /// The most bytes of all text, and of the system's.
 const MAX_PROSE: usize = 64 * 1024;
 
+/// Parts of a message that are pictures, and that are sounds or files.
+const IMAGES: [&str; 3] = ["image_url", "input_image", "image"];
+const ATTACHMENTS: [&str; 6] = ["input_audio", "audio_url", "video_url", "file", "input_file", "document"];
+
 /// How many bytes of the messages a provider's prompt cache surely tells apart: it caches from 1,024 tokens on.
 const PREFIX: usize = 4096;
 
@@ -15,7 +19,10 @@ const PREFIX: usize = 4096;
 #[derive(Default)]
 pub(super) struct Prose<'a> {
     pub(super) count: usize,
-    pub(super) images: u64,
+    /// Those with content; a list of texts has none.
+    pub(super) spoken: usize,
+    /// Pictures, sound and files.
+    pub(super) media: Media,
     last_user: Option<Raw<'a>>,
 }
 
@@ -50,7 +57,8 @@ impl<'a> Prose<'a> {
             prose.count += 1;
             let (role, content) = role_and_content(message);
             let Some(content) = content else { continue };
-            prose.images += images(content);
+            prose.spoken += 1;
+            prose.media.add(content);
             text.add(content);
             match role {
                 Some(role) if role.is("user") => prose.last_user = Some(content),
@@ -98,10 +106,33 @@ fn role_and_content(message: Raw<'_>) -> (Option<Str<'_>>, Option<Raw<'_>>) {
     (role, content)
 }
 
-fn images(content: Raw<'_>) -> u64 {
-    let kinds = content.items().filter_map(|part| part.get("type")?.string());
-    let images = kinds.filter(|kind| kind.is("image_url") || kind.is("input_image") || kind.is("image"));
-    images.count() as u64
+/// What of the messages is no text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Media {
+    pub(super) images: u64,
+    /// Sounds and files, and their bytes.
+    pub(super) attachments: u64,
+    pub(super) attached: usize,
+    /// Bytes of all of them.
+    pub(super) bytes: usize,
+}
+
+impl Media {
+    fn add(&mut self, content: Raw<'_>) {
+        for part in content.items() {
+            let Some(kind) = part.get("type").and_then(Raw::string) else { continue };
+            let bytes = part.text().len();
+            if IMAGES.iter().any(|image| kind.is(image)) {
+                self.images += 1;
+            } else if ATTACHMENTS.iter().any(|attachment| kind.is(attachment)) {
+                self.attachments += 1;
+                self.attached += bytes;
+            } else {
+                continue;
+            }
+            self.bytes += bytes;
+        }
+    }
 }
 
 /// Adds the text of a message to `all`, until that has `most` bytes: its string, or its text parts one after the

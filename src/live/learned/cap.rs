@@ -3,11 +3,13 @@
 //! Additive increase, multiplicative decrease (Chiu and Jain, 1989) of a rate, as TCP does it with a window. The first
 //! refusal sets the rate to a part of what had been accepted lately; every second in which the rate is used up adds
 //! to it, more of it the longer nothing was refused (as TCP CUBIC does); refusals of what was sent before the last
-//! decrease are part of the same lesson. After a long time without a refusal nothing is left of it. Pure: time is an
+//! decrease are part of the same lesson, and a host that refuses whatever is sent, since its window is used up, is left
+//! alone for longer each time, at no more than what it usually takes. After a long time without a refusal nothing is left of it. Pure: time is an
 //! argument.
 
 use std::time::Duration;
 
+use super::accepted::Accepted;
 use crate::clock::Instant;
 
 /// What is left of the rate after a refusal.
@@ -18,12 +20,17 @@ const GROWTH: f64 = 0.01;
 const SLOWEST: f64 = 1.0 / 60.0;
 /// After so many seconds without a refusal growth quickens, with the square of the time.
 const PATIENCE: f64 = 30.0;
-/// Seconds in which the counts of what was lately sent and refused fall to 1/e.
+/// Seconds in which the counts of what was accepted lately, and of what usually is, fall to 1/e.
 const LATELY: f64 = 10.0;
+const USUALLY: f64 = 60.0;
 /// Seconds of the rate that may be sent at once.
 const BURST: f64 = 1.0;
 /// Fewer accepted requests tell nothing of a rate: after a refusal the wait it asked for is enough.
 const TELLING: f64 = 5.0;
+/// Seconds in which a refusal comes back.
+const ROUND_TRIP: f64 = 0.25;
+/// The longest time, in seconds, for which nothing is sent to a host that refuses everything.
+const LONGEST_REST: f64 = 10.0;
 /// Without a refusal for so long, the host is taken to have no such limit any more.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
@@ -31,11 +38,8 @@ const FORGOTTEN: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cap {
     learned: Option<Rate>,
-    /// Requests sent and not refused lately, as of `at`.
-    accepted: f64,
-    at: Instant,
-    /// When the first of them was sent.
-    began: Instant,
+    lately: Accepted,
+    usually: Accepted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +55,19 @@ struct Rate {
     lowered: Instant,
     /// When a request was last refused.
     refused: Instant,
+    /// Was nothing answered that was sent since it was lowered?
+    is_open: bool,
+    /// Requests sent since it was lowered.
+    sent: f64,
+    /// Refusals in a row, after the first, of what was sent after the one before.
+    series: u32,
     /// When it last grew.
     grown: Instant,
 }
 
 impl Cap {
     pub(super) fn new(now: Instant) -> Self {
-        Self { learned: None, accepted: 0.0, at: now, began: now }
+        Self { learned: None, lately: Accepted::new(LATELY, now), usually: Accepted::new(USUALLY, now) }
     }
 
     /// Requests a second; `None` is not limited.
@@ -75,21 +85,18 @@ impl Cap {
 
     /// One is sent.
     pub(super) fn take(&mut self, now: Instant) {
-        self.fade(now);
-        if self.accepted < 0.1 {
-            self.began = now;
-        }
-        self.accepted += 1.0;
+        self.lately.add(now);
+        self.usually.add(now);
         self.learned = self.rate(now).map(|rate| {
             let rate = rate.refilled(now);
-            Rate { level: rate.level - 1.0, ..rate }
+            Rate { level: rate.level - 1.0, sent: rate.sent + 1.0, ..rate }
         });
     }
 
     /// One was not sent after all.
     pub(super) fn untake(&mut self, now: Instant) {
-        self.fade(now);
-        self.accepted = (self.accepted - 1.0).max(0.0);
+        self.lately.take_back(now);
+        self.usually.take_back(now);
         if let Some(rate) = &mut self.learned {
             rate.level = (rate.level + 1.0).min(rate.burst());
         }
@@ -97,41 +104,40 @@ impl Cap {
 
     /// One that was sent at `sent` was refused for being too many.
     pub(super) fn throttled(&mut self, sent: Instant, ceiling: Option<f64>, now: Instant) {
-        self.fade(now);
-        self.accepted = (self.accepted - 1.0).max(0.0);
-        let learned = self.rate(now);
-        if learned.is_none() && self.accepted < TELLING {
+        self.lately.take_back(now);
+        self.usually.take_back(now);
+        if self.rate(now).is_none() && self.lately.count(now) < TELLING {
             return;
         }
-        let lately = self.accepted_per_second(now);
-        let same_lesson = learned.is_some_and(|rate| sent < rate.lowered);
-        let before = learned.map_or(lately, |rate| rate.per_second);
-        let lowered = if same_lesson { before.min(lately * BACKOFF) } else { before.min(lately) * BACKOFF };
-        let per_second = lowered.min(ceiling.unwrap_or(f64::INFINITY)).max(SLOWEST);
-        let lowered_at = learned.filter(|_| same_lesson).map_or(now, |rate| rate.lowered);
-        self.learned = Some(Rate {
-            per_second,
-            step: per_second / BACKOFF * GROWTH,
-            level: 0.0,
-            at: now,
-            lowered: lowered_at,
-            refused: now,
-            grown: now,
-        });
+        let lately = self.lately.per_second(now);
+        let ceiling = ceiling.unwrap_or(f64::INFINITY);
+        let rate = match self.rate(now) {
+            None => Rate::new(now).lowered_to(lately * BACKOFF, now),
+            Some(rate) if sent < rate.lowered && rate.series > 0 => rate.refilled(now),
+            Some(rate) if sent < rate.lowered => {
+                Rate { per_second: rate.per_second.min(lately * BACKOFF), level: rate.level.min(0.0), ..rate }
+            }
+            Some(rate) if rate.refuses_all() => rate.left_alone(self.usually.per_second(now), now),
+            Some(rate) => rate.lowered_to(rate.per_second.min(lately) * BACKOFF, now),
+        };
+        let per_second = rate.per_second.max(SLOWEST).min(ceiling);
+        self.learned = Some(Rate { per_second, refused: now, at: now, grown: now, ..rate });
     }
 
     /// One was answered. A rate that is used up grows, up to `ceiling`.
-    pub(super) fn answered(&mut self, ceiling: Option<f64>, now: Instant) {
+    pub(super) fn answered(&mut self, sent: Instant, ceiling: Option<f64>, now: Instant) {
         let Some(rate) = self.rate(now) else {
             self.learned = None;
             return;
         };
-        let rate = rate.refilled(now);
+        let mut rate = rate.refilled(now);
+        rate.is_open &= sent < rate.lowered;
+        self.learned = Some(rate);
         let over = now.saturating_duration_since(rate.grown).as_secs_f64();
         if over < 1.0 {
             return;
         }
-        let used = self.accepted_per_second(now) >= rate.per_second / 2.0;
+        let used = self.lately.per_second(now) >= rate.per_second / 2.0;
         let patience = now.saturating_duration_since(rate.refused).as_secs_f64() / PATIENCE;
         let step = if used { rate.step * over.min(LATELY) * patience.powi(2).max(1.0) } else { 0.0 };
         let per_second = (rate.per_second + step).min(ceiling.unwrap_or(f64::INFINITY));
@@ -142,24 +148,44 @@ impl Cap {
     fn rate(&self, now: Instant) -> Option<Rate> {
         self.learned.filter(|rate| now.saturating_duration_since(rate.refused) < FORGOTTEN)
     }
-
-    fn fade(&mut self, now: Instant) {
-        self.accepted = self.accepted_at(now);
-        self.at = self.at.max(now);
-    }
-
-    fn accepted_at(&self, now: Instant) -> f64 {
-        self.accepted * (-now.saturating_duration_since(self.at).as_secs_f64() / LATELY).exp()
-    }
-
-    /// What was accepted a second lately; in the first seconds over as many.
-    fn accepted_per_second(&self, now: Instant) -> f64 {
-        let counted = now.saturating_duration_since(self.began).as_secs_f64().max(1.0);
-        self.accepted_at(now) / (LATELY * (1.0 - (-counted / LATELY).exp()))
-    }
 }
 
 impl Rate {
+    fn new(now: Instant) -> Self {
+        Self {
+            per_second: 0.0,
+            step: 0.0,
+            level: 0.0,
+            at: now,
+            lowered: now,
+            refused: now,
+            is_open: true,
+            sent: 0.0,
+            series: 0,
+            grown: now,
+        }
+    }
+
+    /// The rate was too high.
+    fn lowered_to(self, per_second: f64, now: Instant) -> Self {
+        let step = per_second / BACKOFF * GROWTH;
+        Self { per_second, step, level: 0.0, lowered: now, is_open: true, sent: 0.0, series: 0, ..self }
+    }
+
+    /// The host refuses whatever is sent, since its window is used up. Over a whole window, it accepted so many.
+    fn left_alone(self, usually: f64, now: Instant) -> Self {
+        let per_second = self.per_second.min(usually / BACKOFF);
+        let series = self.series + 1;
+        let rest = f64::from(1_u32 << series.min(16)) - 1.0;
+        let level = -rest.min(LONGEST_REST * self.per_second);
+        Self { per_second, level, lowered: now, is_open: true, sent: 0.0, series, ..self }
+    }
+
+    /// Is nothing of what was sent since the last lesson known or likely to be accepted?
+    fn refuses_all(&self) -> bool {
+        self.is_open && self.sent <= 2.0 + self.per_second * ROUND_TRIP
+    }
+
     fn burst(&self) -> f64 {
         (self.per_second * BURST).max(1.0)
     }

@@ -11,6 +11,7 @@
 //!                      └─► settle (what was really used); dropped unsettled: not sent
 //! ```
 
+mod accepted;
 mod cap;
 mod needs;
 mod order;
@@ -18,6 +19,8 @@ mod view;
 mod window;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +194,7 @@ impl Taken {
 
     /// It was answered: what refusals taught may ease.
     pub fn answered(&self, terms: Terms, now: Instant) {
-        self.learned.state.lock().cap.answered(terms.most_per_second, now);
+        self.learned.state.lock().cap.answered(self.at, terms.most_per_second, now);
     }
 
     /// It was refused for being too many (429), and the response told `told`. Where that explains the refusal, the

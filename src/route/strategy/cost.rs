@@ -37,7 +37,7 @@ pub(super) fn expected(contender: &Contender, peers: Option<f64>, ask: &Ask<'_>)
     let most = [ask.facts.max_output, deployment.abilities.max_output];
     let length = most.into_iter().flatten().fold(length, u64::min);
     let output = length.saturating_mul(ask.facts.choices);
-    prices.expected(ask.facts.expected_usage().input, output)
+    prices.expected(deployment.tokens(&ask.facts.prompt), output)
 }
 
 /// The mean length of answers over those that have written any.

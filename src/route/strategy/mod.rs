@@ -9,9 +9,8 @@ mod least_busy;
 mod speed;
 mod weighted;
 
-use std::sync::Arc;
-
 use super::deployment::Deployment;
+use super::group::Post;
 use super::order::{Ask, Placed};
 use super::outlier;
 use super::standing::{Full, Standing};
@@ -31,11 +30,12 @@ pub(super) enum Class {
 /// A deployment on its way to a place.
 #[derive(Debug)]
 pub(super) struct Contender<'a> {
-    pub(super) deployment: &'a Arc<Deployment>,
+    pub(super) deployment: &'a Deployment,
     pub(super) standing: Standing,
     pub(super) in_flight: f64,
     /// How many times as bad as the best of its tier, for affinity; infinite is too far.
     pub(super) distance: f64,
+    post: &'a Post,
     class: Class,
     /// By the strategy; lower first.
     key: f64,
@@ -66,17 +66,18 @@ impl Contender<'_> {
 
 impl<'a> From<Contender<'a>> for Placed<'a> {
     fn from(contender: Contender<'a>) -> Self {
-        Self { deployment: contender.deployment, standing: contender.standing }
+        Self { post: contender.post, standing: contender.standing }
     }
 }
 
 /// The deployments with what keeps them from being asked.
-pub(super) fn contenders<'a>(eligible: &[&'a Arc<Deployment>], ask: &Ask<'_>) -> Vec<Contender<'a>> {
+pub(super) fn contenders<'a>(eligible: &[&'a Post], ask: &Ask<'_>) -> Vec<Contender<'a>> {
     let bound = aside_bound(eligible, ask);
-    let contender = |deployment: &'a Arc<Deployment>| {
+    let contender = |post: &'a Post| {
+        let deployment = &*post.deployment;
         let in_flight = deployment.live.running();
         let (class, standing) = stand(deployment, in_flight, bound, ask);
-        Contender { deployment, standing, in_flight, distance: 1.0, class, key: 0.0, lot: 0.0 }
+        Contender { deployment, standing, in_flight, distance: 1.0, post, class, key: 0.0, lot: 0.0 }
     };
     eligible.iter().copied().map(contender).collect()
 }
@@ -108,11 +109,11 @@ fn stand(deployment: &Deployment, in_flight: f64, bound: u64, ask: &Ask<'_>) -> 
 
 /// A deployment may serve several groups, so more of this one may be aside than its share: those that end first
 /// come back, at once. Below the returned end, aside is not aside.
-fn aside_bound(eligible: &[&Arc<Deployment>], ask: &Ask<'_>) -> u64 {
+fn aside_bound(eligible: &[&Post], ask: &Ask<'_>) -> u64 {
     if !ask.health || !ask.routing.ejection.enabled {
         return u64::MAX;
     }
-    let ends = || eligible.iter().filter_map(|deployment| deployment.live.aside_until(ask.now));
+    let ends = || eligible.iter().filter_map(|post| post.deployment.live.aside_until(ask.now));
     let most = outlier::most_aside(eligible.len(), ask.routing.ejection.most);
     if ends().count() <= most {
         return 0;
@@ -127,8 +128,13 @@ pub(super) fn rank(strategy: Strategy, tier: &mut [Contender], ask: &Ask<'_>, rn
     if strategy == Strategy::Ordered {
         return;
     }
+    // Of equal weights the clocks ring in the order of the draws themselves; `adaptive` divides by more than weights.
+    let weights = || tier.iter().map(Contender::weight);
+    let by_draw = strategy != Strategy::Adaptive
+        && weights().zip(weights().skip(1)).all(|(one, other)| one.total_cmp(&other).is_eq());
     for contender in tier.iter_mut() {
-        contender.lot = clock(rng.unit(), contender.weight());
+        let unit = rng.unit();
+        contender.lot = if by_draw { unit } else { clock(unit, contender.weight()) };
     }
     match strategy {
         Strategy::Ordered => {}

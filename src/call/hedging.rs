@@ -1,0 +1,117 @@
+//! A second attempt beside one that lingers.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::flight::{Arrival, Asked, Flight};
+use crate::admit::Gate;
+use crate::clock::{self, Instant};
+use crate::engine::Engine;
+use crate::retry::course::Course;
+use crate::retry::hedge::{self, Spent};
+use crate::settle::Story;
+
+/// What became of the attempt that did not decide.
+#[derive(Debug)]
+pub(super) enum Other<'a> {
+    /// It failed before the one that decided came back.
+    Failed(Box<Arrival<'a>>),
+    /// It was still on its way: it is cancelled, and paid for as expected.
+    Superseded {
+        /// Who was asked.
+        position: usize,
+        /// When it began.
+        started: Instant,
+    },
+}
+
+impl Other<'_> {
+    /// Puts it into the history of the call.
+    pub(super) fn noted(
+        self,
+        engine: &Engine,
+        asked: &Asked<'_>,
+        story: &mut Story,
+        course: &mut Course<'_>,
+    ) {
+        match self {
+            Self::Superseded { position, started } => course.superseded(position, started),
+            Self::Failed(mut arrival) => {
+                arrival.told(engine, asked, story, course);
+                if let Err(failure) = &arrival.outcome {
+                    course.noted(arrival.position, arrival.limits.started, failure);
+                    arrival.permit.settle_failed(failure.kind);
+                }
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Runs an attempt, and another one beside it where hedging is on and the first one lingers.
+    pub(super) async fn send<'a>(
+        &self,
+        flight: Flight<'a>,
+        asked: &Asked<'a>,
+        gate: &mut Gate<'a>,
+        course: &Course<'a>,
+    ) -> (Arrival<'a>, Option<Other<'a>>) {
+        let Some(delay) = self.patience(&flight, asked, course) else { return (flight.fly().await, None) };
+        let (position, started) = (flight.position, flight.job.limits.started);
+        let mut first = pin!(flight.fly());
+        let lingers = pin!(clock::sleep_until(clock::now() + delay));
+        if let Either::Left((arrival, _)) = select(first.as_mut(), lingers).await {
+            return (arrival, None);
+        }
+        let Some(second) = self.second(position, asked, gate, course).await else {
+            return (first.await, None);
+        };
+        let superseded = |position, started| Some(Other::Superseded { position, started });
+        let (hedge_position, hedge_started) = (second.position, second.job.limits.started);
+        // The first answer decides; where both fail, the failure that comes last.
+        match select(first, pin!(second.fly())).await {
+            Either::Left((first, _)) if first.outcome.is_ok() => {
+                (first, superseded(hedge_position, hedge_started))
+            }
+            Either::Right((second, _)) if second.outcome.is_ok() => (second, superseded(position, started)),
+            Either::Left((failed, second)) => (second.await, Some(Other::Failed(Box::new(failed)))),
+            Either::Right((failed, first)) => (first.await, Some(Other::Failed(Box::new(failed)))),
+        }
+    }
+
+    /// How long the attempt may take before another one is sent beside it; `None` is as long as it takes.
+    fn patience(&self, flight: &Flight<'_>, asked: &Asked<'_>, course: &Course<'_>) -> Option<Duration> {
+        let written = &asked.snapshot.hedge;
+        if !written.enabled {
+            return None;
+        }
+        self.live().hedges.earn(written.share);
+        let live = &flight.job.candidate.deployment.live;
+        let times = if asked.facts.stream { &live.first_tokens } else { &live.durations };
+        let usual = || {
+            let known = times.count() >= hedge::SAMPLES;
+            known.then(|| times.percentile(hedge::PERCENTILE)).flatten().map(|usual| usual.max(hedge::LEAST))
+        };
+        written.delay.or_else(usual).filter(|_| course.may_hedge())
+    }
+
+    /// A second attempt, if somebody else may be asked now and it is paid for.
+    async fn second<'a>(
+        &self,
+        position: usize,
+        asked: &Asked<'a>,
+        gate: &mut Gate<'a>,
+        course: &Course<'a>,
+    ) -> Option<Flight<'a>> {
+        if self.live().hedges.spend() == Spent::No {
+            return None;
+        }
+        let entry = gate.beside(course, position).await?;
+        if !course.pays_for_hedge(entry.position) {
+            return None;
+        }
+        asked.flight(entry.position, entry.permit, course).await.ok()?.ok()
+    }
+}

@@ -1,0 +1,91 @@
+//! A second attempt beside one that lingers.
+
+use std::time::Duration;
+
+use fairlead::Kind;
+use fairlead::call::CallOptions;
+use fairlead::clock::now;
+use fairlead::reply::Answer;
+
+use crate::support::scripted::{Meets, World, ok, status};
+use crate::{ask, hosts};
+
+const HEDGED: &str = "[hedge]\nenabled = true\ndelay = 1\nshare = 1\n";
+
+fn slow_and_quick() -> World {
+    World::answering(
+        |seen| {
+            if seen.host.starts_with("slow") { ok().after(Duration::from_secs(30)) } else { ok() }
+        },
+    )
+}
+
+fn lines(answer: Answer) -> Vec<(String, Option<String>)> {
+    let Answer::Reply(reply) = answer else { unreachable!() };
+    let told = reply.receipt.attempts.iter();
+    told.map(|line| (line.deployment.clone(), line.error.clone())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_decides_and_the_other_is_cancelled_told_and_paid_for() {
+    let world = slow_and_quick();
+    let more = "requests_per_minute = 100\ntokens_per_minute = 100000";
+    let engine = world.engine(&hosts(&["slow", "quick"], more, HEDGED));
+    let began = now();
+    let told = lines(ask(&engine).await.unwrap());
+    assert_eq!(now() - began, Duration::from_secs(1));
+    assert_eq!(told.len(), 2);
+    assert_eq!((told[0].1.as_deref(), told[1].1.as_deref()), (Some("Superseded"), None));
+    assert_eq!(world.hosts(), ["slow.test", "quick.test"]);
+    let stats = engine.stats();
+    assert_eq!((stats.attempts, stats.settled, stats.succeeded), (2, 2, 1));
+    assert_eq!(engine.gauges().attempts.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_before_the_delay_is_asked_for_once() {
+    let world = World::answering(|_| ok().after(Duration::from_millis(900)));
+    let engine = world.engine(&hosts(&["a", "b"], "", HEDGED));
+    ask(&engine).await.unwrap();
+    assert_eq!(world.hosts().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a3_where_both_fail_the_failure_that_says_something_about_the_request_is_raised() {
+    let world = World::answering(|seen| {
+        if seen.host.starts_with("slow") {
+            status(400).after(Duration::from_secs(5))
+        } else {
+            Meets::Breaks(Kind::Connect)
+        }
+    });
+    let engine = world.engine(&hosts(&["slow", "dead"], "", HEDGED));
+    let error = ask(&engine).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::BadRequest);
+    assert_eq!(error.attempts().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a3_no_more_than_the_share_of_calls_is_hedged() {
+    let world = slow_and_quick();
+    let config = hosts(
+        &["slow", "quick"],
+        "",
+        "[hedge]\nenabled = true\ndelay = 1\nshare = 0.05\n[routing.ejection]\nenabled = false\n",
+    );
+    let engine = world.engine(&config);
+    for _ in 0..100 {
+        ask(&engine).await.unwrap();
+    }
+    let hedges = world.hosts().iter().filter(|host| *host == "quick.test").count();
+    assert!((4..=5).contains(&hedges), "{hedges}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_retries_there_is_no_hedge_either() {
+    let world = slow_and_quick();
+    let engine = world.engine(&hosts(&["slow", "quick"], "", HEDGED));
+    let once = CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    crate::ask_with(&engine, once).await.unwrap();
+    assert_eq!(world.hosts(), ["slow.test"]);
+}

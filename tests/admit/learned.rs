@@ -1,0 +1,54 @@
+//! What providers tell of their limits, in the loop.
+
+use std::time::Duration;
+
+use fairlead::Kind;
+use fairlead::call::CallOptions;
+use fairlead::clock::now;
+
+use crate::support::scripted::{World, ok, status};
+use crate::{ask, ask_with, hosts};
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_provider_says_that_nothing_is_left_is_not_asked_before_it_is_full_again() {
+    let spent = || {
+        ok().with_header("x-ratelimit-limit-requests", "10")
+            .with_header("x-ratelimit-remaining-requests", "0")
+            .with_header("x-ratelimit-reset-requests", "20s")
+    };
+    let world = World::new([spent(), ok(), ok()]);
+    let engine = world.engine(&hosts(&["a", "b"], "", ""));
+    ask(&engine).await.unwrap();
+    ask(&engine).await.unwrap();
+    assert_eq!(world.hosts(), ["a.test", "b.test"]);
+    let lone = World::new([spent(), ok()]);
+    let engine = lone.engine(&hosts(&["a"], "", ""));
+    ask(&engine).await.unwrap();
+    let began = now();
+    ask(&engine).await.unwrap();
+    assert!((now() - began) >= Duration::from_secs(19), "{:?}", (now() - began));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_longer_than_the_call_has_is_refused_with_that_wait() {
+    let spent = ok()
+        .with_header("x-ratelimit-limit-requests", "10")
+        .with_header("x-ratelimit-remaining-requests", "0")
+        .with_header("x-ratelimit-reset-requests", "20s");
+    let engine = World::new([spent, ok()]).engine(&hosts(&["a"], "", ""));
+    ask(&engine).await.unwrap();
+    let hasty = CallOptions { deadline: Some(Duration::from_secs(5)), ..CallOptions::default() };
+    let error = ask_with(&engine, hasty).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LimitExceeded);
+    let wait = error.retry_after().unwrap();
+    assert!(wait > Duration::from_secs(15) && wait < Duration::from_secs(21), "{wait:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_refusal_of_a_host_teaches_no_rate_its_own_wait_is_kept() {
+    let world = World::new([status(429).with_header("retry-after", "7"), ok()]);
+    let engine = world.engine(&hosts(&["a"], "", ""));
+    ask(&engine).await.unwrap();
+    let wait = world.waits()[0];
+    assert!(wait >= Duration::from_secs(7) && wait < Duration::from_secs(8), "{wait:?}");
+}

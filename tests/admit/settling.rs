@@ -1,0 +1,82 @@
+//! What an attempt is charged in the end, by how it ended.
+
+use std::time::Duration;
+
+use fairlead::Kind;
+use fairlead::call::CallOptions;
+
+use crate::support::scripted::{Meets, World, ok, status};
+use crate::{ask_with, hosts, start, used};
+
+const LIMITS: &str = "requests_per_minute = 1000\ntokens_per_minute = 1000000";
+
+/// Requests and tokens that one attempt is charged that meets this.
+async fn charged(meets: Meets) -> (u64, u64) {
+    let world = World::new([meets]);
+    let engine = world.engine(&hosts(&["a"], LIMITS, "[timeouts]\nattempt = 5"));
+    let once = CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    let _ = ask_with(&engine, once).await;
+    (used(&engine, "requests/"), used(&engine, " tokens/"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn t2_an_answer_is_charged_what_it_says_it_used() {
+    assert_eq!(charged(ok()).await, (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn t3_what_was_never_sent_is_charged_nothing_not_even_a_request() {
+    for kind in
+        [Kind::Connect, Kind::Dns, Kind::Tls, Kind::ConnectTimeout, Kind::PoolTimeout, Kind::WriteTimeout]
+    {
+        assert_eq!(charged(Meets::Breaks(kind)).await, (0, 0), "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t3_what_was_refused_is_charged_its_request_and_no_tokens() {
+    for code in [400, 401, 404, 429, 500, 503, 529] {
+        assert_eq!(charged(status(code)).await, (1, 0), "{code}");
+    }
+    assert_eq!(charged(Meets::Breaks(Kind::ConnectionReset)).await, (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn t3_what_failed_after_work_may_have_been_done_is_charged_its_prompt() {
+    for meets in [Meets::Breaks(Kind::Truncated), status(200).with_body("not JSON"), Meets::Never] {
+        let (requests, tokens) = charged(meets.clone()).await;
+        assert_eq!(requests, 1, "{meets:?}");
+        assert!((1..100).contains(&tokens), "{meets:?}: {tokens}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t1_a_cancelled_call_keeps_what_was_reserved_for_it_and_gives_its_slots_back() {
+    let world = World::new([Meets::Never]);
+    let engine = world.engine(&hosts(&["a"], &format!("{LIMITS}\nconcurrency = 1"), ""));
+    let running = start(&engine, CallOptions::default());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(used(&engine, "all concurrency"), 1);
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    assert_eq!(used(&engine, "all concurrency"), 0);
+    assert_eq!(used(&engine, "requests/"), 1);
+    assert!(used(&engine, " tokens/") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t1_after_a_failover_only_what_each_attempt_used_is_charged() {
+    let world = World::new([status(500), ok()]);
+    let engine = world.engine(&hosts(
+        &["a", "b"],
+        LIMITS,
+        "[limits.global]\nrequests_per_minute = 9\ntokens_per_minute = 1000000",
+    ));
+    ask_with(&engine, CallOptions::default()).await.unwrap();
+    assert_eq!(
+        used(&engine, "global requests/"),
+        1,
+        "a call is one request of its caller, however many attempts"
+    );
+    assert_eq!(used(&engine, "global tokens/"), 2);
+}

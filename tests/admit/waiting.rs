@@ -1,0 +1,161 @@
+//! Standing in line: who goes first, how long, and what becomes of those who cannot wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead::Kind;
+use fairlead::call::CallOptions;
+use fairlead::clock::now;
+use parking_lot::Mutex;
+
+use crate::support::scripted::{World, ok};
+use crate::{hosts, pass, start, used};
+
+const SLOT: &str = "concurrency = 1";
+
+fn slow(seconds: f64) -> World {
+    World::answering(move |_| ok().after(Duration::from_secs_f64(seconds)))
+}
+
+fn urgency(priority: u8) -> CallOptions {
+    CallOptions { priority: Some(priority), ..CallOptions::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn q1_a_slot_that_is_given_back_is_used_at_once() {
+    let engine = slow(1.0).engine(&hosts(&["a"], SLOT, ""));
+    let began = now();
+    let calls: Vec<_> = (0..10).map(|_| start(&engine, CallOptions::default())).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert!(((now() - began).as_secs_f64() - 10.0).abs() < 0.05, "{:?}", (now() - began));
+    assert_eq!(used(&engine, "all concurrency"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn higher_priority_goes_first_and_equals_in_their_order() {
+    let engine = slow(1.0).engine(&hosts(&["a"], SLOT, ""));
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut calls = Vec::new();
+    for (name, priority) in [("first", 5), ("low", 1), ("one", 5), ("two", 5), ("high", 9)] {
+        let (engine, order) = (Arc::clone(&engine), Arc::clone(&order));
+        calls.push(tokio::spawn(async move {
+            crate::ask_with(&engine, urgency(priority)).await.unwrap();
+            order.lock().push(name);
+        }));
+        pass(0.01).await;
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(*order.lock(), ["first", "high", "one", "two", "low"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn q4_a_call_that_is_cancelled_while_it_waits_takes_no_turn() {
+    let world = slow(1.0);
+    let engine = world.engine(&hosts(&["a"], SLOT, ""));
+    let calls: Vec<_> = (0..6).map(|_| start(&engine, CallOptions::default())).collect();
+    pass(0.5).await;
+    for call in &calls[1..5] {
+        call.abort();
+    }
+    pass(2.0).await;
+    assert_eq!(world.hosts().len(), 2);
+    assert_eq!(used(&engine, "all concurrency"), 0);
+    assert_eq!((engine.gauges().calls.get(), engine.gauges().attempts.get()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn d2_the_wait_in_line_ends_before_the_deadline_with_a_typed_error() {
+    let engine = slow(100.0).engine(&hosts(&["a"], SLOT, ""));
+    let _running = start(&engine, CallOptions::default());
+    pass(0.1).await;
+    let began = now();
+    let hasty = CallOptions { deadline: Some(Duration::from_secs(3)), ..CallOptions::default() };
+    let error = crate::ask_with(&engine, hasty).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::QueueTimeout | Kind::LimitExceeded), "{error:?}");
+    assert!((now() - began) <= Duration::from_secs(3));
+    assert!(error.retry_after().is_some());
+    assert_eq!(error.failure().limit.as_ref().unwrap().measure, "concurrency");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_where_the_queue_is_off() {
+    let engine = slow(1.0).engine(&hosts(&["a"], SLOT, "[queue]\nwait = 0"));
+    let _running = start(&engine, CallOptions::default());
+    pass(0.1).await;
+    assert_eq!(crate::ask(&engine).await.unwrap_err().kind(), Kind::LimitExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_at_the_limit_does_not_hold_up_the_others() {
+    let engine = slow(0.01).engine(&hosts(&["a"], SLOT, "[limits.user]\nrequests_per_second = 1"));
+    let calls: Vec<_> = (0..5).map(|_| start(&engine, crate::user("eve"))).collect();
+    pass(0.05).await;
+    let began = now();
+    crate::ask_with(&engine, crate::user("ann")).await.unwrap();
+    assert!((now() - began) < Duration::from_millis(100), "{:?}", (now() - began));
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_hanging_model_leaves_the_slots_of_the_others_untouched() {
+    let world = World::answering(|seen| {
+        if seen.host.starts_with("hangs") { crate::support::scripted::Meets::Never } else { ok() }
+    });
+    let config = hosts(&["a"], SLOT, "")
+        + "\n[[models.n.deployments]]\nprovider = 'openai'\nmodel = 'n'\napi_key = 'k'\n\
+           base_url = 'http://hangs.test/v1'\nconcurrency = 2\n";
+    let engine = world.engine(&config);
+    let hanging: Vec<_> = (0..20)
+        .map(|_| {
+            let engine = Arc::clone(&engine);
+            tokio::spawn(async move { engine.call(crate::support::chat_for("n")).await })
+        })
+        .collect();
+    pass(0.5).await;
+    let began = now();
+    for _ in 0..10 {
+        crate::ask(&engine).await.unwrap();
+    }
+    assert!((now() - began) < Duration::from_millis(10));
+    for call in hanging {
+        call.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn q7_f130_one_tenant_that_floods_a_hundredfold_leaves_the_others_wait_at_twice_their_own() {
+    let wait_of_victims = async |flood: usize| {
+        let world = slow(0.1);
+        let engine =
+            world.engine(&hosts(&["a"], "concurrency = 4", "[queue]\nmost = 10000\nmost_per_tenant = 5000"));
+        let of = |tenant: &str| CallOptions { tenant: Some(tenant.to_owned()), ..CallOptions::default() };
+        for _ in 0..flood {
+            drop(start(&engine, of("flood")));
+        }
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            let victims: Vec<_> = (0..4)
+                .map(|number| {
+                    let (engine, options) = (Arc::clone(&engine), of(&format!("victim {number}")));
+                    tokio::spawn(async move {
+                        let began = now();
+                        crate::ask_with(&engine, options).await.map(|_| now() - began)
+                    })
+                })
+                .collect();
+            for victim in victims {
+                waits.push(victim.await.unwrap().unwrap());
+            }
+        }
+        waits.sort_unstable();
+        waits[waits.len() * 99 / 100]
+    };
+    let (solo, flooded) = (wait_of_victims(0).await, wait_of_victims(400).await);
+    assert!(flooded <= solo * 2 + Duration::from_millis(100), "{solo:?} alone, {flooded:?} beside a flood");
+}
