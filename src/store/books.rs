@@ -14,6 +14,7 @@ use super::{Charge, Denial, Standing, When};
 pub(super) struct Books {
     numbers: HashMap<Arc<str>, usize>,
     pages: Vec<Page>,
+    seed: u64,
     most_bytes: usize,
     /// What the counts of subjects take.
     bytes: usize,
@@ -27,6 +28,7 @@ struct Page {
     common: Meter,
     /// For each subject.
     keyed: Keyed,
+    seed: u64,
     /// For a budget, the span of the calendar that was last looked up.
     span: (u64, u64),
     /// How often the counts began anew because they became counts of another kind.
@@ -47,8 +49,6 @@ pub(super) struct Line {
     place: Place,
     round: u32,
     stamp: u64,
-    /// It would not have fitted, but the limit only watches.
-    is_over: bool,
 }
 
 /// Has a limit other numbers than before?
@@ -61,8 +61,9 @@ pub(super) enum Numbers {
 }
 
 impl Books {
-    pub(super) fn new(most_bytes: usize) -> Self {
-        Self { numbers: HashMap::new(), pages: Vec::new(), most_bytes, bytes: 0 }
+    /// Subjects take at most `most_bytes`; `seed` is nobody else's.
+    pub(super) fn new(most_bytes: usize, seed: u64) -> Self {
+        Self { numbers: HashMap::new(), pages: Vec::new(), seed, most_bytes, bytes: 0 }
     }
 
     /// What the counts of subjects take.
@@ -81,69 +82,76 @@ impl Books {
     }
 
     /// The page of a limit, a new one or with new numbers.
-    pub(super) fn open(&mut self, limit: Arc<Limit>) -> (usize, Numbers) {
+    pub(super) fn open(&mut self, limit: Arc<Limit>, now: Now) -> (usize, Numbers) {
         if let Some(number) = self.numbers.get(&limit.identity).copied()
             && let Some(page) = self.pages.get_mut(number)
         {
             let before = page.keyed.bytes();
-            let numbers = page.renumber(limit);
+            let numbers = page.renumber(limit, now);
             self.bytes = (self.bytes + page.keyed.bytes()).saturating_sub(before);
             return (number, numbers);
         }
         let number = self.pages.len();
         self.numbers.insert(Arc::clone(&limit.identity), number);
-        self.pages.push(Page::new(limit));
+        self.pages.push(Page::new(limit, self.seed));
         (number, Numbers::Same)
     }
 
-    /// Takes all of `charges` or none.
+    /// Takes all of `charges` or none: nothing is changed before all of them are known to fit.
     pub(super) fn reserve(&mut self, charges: &[Charge<'_>], now: Now) -> Result<Vec<Line>, Denial> {
-        let mut lines = Vec::with_capacity(charges.len());
-        let mut denial: Option<Denial> = None;
-        for (position, charge) in charges.iter().enumerate() {
-            match self.take(charge, now, denial.is_some()) {
-                Ok(line) => lines.extend(line),
-                Err(when) => denial = Some(Denial { charge: position, when }.or_later(denial)),
+        if let Some(denial) = self.denial(charges, now) {
+            let refusing = charges.get(denial.charge).map(|charge| charge.account.number);
+            if let Some(page) = refusing.and_then(|number| self.pages.get_mut(number)) {
+                page.denied += 1;
             }
-        }
-        if let Some(denial) = denial {
-            lines.iter().rev().for_each(|line| self.correct(line, 0, now));
             return Err(denial);
         }
-        for line in lines.iter().filter(|line| !line.is_over) {
-            if let Some(page) = self.pages.get_mut(line.account) {
-                page.granted += 1;
-            }
-        }
-        Ok(lines)
+        Ok(charges.iter().filter_map(|charge| self.take(charge, now)).collect())
     }
 
-    /// Takes one charge, or `only_looks` whether it would fit. What only watches never refuses.
-    fn take(&mut self, charge: &Charge<'_>, now: Now, only_looks: bool) -> Result<Option<Line>, When> {
+    /// Of the charges that do not fit, the one that will not for the longest. What only watches never refuses.
+    fn denial(&mut self, charges: &[Charge<'_>], now: Now) -> Option<Denial> {
+        let mut denial: Option<Denial> = None;
+        for (position, charge) in charges.iter().enumerate() {
+            let is_same = |other: &&Charge<'_>| {
+                other.account.number == charge.account.number && other.subject == charge.subject
+            };
+            let before = charges.iter().take(position).filter(is_same).map(|other| other.amount);
+            let amount = before.fold(charge.amount, u64::saturating_add);
+            let Some(page) = self.pages.get_mut(charge.account.number) else { continue };
+            let now = page.at(now);
+            let fit = page.look(charge.subject, |meter, limit| meter.fit(limit, amount, now));
+            if fit != Fit::Fits && !page.limit.shadow {
+                let when = when(fit, now.of(&page.limit));
+                denial = Some(Denial { charge: position, when }.or_later(denial));
+            }
+        }
+        denial
+    }
+
+    fn take(&mut self, charge: &Charge<'_>, now: Now) -> Option<Line> {
         let Charge { account, subject, amount } = *charge;
         let spare = self.most_bytes.saturating_sub(self.bytes);
-        let Some(page) = self.pages.get_mut(account.number) else { return Ok(None) };
+        let page = self.pages.get_mut(account.number)?;
         let now = page.at(now);
         let before = page.keyed.bytes();
-        let (limit, refuses) = (&page.limit, !page.limit.shadow);
-        let taken = |meter: &mut Meter, spare| match meter.fit(limit, amount, now) {
-            Fit::Fits if only_looks => (Fit::Fits, 0),
-            fit if fit != Fit::Fits && refuses => (fit, 0),
-            fit => (fit, meter.take(limit, amount, now, spare)),
+        let limit = &page.limit;
+        let taken = |meter: &mut Meter, spare| {
+            let is_over = limit.shadow && meter.fit(limit, amount, now) != Fit::Fits;
+            (meter.take(limit, amount, now, spare), is_over)
         };
-        let ((fit, stamp), place) = match subject {
+        let ((stamp, is_over), place) = match subject {
             0 => (taken(&mut page.common, usize::MAX), Place::Own),
             _ => page.keyed.with(subject, (limit, now), spare, taken),
         };
         self.bytes = (self.bytes + page.keyed.bytes()).saturating_sub(before);
-        page.denied += u64::from(fit != Fit::Fits);
-        if fit != Fit::Fits && refuses {
-            return Err(when(fit, now.of(limit)));
+        if is_over {
+            page.denied += 1
+        } else {
+            page.granted += 1
         }
-        let (is_over, round) = (fit != Fit::Fits, page.round);
         let (limit, account) = (Arc::clone(&account.limit), account.number);
-        let line = Line { limit, amount, account, subject, place, round, stamp, is_over };
-        Ok((!only_looks).then_some(line))
+        Some(Line { limit, amount, account, subject, place, round: page.round, stamp })
     }
 
     /// What was reserved came to `used`. Nothing comes of it if the counts began anew meanwhile.
@@ -172,13 +180,7 @@ impl Books {
     pub(super) fn used(&mut self, account: usize, subject: u64, now: Now) -> u64 {
         let Some(page) = self.pages.get_mut(account) else { return 0 };
         let now = page.at(now);
-        let limit = &page.limit;
-        if subject == 0 {
-            return page.common.used(limit, now);
-        }
-        let Some(place) = page.keyed.place(subject) else { return 0 };
-        let used = page.keyed.with_known(subject, place, 0, |meter, _| meter.used(limit, now));
-        used.unwrap_or_default()
+        page.look(subject, |meter, limit| meter.used(limit, now))
     }
 
     /// How an account stands, but for what its subjects use.
@@ -203,22 +205,34 @@ impl Books {
 }
 
 impl Page {
-    fn new(limit: Arc<Limit>) -> Self {
-        let (common, keyed) = (Meter::new(&limit.window), Keyed::default());
-        Self { limit, common, keyed, span: (0, 0), round: 0, granted: 0, denied: 0 }
+    fn new(limit: Arc<Limit>, seed: u64) -> Self {
+        let (common, keyed) = (Meter::new(&limit.window), Keyed::new(seed));
+        Self { limit, common, keyed, seed, span: (0, 0), round: 0, granted: 0, denied: 0 }
     }
 
     /// New numbers hold at once; counts stay, unless they are of another kind.
-    fn renumber(&mut self, limit: Arc<Limit>) -> Numbers {
+    fn renumber(&mut self, limit: Arc<Limit>, now: Now) -> Numbers {
         if self.limit == limit {
             return Numbers::Same;
         }
         if Meter::differ(&self.limit.window, &limit.window) {
-            (self.common, self.keyed) = (Meter::new(&limit.window), Keyed::default());
-            self.round = self.round.wrapping_add(1);
+            let Self { seed, round, granted, denied, .. } = *self;
+            *self = Self { round: round.wrapping_add(1), granted, denied, ..Self::new(limit, seed) };
+        } else {
+            self.common.renumber(&self.limit, &limit, now);
+            self.keyed.renumber(&self.limit, &limit, now);
+            (self.limit, self.span) = (limit, (0, 0));
         }
-        (self.limit, self.span) = (limit, (0, 0));
         Numbers::Changed
+    }
+
+    fn look<T>(&mut self, subject: u64, look: impl FnOnce(&mut Meter, &Limit) -> T) -> T {
+        let Self { limit, common, keyed, .. } = self;
+        if subject == 0 {
+            look(common, limit)
+        } else {
+            keyed.look(subject, limit, |meter| look(meter, limit))
+        }
     }
 
     /// The present, with the span of the calendar that it lies in.

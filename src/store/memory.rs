@@ -1,4 +1,5 @@
-//! The store of one process: one lock around all counts, so that what is reserved is reserved in one step.
+//! The store of one process: one lock around all counts, so that all of a reservation is checked and taken
+//! in one step.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +15,8 @@ use super::{Account, Charge, Reserved, Reserving, Standing, Store};
 use crate::clock::{self, Instant};
 use crate::sync::Mutex;
 
-/// Bytes that counts of users, tenants and keys may take unless told otherwise: those of a million users with two limits
-/// each.
-pub const BYTES: usize = 160 << 20;
+/// Bytes that counts of users, tenants and keys may take unless told otherwise.
+const BYTES: usize = 128 << 20;
 
 /// Limits and budgets of one process.
 #[derive(Clone, Debug)]
@@ -66,8 +66,9 @@ impl Default for Memory {
 impl Memory {
     /// A store whose counts of users, tenants and keys take at most `most_bytes`.
     pub fn new(most_bytes: usize) -> Self {
-        let (origin, tell) = (clock::now(), ArcSwapOption::empty());
-        Self(Arc::new(Shared { origin, books: Mutex::new(Books::new(most_bytes)), tell }))
+        let seed = clock::Rng::from_machine().u64();
+        let books = Mutex::new(Books::new(most_bytes, seed));
+        Self(Arc::new(Shared { origin: clock::now(), books, tell: ArcSwapOption::empty() }))
     }
 
     /// Bytes that counts of users, tenants and keys take.
@@ -117,7 +118,8 @@ impl Shared {
 impl Store for Memory {
     fn account(&self, limit: Limit) -> Account {
         let limit = Arc::new(limit);
-        let (number, numbers) = self.0.books.lock().open(Arc::clone(&limit));
+        let now = self.0.now();
+        let (number, numbers) = self.0.books.lock().open(Arc::clone(&limit), now);
         if numbers == Numbers::Changed {
             self.0.tell();
         }

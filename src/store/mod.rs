@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use limit::{Every, Limit, Measure, Oversize, Scope, Window};
-pub use memory::{BYTES, Hold, Memory};
+pub use memory::{Hold, Memory};
 pub use zone::Zone;
 
 /// A limit that a store knows. The same identity finds the same counts again.
@@ -99,7 +99,7 @@ pub struct Standing {
     pub subjects: usize,
     /// Charges that fitted and were taken.
     pub granted: u64,
-    /// Charges that did not fit; a limit that only watches has let them pass.
+    /// Charges that made a reservation fail; of a limit that only watches, those that did not fit and were taken.
     pub denied: u64,
 }
 
@@ -109,8 +109,8 @@ pub trait Store: Send + Sync + Debug {
     /// window is of another kind: then they begin anew, and what is still held of the old ones is forgotten.
     fn account(&self, limit: Limit) -> Account;
 
-    /// Reserves all of `charges` or none. They are taken in their order: two against the same account and subject count
-    /// as two.
+    /// Reserves all of `charges` or none. Two against the same account and subject count as both together; an account
+    /// does not stand in one reservation for several subjects.
     fn reserve(&self, charges: &[Charge<'_>]) -> Reserving;
 
     /// What was held is over: `used` says how much of each limit it came to, given what was reserved; it may use the

@@ -73,6 +73,21 @@ fn t5_a_bucket_that_was_full_meanwhile_gets_nothing_back() {
     });
 }
 
+#[test]
+fn t1_what_comes_back_late_is_credited_while_the_shortage_lasts() {
+    memory(|stand| {
+        // Calls that take ten times as long as the window, and use a tenth of what they reserved.
+        let account = stand.open(limit("bucket", 100, bucket(SECOND, 100)));
+        let old = stand.try_one(&account, 100).unwrap();
+        for _ in 0..20 {
+            stand.advance(SECOND / 2);
+            stand.spend(&account, 50).unwrap();
+        }
+        stand.settle(old, 1);
+        assert_eq!(stand.used(&account), 1, "99 of it were never used");
+    });
+}
+
 fn runs_like_the_model(stand: Stand<'_>, mut model: Tokens, steps: Vec<Step>) {
     let account = stand.open(limit("tokens", model.most, bucket(model.per, model.burst)));
     let (mut held, mut now, mut told) = (Vec::new(), 0_u128, 0_u64);

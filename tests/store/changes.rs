@@ -1,6 +1,6 @@
 //! Limits that change while they are in use, and those that only watch.
 
-use fairlead::store::{Every, Limit, Window};
+use fairlead::store::{Every, Limit, Store, When, Window};
 use proptest::prelude::*;
 
 use super::conformance::{self, windows};
@@ -49,6 +49,33 @@ fn a_window_is_exact_or_not_as_the_limit_rises_and_falls() {
             assert_eq!(stand.used(&account), 0, "{most}: a window later nothing counts");
         }
     });
+}
+
+#[test]
+fn a_rate_that_changes_keeps_what_is_missing() {
+    // The limits before and after: in how much time how much.
+    for (before, after) in [
+        ((10, MINUTE), (1_000, MINUTE)),
+        ((1_000, MINUTE), (10, MINUTE)),
+        ((600, MINUTE), (10, SECOND)),
+        ((7, SECOND), (11, MINUTE)),
+    ] {
+        super::stand::with_bytes(0, |stand, store| {
+            let open = |(most, per)| stand.open(limit("bucket", most, bucket(per, 100)));
+            let account = open(before);
+            stand.advance(SECOND);
+            // Everybody's, that of those without room, and one's own.
+            stand.spend_for(&account, 0, 80).unwrap();
+            stand.spend_for(&account, 1, 80).unwrap();
+            store.allow(1 << 20);
+            stand.spend_for(&account, 2, 10).unwrap();
+            let account = open(after);
+            assert_eq!([0, 1, 2].map(|subject| stand.store.used(&account, subject)), [80, 80, 90]);
+            let Err(When::After(wait)) = stand.spend(&account, 21) else { panic!("20 are left") };
+            let one = after.1.as_nanos().div_ceil(u128::from(after.0));
+            assert!(wait.as_nanos() <= one && wait.as_nanos() + 1 >= one, "{wait:?} for one of {after:?}");
+        });
+    }
 }
 
 #[test]

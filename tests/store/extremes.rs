@@ -120,6 +120,20 @@ proptest! {
 }
 
 #[test]
+fn a_sum_beyond_all_numbers_does_not_forget_the_rest() {
+    let limit = limit("sum", 10, log(Duration::from_nanos(100)));
+    let mut meter = Meter::new(&limit.window);
+    let at = |running| Now { running, wall: 0, span: (0, 1) };
+    meter.take(&limit, u64::MAX, at(0), usize::MAX);
+    meter.take(&limit, 7, at(50), usize::MAX);
+    assert_eq!(meter.used(&limit, at(99)), u64::MAX);
+    assert_eq!(meter.used(&limit, at(100)), 7);
+    let stamp = meter.take(&limit, u64::MAX, at(120), usize::MAX);
+    meter.correct(&limit, stamp, (u64::MAX, 1), at(120), usize::MAX);
+    assert_eq!(meter.used(&limit, at(120)), 8);
+}
+
+#[test]
 fn a_meter_takes_32_bytes() {
     assert!(size_of::<Meter>() <= 32, "{} bytes for each subject of each limit", size_of::<Meter>());
 }

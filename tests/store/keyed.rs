@@ -1,12 +1,16 @@
 //! Limits of many users in bounded memory.
 
-use fairlead::store::{Account, When, Window};
+use fairlead::store::meter::{Meter, Now};
+use fairlead::store::{Account, Store, When, Window};
 use proptest::prelude::*;
 
 use super::models::Log;
 use super::stand::{
     DAY, MINUTE, NANO, SECOND, Stand, bucket, cases, limit, log, memory, sliding, with_bytes,
 };
+
+/// What a million users with two limits need, each with an entry or two.
+const BYTES: usize = 160 << 20;
 
 /// Subjects as hashes give them.
 fn hashed(number: u64) -> u64 {
@@ -28,28 +32,28 @@ fn call(stand: Stand<'_>, [requests, tokens]: &[Account; 2], subject: u64) -> bo
 #[test]
 fn l9_a_million_users_with_two_limits_take_bounded_memory() {
     const USERS: u64 = 1_000_000;
-    with_bytes(fairlead::store::BYTES, |stand, store| {
+    with_bytes(BYTES, |stand, store| {
         let accounts = two_limits(stand);
         for number in 0..USERS {
             assert!(call(stand, &accounts, hashed(number)));
         }
         let standings = stand.store.standings();
         assert_eq!(standings.iter().map(|standing| standing.subjects as u64).sum::<u64>(), 2 * USERS);
-        assert!(store.bytes() <= fairlead::store::BYTES, "{} bytes", store.bytes());
+        assert!(store.bytes() <= BYTES, "{} bytes", store.bytes());
         // When nothing of them counts any more, as many others need no more memory.
         stand.advance(MINUTE * 2);
         for number in USERS..2 * USERS {
             assert!(call(stand, &accounts, hashed(number)));
         }
-        assert!(store.bytes() <= fairlead::store::BYTES, "{} bytes", store.bytes());
+        assert!(store.bytes() <= BYTES, "{} bytes", store.bytes());
     });
 }
 
 #[test]
 fn l9_what_is_spared_is_never_exceeded_however_much_each_user_does() {
-    const BYTES: usize = 200_000;
+    const FEW: usize = 200_000;
     for window in [log(MINUTE), sliding(MINUTE), bucket(MINUTE, 100), Window::Concurrency] {
-        with_bytes(BYTES, |stand, store| {
+        with_bytes(FEW, |stand, store| {
             let account = stand.open(limit("requests", 100, window.clone()));
             for round in 0..20 {
                 for number in 0..2_000 {
@@ -58,7 +62,7 @@ fn l9_what_is_spared_is_never_exceeded_however_much_each_user_does() {
                     }
                 }
                 stand.advance(SECOND);
-                assert!(store.bytes() <= BYTES, "{window:?}, round {round}: {} bytes", store.bytes());
+                assert!(store.bytes() <= FEW, "{window:?}, round {round}: {} bytes", store.bytes());
             }
         });
     }
@@ -149,6 +153,81 @@ fn l9_who_is_in_use_keeps_his_count_under_attack() {
         stand.advance(SECOND);
         assert_eq!(stand.spend_for(&account, 42, 5), Ok(()));
     });
+}
+
+#[test]
+fn l5_a_denial_changes_nothing_even_where_there_is_no_memory() {
+    with_bytes(1 << 20, |stand, store| {
+        let account = stand.open(limit("requests", 100, log(MINUTE)));
+        let full = stand.open(limit("full", 0, log(MINUTE)));
+        stand.spend_for(&account, 7, 5).unwrap();
+        store.allow(0);
+        let denied = |subject| stand.try_all(&[(&account, subject, 1), (&full, 0, 1)]).is_err();
+        for _ in 0..59 {
+            stand.advance(SECOND);
+            assert!(denied(7) && denied(8));
+        }
+        assert_eq!(stand.store.used(&account, 7), 5);
+        stand.advance(SECOND);
+        assert_eq!(stand.store.used(&account, 7), 0, "what was taken a minute ago, and nothing later");
+        store.allow(1 << 20);
+        assert!((100..1_000).all(denied));
+        let standings = stand.store.standings();
+        assert_eq!(standings[0].subjects, 1, "who was denied is not counted");
+        assert_eq!(standings.iter().map(|standing| standing.denied).collect::<Vec<_>>(), [0, 1_018]);
+    });
+}
+
+#[test]
+fn l9_memory_of_those_who_are_idle_goes_to_those_who_are_not() {
+    with_bytes(200_000, |stand, store| {
+        let account = stand.open(limit("requests", 100, log(MINUTE)));
+        let use_all = |subjects: std::ops::Range<u64>| {
+            for _ in 0..10 {
+                for number in subjects.clone() {
+                    stand.spend_for(&account, hashed(number), 1).unwrap();
+                }
+                stand.advance(SECOND);
+            }
+        };
+        use_all(0..1_000);
+        assert!(store.bytes() > 190_000, "{} bytes: it is full", store.bytes());
+        stand.advance(MINUTE * 2);
+        use_all(0..300);
+        assert!((0..300).all(|number| stand.store.used(&account, hashed(number)) == 10));
+        // Each second of the ten goes at its own time: nobody's were put together for want of memory.
+        stand.advance(MINUTE - SECOND * 5);
+        let exact = (0..300).filter(|number| stand.store.used(&account, hashed(*number)) == 4).count();
+        assert!(exact >= 270, "{exact} of 300");
+    });
+}
+
+#[test]
+fn l9_who_begins_with_what_was_shared_takes_little_memory() {
+    with_bytes(0, |stand, store| {
+        let account = stand.open(limit("requests", 100, log(MINUTE)));
+        for number in 0..90 {
+            stand.spend_for(&account, hashed(number), 1).unwrap();
+            stand.advance(SECOND / 10);
+        }
+        store.allow(1 << 20);
+        for number in 0..1_000 {
+            assert_eq!(stand.spend_for(&account, hashed(number), 11), Err(When::After(MINUTE - SECOND * 9)));
+            stand.spend_for(&account, hashed(number), 10).unwrap();
+        }
+        assert!(store.bytes() < 1_000 * 200, "{} bytes", store.bytes());
+    });
+}
+
+#[test]
+fn a_bucket_that_was_shared_gives_nothing_back_for_what_was_taken_before() {
+    let limit = limit("bucket", 10, bucket(SECOND, 10));
+    let at = |running| Now { running, wall: 0, span: (0, 1) };
+    let mut shared = Meter::new(&limit.window);
+    shared.take(&limit, 9, at(100), 0);
+    let mut own = shared.shared(at(200));
+    own.correct(&limit, 150, (9, 0), at(200), 0);
+    assert_eq!(own.used(&limit, at(200)), 9);
 }
 
 #[test]

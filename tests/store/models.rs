@@ -58,8 +58,8 @@ pub struct Tokens {
     pub burst: u64,
     missing: i128,
     at: u128,
-    /// Of what was reserved: when, and was the bucket full since?
-    holds: Vec<(u128, bool)>,
+    /// Of what was reserved: was the bucket full since?
+    holds: Vec<bool>,
 }
 
 impl Tokens {
@@ -77,7 +77,7 @@ impl Tokens {
         self.missing = (self.missing - refilled).max(0);
         self.at = now;
         if self.missing == 0 {
-            self.holds.iter_mut().for_each(|(_, is_old)| *is_old = true);
+            self.holds.fill(true);
         }
     }
 
@@ -90,15 +90,14 @@ impl Tokens {
 
     pub fn take(&mut self, amount: u64) -> usize {
         self.missing += self.whole(amount);
-        self.holds.push((self.at, false));
+        self.holds.push(false);
         self.holds.len() - 1
     }
 
     pub fn settle(&mut self, position: usize, (reserved, used): (u64, u64)) {
-        let (then, is_old) = self.holds[position];
         if used > reserved {
             self.missing += self.whole(used - reserved);
-        } else if !is_old && self.at - then < self.per.as_nanos() {
+        } else if !self.holds[position] {
             self.missing = (self.missing - self.whole(reserved - used)).max(0);
         }
     }

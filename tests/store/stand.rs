@@ -86,7 +86,7 @@ pub fn with_bytes<T>(bytes: usize, test: impl FnOnce(Stand<'_>, &Memory) -> T) -
 
 /// Puts a memory store on the stand, in virtual time.
 pub fn memory<T>(test: impl FnOnce(Stand<'_>) -> T) -> T {
-    with_bytes(fairlead::store::BYTES, |stand, _| test(stand))
+    with_bytes(64 << 20, |stand, _| test(stand))
 }
 
 pub fn virtual_time() -> Runtime {

@@ -15,8 +15,8 @@ pub struct Bucket {
     /// When it is full again: nanoseconds, and parts of the next one.
     full_at: u64,
     part: u64,
-    /// When it was last full.
-    full_until: u64,
+    /// The shortage that it is in, or was in last: the time at which it began, or a later one.
+    shortage: u64,
 }
 
 /// `most` in `per` nanoseconds, `burst` at once.
@@ -61,18 +61,18 @@ impl Bucket {
     pub fn take(&mut self, rate: Rate, amount: u64, now: u64) -> u64 {
         let present = rate.parts(now);
         if self.full_at(rate) <= present {
-            self.full_until = now;
+            self.begin(now);
         }
         self.set(rate, self.full_at(rate).max(present).saturating_add(rate.refill(amount)));
-        now
+        self.shortage
     }
 
-    /// What was taken at `then` as `reserved` was `used` in the end. What comes back after a whole window, or to a
-    /// bucket that was full meanwhile, has been refilled already.
-    pub fn correct(&mut self, rate: Rate, then: u64, (reserved, used): (u64, u64), now: u64) {
+    /// What was taken in `shortage` as `reserved` was `used` in the end. What comes back to a bucket that was full meanwhile
+    /// has been refilled already.
+    pub fn correct(&mut self, rate: Rate, shortage: u64, (reserved, used): (u64, u64), now: u64) {
         if used > reserved {
             self.take(rate, used - reserved, now);
-        } else if then >= self.full_until && now.saturating_sub(then) < rate.per {
+        } else if shortage == self.shortage {
             self.set(rate, self.full_at(rate).saturating_sub(rate.refill(reserved - used)));
         }
     }
@@ -83,9 +83,27 @@ impl Bucket {
         u64::try_from(missing.div_ceil(u128::from(rate.per))).unwrap_or(u64::MAX)
     }
 
+    /// As much is missing as before, but from now on it is refilled at another rate.
+    pub fn renumber(&mut self, from: Rate, to: Rate, now: u64) {
+        let missing = self.full_at(from).saturating_sub(from.parts(now));
+        let (old, new) = (u128::from(from.per), u128::from(to.per));
+        let refill = (missing / old).saturating_mul(new).saturating_add((missing % old * new).div_ceil(old));
+        self.set(to, to.parts(now).saturating_add(refill));
+    }
+
+    /// The same shortage, but nothing that was taken before `now` comes back to it.
+    pub fn shared(mut self, now: u64) -> Self {
+        self.begin(now);
+        self
+    }
+
+    fn begin(&mut self, now: u64) {
+        // Another one even if it is the second of a nanosecond.
+        self.shortage = now.max(self.shortage.saturating_add(1));
+    }
+
     fn full_at(self, rate: Rate) -> u128 {
-        // Parts of another rate are less than a nanosecond of this one, too.
-        rate.parts(self.full_at).saturating_add(u128::from(self.part.min(rate.most - 1)))
+        rate.parts(self.full_at).saturating_add(u128::from(self.part))
     }
 
     fn set(&mut self, rate: Rate, parts: u128) {

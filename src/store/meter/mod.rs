@@ -135,6 +135,26 @@ impl Meter {
         }
     }
 
+    /// The limit has other numbers: what is in use stays the same.
+    pub fn renumber(&mut self, from: &Limit, to: &Limit, now: Now) {
+        // All others count amounts; this one a time in which they are refilled.
+        if let Self::Bucket(bucket) = self {
+            bucket.renumber(rate(from), rate(to), now.running);
+        }
+    }
+
+    /// What somebody begins with who may have used all that others have: as much is in use, for as long at least, and
+    /// nothing that was taken before `now` comes back to him. It takes no bytes beside itself.
+    #[must_use]
+    pub fn shared(&self, now: Now) -> Self {
+        match self {
+            Self::Slots(held) => Self::Slots(*held),
+            Self::Sliding(sliding) => Self::Sliding(sliding.shared()),
+            Self::Bucket(bucket) => Self::Bucket(bucket.shared(now.running)),
+            Self::Calendar(calendar) => Self::Calendar(*calendar),
+        }
+    }
+
     /// Bytes beside the meter itself.
     pub fn heap(&self) -> usize {
         match self {

@@ -80,7 +80,7 @@ impl Sliding {
             self.take(frame, used - reserved, now, spare);
         } else {
             let back = self.entries.reduce(slot, reserved - used);
-            self.total = self.total.saturating_sub(back);
+            self.leave(back);
         }
     }
 
@@ -90,6 +90,13 @@ impl Sliding {
         self.total
     }
 
+    /// The same in one slot, the last one.
+    pub fn shared(&self) -> Self {
+        let last = self.entries.iter().last();
+        let entries = last.map_or(Entries::None, |last| Entries::One(Entry { amount: self.total, ..*last }));
+        Self { total: self.total, entries }
+    }
+
     /// Bytes beside the count itself.
     pub fn heap(&self) -> usize {
         self.entries.heap()
@@ -97,6 +104,14 @@ impl Sliding {
 
     fn expire(&mut self, frame: Frame, now: u64) {
         let gone = self.entries.drop_while(|entry| frame.end(entry.slot) <= now);
-        self.total = self.total.saturating_sub(gone);
+        self.leave(gone);
+    }
+
+    fn leave(&mut self, amount: u64) {
+        self.total = match self.total {
+            // It may be less than all of them came to.
+            u64::MAX => self.entries.iter().fold(0, |total, entry| total.saturating_add(entry.amount)),
+            total => total.saturating_sub(amount),
+        };
     }
 }
