@@ -145,11 +145,8 @@ impl Books {
             _ => page.keyed.with(subject, (limit, now), spare, taken),
         };
         self.bytes = (self.bytes + page.keyed.bytes()).saturating_sub(before);
-        if is_over {
-            page.denied += 1
-        } else {
-            page.granted += 1
-        }
+        let count = if is_over { &mut page.denied } else { &mut page.granted };
+        *count += 1;
         let (limit, account) = (Arc::clone(&account.limit), account.number);
         Some(Line { limit, amount, account, subject, place, round: page.round, stamp })
     }

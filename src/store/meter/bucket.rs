@@ -92,6 +92,7 @@ impl Bucket {
     }
 
     /// The same shortage, but nothing that was taken before `now` comes back to it.
+    #[must_use]
     pub fn shared(mut self, now: u64) -> Self {
         self.begin(now);
         self

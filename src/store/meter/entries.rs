@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 
 /// What was taken in one slot.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Its latest moment.
-    pub slot: u64,
+    pub(super) slot: u64,
     /// How much.
-    pub amount: u64,
+    pub(super) amount: u64,
 }
 
 /// Most counts of users hold nothing, or one entry: those take no memory of their own.
 #[derive(Clone, Debug, Default)]
-pub enum Entries {
+pub(super) enum Entries {
     /// None.
     #[default]
     None,
@@ -32,7 +32,7 @@ const TABLE: usize = size_of::<VecDeque<Entry>>();
 
 impl Entries {
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         let (one, many) = match self {
             Self::None => (None, None),
             Self::One(one) => (Some(one), None),
@@ -42,7 +42,7 @@ impl Entries {
     }
 
     /// Bytes beside the entries themselves.
-    pub fn heap(&self) -> usize {
+    pub(super) fn heap(&self) -> usize {
         match self {
             Self::None | Self::One(_) => 0,
             Self::Many(many) => TABLE + many.capacity() * size_of::<Entry>(),
@@ -51,7 +51,7 @@ impl Entries {
 
     /// Adds what was taken; the slot it was added to. Time that seems to go back is the present. Where `spare` bytes
     /// are not enough for another entry, the last one is moved to the present.
-    pub fn add(&mut self, new: Entry, spare: usize) -> u64 {
+    pub(super) fn add(&mut self, new: Entry, spare: usize) -> u64 {
         if new.amount == 0 {
             return new.slot;
         }
@@ -79,7 +79,7 @@ impl Entries {
     }
 
     /// Takes `amount` out of `slot`, at most what it holds; how much that was.
-    pub fn reduce(&mut self, slot: u64, amount: u64) -> u64 {
+    pub(super) fn reduce(&mut self, slot: u64, amount: u64) -> u64 {
         match self {
             Self::One(one) if one.slot == slot => {
                 let back = one.reduce(amount);
@@ -103,7 +103,7 @@ impl Entries {
     }
 
     /// Drops entries from the oldest on; how much they came to.
-    pub fn drop_while(&mut self, is_gone: impl Fn(&Entry) -> bool) -> u64 {
+    pub(super) fn drop_while(&mut self, is_gone: impl Fn(&Entry) -> bool) -> u64 {
         match self {
             Self::One(one) if is_gone(one) => {
                 let gone = one.amount;

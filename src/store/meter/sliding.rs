@@ -91,6 +91,7 @@ impl Sliding {
     }
 
     /// The same in one slot, the last one.
+    #[must_use]
     pub fn shared(&self) -> Self {
         let last = self.entries.iter().last();
         let entries = last.map_or(Entries::None, |last| Entries::One(Entry { amount: self.total, ..*last }));
