@@ -8,13 +8,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fairlead
 import pytest
 from fairlead.testing import Upstream, fail
+from patience import until
 
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
 EVENTS_ONLY = 3600.0
@@ -37,13 +37,6 @@ def put(path: Path, text: str) -> None:
 
 def ask(client: fairlead.Client) -> str:
     return str(client.chat.completions.create(model="m", messages=MESSAGES).fairlead.deployment)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

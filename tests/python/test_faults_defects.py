@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import fairlead
@@ -17,17 +17,11 @@ from fairlead import _core
 from fairlead.testing import Upstream, fail, ok
 from fault_table import config
 from faulty import Outcome, acall, assert_quiet, async_client, call, client
+from patience import until
 
 FORMS = [pytest.param(False, id="whole"), pytest.param(True, id="stream")]
 PROMPT = 10.0
 """Seconds that a call may take beside a hook that blocks for longer; in truth it is milliseconds."""
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 # ===== a panic =====

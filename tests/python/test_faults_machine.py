@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import trustme
 from fairlead.testing import Upstream, fail, faults, ok
 from fault_table import config
 from faulty import Outcome, acall, async_client, call, client, once
+from patience import until
 
 resource = pytest.importorskip("resource")
 
@@ -325,13 +325,6 @@ def text(up: Upstream, model: str, key: str = "sk-test-inline", more: str = "") 
         f"{more}\n[[models.m.deployments]]\nprovider = 'openai'\nmodel = '{model}'\n"
         f"base_url = '{up.base_url}'\napi_key = '{key}'\n"
     )
-
-
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("fault", ["half-written", "invalid", "deleted", "a folder"])
