@@ -17,6 +17,7 @@ mod hedging;
 mod learned;
 mod limits;
 mod settling;
+mod storms;
 #[path = "../support/mod.rs"]
 mod support;
 mod waiting;
