@@ -191,7 +191,9 @@ proptest! {
                 if stand.used(&account) == 0 {
                     // Those that are held from before cannot have been used within this shortage.
                     (kept, full_at) = (0, now);
-                    held.iter_mut().for_each(|(_, own)| *own = 0);
+                    for (_, own) in &mut held {
+                        *own = 0;
+                    }
                 }
                 let amount = amount.min(burst);
                 if let Ok(hold) = stand.try_one(&account, amount) {

@@ -110,6 +110,24 @@ fn l9_slots_that_are_shared_come_back_to_all() {
 }
 
 #[test]
+fn l9_who_is_known_and_idle_is_not_sent_to_those_who_share() {
+    with_bytes(1 << 20, |stand, store| {
+        let account = stand.open(limit("slots", 3, Window::Concurrency));
+        let hold = |subject| stand.try_all(&[(&account, subject, 1)]);
+        drop(hold(7).unwrap());
+        store.allow(0);
+        // Another table has no room: all that is shared is taken.
+        let shared: Vec<_> = (100..400).map_while(|subject| hold(subject).ok()).collect();
+        assert_eq!(shared.len(), 3);
+        let own: Vec<_> = (0..3).map(|_| hold(7).unwrap()).collect();
+        assert!(hold(7).is_err());
+        assert_eq!(stand.store.used(&account, 7), 3);
+        assert_eq!(stand.store.used(&account, 100), 3, "of the shared ones, not one more");
+        drop((own, shared));
+    });
+}
+
+#[test]
 fn l9_an_attack_of_unknown_keys_costs_each_a_few_steps() {
     with_bytes(2 << 20, |stand, store| {
         let account = stand.open(limit("requests", 60, sliding(MINUTE)));
