@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import errors, types
-    from ._core import Secret, __version__
+    from ._core import Purse, Secret, __version__
     from .accumulate import ChatCompletionStreamState
     from .client import AsyncClient, Client
     from .defaults import acompletion, aembedding, completion, embedding
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         AuthenticationError,
         BadRequestError,
         BudgetExceeded,
+        CircuitOpen,
         ClientClosed,
         ConfigError,
         ConflictError,
@@ -72,6 +73,14 @@ if TYPE_CHECKING:
     )
     from .keys import register_secret_plugin
     from .options import NOT_GIVEN, NotGiven, Options, Timeout, scope
+    from .primitives.circuit_breaker import CircuitBreaker
+    from .primitives.concurrency import Concurrency
+    from .primitives.deadline import Deadline
+    from .primitives.rate_limit import RateLimit
+    from .primitives.retry import Retry
+    from .primitives.retry_budget import RetryBudget
+    from .primitives.testing_mode import set_testing
+    from .primitives.token_bucket import TokenBucket
     from .response import APIResponse, StreamAPIResponse
     from .router import Router
     from .stream import AsyncStream, Stream
@@ -92,8 +101,11 @@ __all__ = [
     "BadRequestError",
     "BudgetExceeded",
     "ChatCompletionStreamState",
+    "CircuitBreaker",
+    "CircuitOpen",
     "Client",
     "ClientClosed",
+    "Concurrency",
     "ConfigError",
     "ConflictError",
     "ConnectError",
@@ -103,6 +115,7 @@ __all__ = [
     "ContentFilterFinishReasonError",
     "ContentFiltered",
     "ContextLengthExceeded",
+    "Deadline",
     "DeadlineExceeded",
     "DnsError",
     "FairleadError",
@@ -123,11 +136,15 @@ __all__ = [
     "PermissionDeniedError",
     "PoolTimeout",
     "ProtocolError",
+    "Purse",
     "QueueTimeout",
     "QuotaExceeded",
+    "RateLimit",
     "RateLimitError",
     "ResponseTooLarge",
     "ResponseTruncated",
+    "Retry",
+    "RetryBudget",
     "Router",
     "Secret",
     "Stream",
@@ -137,6 +154,7 @@ __all__ = [
     "StreamTruncated",
     "TLSError",
     "Timeout",
+    "TokenBucket",
     "UnexpectedRedirect",
     "UnprocessableEntityError",
     "WriteTimeout",
@@ -148,11 +166,13 @@ __all__ = [
     "errors",
     "register_secret_plugin",
     "scope",
+    "set_testing",
     "types",
 ]
 
 _HOMES = {
     "_core": (
+        "Purse",
         "Secret",
         "__version__",
     ),
@@ -178,6 +198,7 @@ _HOMES = {
         "AuthenticationError",
         "BadRequestError",
         "BudgetExceeded",
+        "CircuitOpen",
         "ClientClosed",
         "ConfigError",
         "ConflictError",
@@ -227,6 +248,14 @@ _HOMES = {
         "Timeout",
         "scope",
     ),
+    "primitives.circuit_breaker": ("CircuitBreaker",),
+    "primitives.concurrency": ("Concurrency",),
+    "primitives.deadline": ("Deadline",),
+    "primitives.rate_limit": ("RateLimit",),
+    "primitives.retry": ("Retry",),
+    "primitives.retry_budget": ("RetryBudget",),
+    "primitives.testing_mode": ("set_testing",),
+    "primitives.token_bucket": ("TokenBucket",),
     "response": (
         "APIResponse",
         "StreamAPIResponse",

@@ -1,12 +1,11 @@
 //! The engine as a client holds it: calls start here.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc;
 
 use bytes::Bytes;
 use http::Method;
-use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
@@ -23,8 +22,8 @@ use super::port::Port;
 use super::reply;
 use super::runtime::{self, Alive};
 use super::shared::Shared;
-use super::stream::{SLICE, StreamCore};
-use super::task::{self, Done, Recipient};
+use super::stream::StreamCore;
+use super::task::{self, Recipient};
 use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
 
@@ -161,21 +160,8 @@ impl Engine {
         let py = endpoint.py();
         let (sender, receiver) = mpsc::sync_channel(1);
         let abort = self.spawn(py, &endpoint.get().operation, request, Recipient::Thread(sender))?;
-        let receiver = Mutex::new(receiver);
-        loop {
-            match py.detach(|| patience(&receiver)) {
-                Ok(done) => return done.into_python(py, Some(endpoint)),
-                Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(PyRuntimeError::new_err("the I/O threads are gone"));
-                }
-            }
-        }
+        task::listen(py, receiver, &abort)?.into_python(py, Some(endpoint))
     }
-}
-
-fn patience(receiver: &Mutex<Receiver<Done>>) -> Result<Done, RecvTimeoutError> {
-    receiver.lock().recv_timeout(SLICE)
 }
 
 #[pymethods]

@@ -3,19 +3,23 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use tokio::task::AbortHandle;
 
 use super::client::Endpoint;
 use super::errors;
 use super::model::{self, Text};
 use super::port::Inbox;
+use super::primitives::Lease;
 use super::reply::{Meta, RawReply};
 use super::runtime::Alive;
-use super::stream::{Channel, Reader, StreamCore};
+use super::stream::{Channel, Reader, SLICE, StreamCore};
+use crate::admit::Share;
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
@@ -32,6 +36,8 @@ pub(super) enum Done {
     Failed(Error),
     /// A stream has something to take.
     Ready,
+    /// Room under a limit of the caller's own.
+    Share(Share),
 }
 
 impl Done {
@@ -43,9 +49,11 @@ impl Done {
     ) -> PyResult<Bound<'py, PyAny>> {
         match (self, endpoint) {
             (Self::Ready, _) => Ok(py.None().into_bound(py)),
+            (Self::Share(share), _) => Ok(Bound::new(py, Lease::new(share))?.into_any()),
             (Self::Failed(error), Some(endpoint)) => {
                 Err(errors::exception_of(py, &error, endpoint.get().method()))
             }
+            (Self::Failed(error), None) => Err(errors::exception(py, &error)),
             (Self::Reply(reply), Some(endpoint)) => whole(reply, endpoint),
             (Self::Stream(reader), Some(endpoint)) => {
                 let endpoint = endpoint.get();
@@ -77,7 +85,8 @@ pub(super) enum Recipient {
 }
 
 impl Recipient {
-    fn tell(&self, done: Done) {
+    /// Tells it.
+    pub(super) fn tell(&self, done: Done) {
         match self {
             Self::Loop(inbox, id) => inbox.put(*id, done),
             // A thread that was interrupted has stopped listening.
@@ -132,6 +141,21 @@ async fn pump(mut stream: ReplyStream, channel: &Channel) {
     }
 }
 
-fn defect() -> Error {
+/// Blocks until `receiver` hears, in slices with the interpreter let go, looking at signals between them.
+pub(super) fn listen(py: Python<'_>, receiver: Receiver<Done>, abort: &AbortHandle) -> PyResult<Done> {
+    let receiver = Mutex::new(receiver);
+    loop {
+        match py.detach(|| receiver.lock().recv_timeout(SLICE)) {
+            Ok(done) => return Ok(done),
+            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err("the I/O threads are gone"));
+            }
+        }
+    }
+}
+
+/// What is told of a panic.
+pub(super) fn defect() -> Error {
     Error::new(Kind::Internal, "a defect in fairlead ended this call; other calls are not affected")
 }
