@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::admit::{AttemptPermit, Gate, Purse};
+use crate::caller;
 use crate::chat::facts::{self, Facts, Wants};
 use crate::chat::reply::Shape;
 use crate::config::Secret;
@@ -172,7 +173,7 @@ impl Engine {
     ///
     /// One [`Error`] with the history of all attempts.
     pub async fn call(self: &Arc<Self>, call: Call) -> Result<Answer, Error> {
-        let mut story = Story::begin(self, &call.operation);
+        let mut story = Story::begin(self, &call);
         match self.lead(&call, &mut story).await {
             Ok(landing) => Ok(Answer::new(landing, story)),
             Err(error) => {
@@ -189,7 +190,8 @@ impl Engine {
         let plan = route::plan(&snapshot, call, &facts, self.rng())?;
         story.planned(&plan, &facts);
         let deadline = snapshot.deadline(call, &plan, story.began());
-        let asked = Asked { snapshot: &snapshot, call, facts: &facts, plan: &plan, deadline };
+        let metrics = self.recorded();
+        let asked = Asked { snapshot: &snapshot, call, facts: &facts, plan: &plan, deadline, metrics };
         let mut course = Course::new(&plan, snapshot.retry(call, &plan), self.rng(), deadline.at);
         let mut gate = Gate::new(self, &snapshot, (call, &facts, &plan), deadline.at);
         let mut next = 0;
@@ -231,6 +233,7 @@ impl Engine {
 impl Call {
     /// What the stages may know about the request.
     pub(crate) fn facts(&self, wants: Wants) -> Result<Facts, Error> {
+        caller::check(&self.options)?;
         if !self.operation.names_model() {
             return Ok(Facts::default());
         }

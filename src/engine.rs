@@ -17,6 +17,7 @@ use crate::live::{KeyUsage, Live};
 use crate::route::{self, Decision, Hosts, Snapshot};
 use crate::secret::Outside;
 use crate::send::{self, Connect};
+use crate::settle::metrics::{self, Metrics, Statistics};
 use crate::settle::{Gauges, Receipt, Stats, Totals};
 use crate::store::Standing;
 
@@ -32,6 +33,7 @@ pub struct Engine {
     rng: Rng,
     gauges: Arc<Gauges>,
     totals: Arc<Totals>,
+    metrics: Arc<Metrics>,
     /// Are totals and receipts shown to anybody?
     settles: AtomicBool,
     /// Held by the reload that is running; calls never look at it.
@@ -86,6 +88,8 @@ impl Engine {
         let settles = AtomicBool::new(config.stages.settle);
         let hosts = Arc::new(Hosts::new(connect, Arc::clone(&gauges)));
         let snapshot = Snapshot::compile(config, &live, &hosts, None)?;
+        let metrics = Arc::<Metrics>::default();
+        metrics.begin(&snapshot, None);
         Ok(Arc::new(Self {
             snapshot: ArcSwapOption::from_pointee(snapshot),
             live,
@@ -93,6 +97,7 @@ impl Engine {
             rng,
             gauges,
             totals: Arc::default(),
+            metrics,
             settles,
             reloading: Mutex::default(),
             listener: ArcSwapOption::empty(),
@@ -113,10 +118,11 @@ impl Engine {
         let settles = config.stages.settle;
         let snapshot = Arc::new(Snapshot::compile(config, &self.live, &self.hosts, Some(&before))?);
         // A close in the meantime wins.
-        let found = self.snapshot.compare_and_swap(&before, Some(snapshot));
+        let found = self.snapshot.compare_and_swap(&before, Some(Arc::clone(&snapshot)));
         match found.as_ref() {
             Some(found) if Arc::ptr_eq(found, &before) => {
                 self.settles.store(settles, Ordering::Relaxed);
+                self.metrics.begin(&snapshot, Some(&before));
                 Ok(())
             }
             _ => Err(closed()),
@@ -152,6 +158,21 @@ impl Engine {
     /// What has happened so far; nothing where the stage `settle` is off.
     pub fn stats(&self) -> Stats {
         if self.settles.load(Ordering::Relaxed) { self.totals.read() } else { Totals::default().read() }
+    }
+
+    /// The same summed up: rates, means and percentiles, in all and by deployment.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of(self)
+    }
+
+    /// All metrics in Prometheus' text format 0.0.4.
+    pub fn metrics_text(&self) -> String {
+        metrics::text(self)
+    }
+
+    /// What is counted; other sources of families are added to it.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// What every key has been doing, by provider and id; never the keys.
@@ -198,15 +219,20 @@ impl Engine {
         &self.totals
     }
 
+    /// The metrics, where anything is written into them.
+    pub(crate) fn recorded(&self) -> Option<&Arc<Metrics>> {
+        self.settles.load(Ordering::Relaxed).then_some(&self.metrics)
+    }
+
     pub(crate) fn live(&self) -> &Live {
         &self.live
     }
 
     /// The breaker of `deployment` has changed its state.
     pub(crate) fn changed(&self, deployment: &route::Deployment, change: Option<Transition>) {
-        if let Some(change) = change
-            && let Some(watcher) = self.watcher.load().as_ref()
-        {
+        let Some(change) = change else { return };
+        self.metrics.changed(&change);
+        if let Some(watcher) = self.watcher.load().as_ref() {
             watcher(&deployment.name, &change);
         }
     }

@@ -82,6 +82,8 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// From the start of the attempt to its end.
     pub duration: Duration,
+    /// The wait before it began.
+    pub backoff: Duration,
     /// The provider's request id.
     pub request_id: Option<String>,
     /// Did it count against `max_retries`?

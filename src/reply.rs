@@ -91,7 +91,10 @@ impl ReplyStream {
     /// What broke the stream, with what had been received; nothing follows it.
     pub async fn next(&mut self) -> Option<Result<Vec<Bytes>, Error>> {
         match self.opening.next().await {
-            Some(Ok(payloads)) => Some(Ok(payloads)),
+            Some(Ok(payloads)) => {
+                self.story.piece();
+                Some(Ok(payloads))
+            }
             Some(Err(failure)) => {
                 if let Some(last) = self.history.last_mut() {
                     last.kind = Some(failure.kind);

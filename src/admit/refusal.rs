@@ -149,8 +149,11 @@ impl Refusal {
             Why::Budget(limit) => {
                 let resets_at = self.wait().map(|wait| clock::wall() + wait);
                 let until = self.wait().map(|wait| format!("; it begins anew in {}", shown(wait)));
-                let message =
-                    format!("the budget of {} is used up{}", Named(limit), until.unwrap_or_default());
+                let message = if self.when == When::Never {
+                    format!("this call may cost more than the whole budget of {}", Named(limit))
+                } else {
+                    format!("the budget of {} is used up{}", Named(limit), until.unwrap_or_default())
+                };
                 let limit = Some(Box::new(reached(limit, resets_at)));
                 Failure { limit, ..self.told(Kind::BudgetExceeded, message) }
             }

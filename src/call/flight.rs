@@ -1,5 +1,7 @@
 //! An attempt in flight.
 
+use std::sync::Arc;
+
 use super::Call;
 use crate::admit::AttemptPermit;
 use crate::chat::facts::Facts;
@@ -11,6 +13,7 @@ use crate::send::Limits;
 use crate::send::alarm::Due;
 use crate::send::attempt::{self, Job, Landed, Trace};
 use crate::settle::Story;
+use crate::settle::metrics::{Metrics, Trip};
 
 /// What is asked, the same for every attempt.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,7 @@ pub(super) struct Asked<'a> {
     pub(super) facts: &'a Facts,
     pub(super) plan: &'a Plan,
     pub(super) deadline: Due,
+    pub(super) metrics: Option<&'a Arc<Metrics>>,
 }
 
 /// An attempt that is about to begin.
@@ -28,6 +32,7 @@ pub(super) struct Flight<'a> {
     pub(super) position: usize,
     pub(super) pass: Pass,
     pub(super) permit: AttemptPermit,
+    pub(super) trip: Option<Trip>,
     pub(super) job: Job<'a>,
 }
 
@@ -38,6 +43,7 @@ pub(super) struct Arrival<'a> {
     pub(super) candidate: &'a Candidate,
     pub(super) pass: Pass,
     pub(super) permit: AttemptPermit,
+    pub(super) trip: Option<Trip>,
     pub(super) limits: Limits,
     pub(super) trace: Trace,
     pub(super) outcome: Result<Landed, Failure>,
@@ -55,7 +61,7 @@ impl<'a> Asked<'a> {
         permit: AttemptPermit,
         course: &Course<'_>,
     ) -> Result<Result<Flight<'a>, Failure>, Error> {
-        let Self { snapshot, call, facts, plan, deadline } = *self;
+        let Self { snapshot, call, facts, plan, deadline, metrics } = *self;
         let candidate = plan.candidate(position)?;
         let pass = match candidate.credential.pass(deadline).await {
             Ok(pass) => pass,
@@ -63,7 +69,8 @@ impl<'a> Asked<'a> {
         };
         let job = snapshot.job(call, facts, plan, (candidate, &pass), deadline, course.leave())?;
         course.begins(position);
-        Ok(Ok(Flight { position, pass, permit, job }))
+        let trip = metrics.map(|metrics| metrics.trip(&candidate.deployment.name, job.limits.started));
+        Ok(Ok(Flight { position, pass, permit, trip, job }))
     }
 }
 
@@ -73,8 +80,8 @@ impl<'a> Flight<'a> {
         self.permit.begin();
         let mut trace = Trace::default();
         let outcome = attempt::run(&self.job, &mut trace).await;
-        let Self { position, pass, permit, job } = self;
-        Arrival { position, candidate: job.candidate, pass, permit, limits: job.limits, trace, outcome }
+        let Self { position, pass, permit, trip, job } = self;
+        Arrival { position, candidate: job.candidate, pass, permit, trip, limits: job.limits, trace, outcome }
     }
 }
 
@@ -87,8 +94,9 @@ impl Arrival<'_> {
         story: &mut Story,
         course: &mut Course<'_>,
     ) {
-        let Self { candidate, limits, trace, outcome, permit, .. } = self;
+        let Self { candidate, limits, trace, trip, outcome, permit, .. } = self;
         story.attempted(asked.plan, candidate, limits, trace);
+        story.recorder.attempted(trip.take(), outcome);
         if trace.repeated {
             course.repeated();
         }

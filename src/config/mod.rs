@@ -23,7 +23,9 @@ pub mod write;
 mod admission;
 mod breaker;
 mod duration;
+pub mod exposure;
 mod limits;
+mod metrics;
 mod model;
 mod profiles;
 mod routing;
@@ -40,6 +42,7 @@ pub use admission::{
 pub use breaker::{Breaker, BreakerPreset};
 pub use duration::Moment;
 pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, RetryPreset, Timeouts};
+pub use metrics::{Metrics, WarmUp};
 pub use model::{
     Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Reserve, Strategy,
     Supports, Upstream,
@@ -88,8 +91,14 @@ pub struct Config {
     pub pool: Pool,
     /// What a response may at most be.
     pub bounds: Bounds,
+    /// What is counted for operators.
+    pub metrics: Metrics,
+    /// What `warm_up()` does where its caller says nothing else.
+    pub warm_up: WarmUp,
     /// Stages that can be switched off alone.
     pub stages: Stages,
+    /// What a configuration is only warned of is wrong: nothing is served with it. Default: false.
+    pub strict: bool,
 }
 
 /// Stages that can be switched off alone; the order is fixed in `call.rs`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -26,6 +27,7 @@ use super::stream::StreamCore;
 use super::task::{self, Recipient};
 use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
+use crate::warm::Wanted;
 
 /// One kind of request, and what its answers become.
 #[pyclass(frozen, module = "fairlead._core")]
@@ -113,7 +115,8 @@ impl Engine {
         params: &Bound<'_, PyDict>,
         scope: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Request> {
-        let mut request = options::request(params, &self.defaults, scope)?;
+        let py = params.py();
+        let mut request = errors::guarded(py, || options::request(params, &self.defaults, scope))?;
         let has_body = match operation {
             Operation::Chat | Operation::Embeddings => true,
             Operation::Models | Operation::Raw { .. } => false,
@@ -157,11 +160,35 @@ impl Engine {
     }
 
     fn wait<'py>(&self, endpoint: &Bound<'py, Endpoint>, request: Request) -> PyResult<Bound<'py, PyAny>> {
-        let py = endpoint.py();
         let (sender, receiver) = mpsc::sync_channel(1);
-        let abort = self.spawn(py, &endpoint.get().operation, request, Recipient::Thread(sender))?;
-        task::listen(py, receiver, &abort)?.into_python(py, Some(endpoint))
+        let recipient = Recipient::Thread(sender);
+        let abort = self.spawn(endpoint.py(), &endpoint.get().operation, request, recipient)?;
+        task::listen(endpoint.py(), receiver, &abort)?.into_python(endpoint.py(), Some(endpoint))
     }
+
+    fn spawn_warm_up(&self, py: Python<'_>, wanted: Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        callables::serve(py)?;
+        let task = runtime::get()?.spawn(task::warm_up(core, wanted, recipient, Alive::new()));
+        Ok(task.abort_handle())
+    }
+}
+
+/// The arguments of a warm-up.
+fn wanted(
+    ping: Option<bool>,
+    models: Option<Vec<String>>,
+    timeout: Option<f64>,
+    concurrency: Option<usize>,
+) -> PyResult<Wanted> {
+    let timeout = timeout.map(|seconds| {
+        let given = Duration::try_from_secs_f64(seconds).ok().filter(|given| !given.is_zero());
+        given.ok_or_else(|| PyValueError::new_err("`timeout`: expected seconds above 0"))
+    });
+    if concurrency == Some(0) {
+        return Err(PyValueError::new_err("`concurrency`: expected 1 or more"));
+    }
+    Ok(Wanted { ping, models, timeout: timeout.transpose()?, concurrency })
 }
 
 #[pymethods]
@@ -272,6 +299,43 @@ impl Engine {
         self.wait(endpoint, request)
     }
 
+    /// Starts warming deployments up; returns the future of what came of it and the number to cancel it by.
+    #[pyo3(signature = (port, event_loop, *, ping = None, models = None, timeout = None, concurrency = None))]
+    #[expect(clippy::too_many_arguments, reason = "the shape of a Python method")]
+    fn start_warm_up<'py>(
+        &self,
+        port: &Bound<'py, Port>,
+        event_loop: &Bound<'py, PyAny>,
+        ping: Option<bool>,
+        models: Option<Vec<String>>,
+        timeout: Option<f64>,
+        concurrency: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        let py = event_loop.py();
+        let wanted = wanted(ping, models, timeout, concurrency)?;
+        let (inbox, id) = port.get().ticket()?;
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let abort = self.spawn_warm_up(py, wanted, Recipient::Loop(inbox, id))?;
+        port.get().wait(id, future.clone().unbind(), Some(abort), None);
+        Ok((future, id))
+    }
+
+    /// Warms deployments up and waits for what came of it.
+    #[pyo3(signature = (*, ping = None, models = None, timeout = None, concurrency = None))]
+    fn block_warm_up<'py>(
+        &self,
+        py: Python<'py>,
+        ping: Option<bool>,
+        models: Option<Vec<String>>,
+        timeout: Option<f64>,
+        concurrency: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let wanted = wanted(ping, models, timeout, concurrency)?;
+        let abort = self.spawn_warm_up(py, wanted, Recipient::Thread(sender))?;
+        task::listen(py, receiver, &abort)?.into_python(py, None)
+    }
+
     /// What routing decides for a call with these `params`, without sending anything.
     fn route<'py>(
         &self,
@@ -292,9 +356,19 @@ impl Engine {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
         let stats = pythonize::pythonize(py, &core.stats())?;
+        stats.cast::<PyDict>()?.update(pythonize::pythonize(py, &core.statistics())?.cast()?)?;
+        let [errors, dropped] = self.shared.hooks();
+        stats.set_item("hook_errors", errors)?;
+        stats.set_item("hook_dropped", dropped)?;
         stats.set_item("credentials", pythonize::pythonize(py, &core.keys())?)?;
         stats.set_item("rule_faults", pythonize::pythonize(py, &core.rule_faults())?)?;
         Ok(stats)
+    }
+
+    /// All metrics in Prometheus' text format.
+    fn metrics_text(&self, py: Python<'_>) -> PyResult<String> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        Ok(py.detach(|| core.metrics_text()))
     }
 
     /// What exists now. All but the idle connections are zero when nothing is going on.

@@ -11,6 +11,7 @@ use super::reply;
 use crate::config::reload::Outcome;
 use crate::live::breaker::{State, Transition};
 use crate::settle::Receipt;
+use crate::settle::metrics::{Exposition, Source, Type};
 
 /// Receipts that wait to be told; beyond that the oldest are dropped and counted.
 const MOST: usize = 10_000;
@@ -25,6 +26,7 @@ pub(super) struct Queue {
     notices: Mutex<VecDeque<Notice>>,
     arrived: Condvar,
     dropped: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// What the log is told beside calls.
@@ -60,7 +62,21 @@ impl Notice {
     }
 }
 
+impl Source for Queue {
+    fn write(&self, out: &mut Exposition) {
+        let [errors, dropped] = self.counts();
+        out.single("hook_errors_total", Type::Counter, "What hooks raised.", errors);
+        let help = "Receipts that no hook was told, because earlier ones had not been taken.";
+        out.single("hook_dropped_total", Type::Counter, help, dropped);
+    }
+}
+
 impl Queue {
+    /// How often a hook or a log handler raised, and how many receipts they were too slow for.
+    pub(super) fn counts(&self) -> [u64; 2] {
+        [&self.failed, &self.dropped].map(|count| count.load(Ordering::Relaxed))
+    }
+
     /// Adds what the log is told, never waits.
     pub(super) fn notice(&self, notice: Notice) {
         let mut notices = held(&self.notices);
@@ -133,6 +149,11 @@ impl Feed {
     /// Ends a wait before its time.
     fn wake(&self) {
         self.0.arrived.notify_all();
+    }
+
+    /// Notes that a hook or a log handler raised.
+    fn hook_failed(&self) {
+        self.0.failed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Receipts that were dropped because nobody took them in time.

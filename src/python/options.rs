@@ -14,6 +14,7 @@ use super::secret::Secret;
 use crate::admit::{self, priority};
 use crate::call::{CallOptions, Limit, TimeoutOptions};
 use crate::config;
+use crate::error::{Error, Kind};
 
 /// A century, for limits too large to add to a clock.
 const LONGEST: f64 = 3.2e9;
@@ -161,12 +162,16 @@ fn member(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> Py
     Ok(())
 }
 
-/// Seconds, or what is left of a deadline that several calls share.
+/// Seconds, or what is left of a deadline that several calls share; after its end nothing begins.
 fn deadline(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    match value.cast::<Deadline>() {
-        Ok(shared) => Ok(shared.get().left()),
-        Err(_) => seconds(value, "fairlead.deadline"),
+    let Ok(shared) = value.cast::<Deadline>() else { return seconds(value, "fairlead.deadline") };
+    let left = shared.get().left();
+    if left.is_zero() {
+        let length = shared.get().length().as_secs_f64();
+        let message = format!("the deadline of {length} s passed before the call began");
+        return Err(errors::exception(value.py(), &Error::new(Kind::Deadline, message)));
     }
+    Ok(left)
 }
 
 /// US dollars for this call, a purse, or several; inside those it is in already.
@@ -325,6 +330,7 @@ fn seconds(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
     value
         .extract::<f64>()
         .ok()
+        .filter(|seconds| !seconds.is_nan())
         .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(LONGEST)).ok())
         .ok_or_else(|| errors::misuse(value.py(), &format!("`{name}`: expected seconds, 0 or more: {value}")))
 }

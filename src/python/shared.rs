@@ -75,6 +75,7 @@ impl Shared {
         let core = Core::hosted(current.load().loaded.config.clone(), hosted.door())?;
         if let Some(queue) = queue {
             let (calls, breakers) = (Arc::clone(queue), Arc::clone(queue));
+            core.metrics().add(Arc::<Queue>::clone(queue));
             core.on_settled(Some(Box::new(move |receipt| calls.push(receipt))));
             let told = move |deployment: &str, change: &Transition| {
                 breakers.notice(Notice::of_breaker(deployment, change));
@@ -106,6 +107,11 @@ impl Shared {
             std::mem::forget(std::mem::replace(&mut *running, (generation, fresh)));
         }
         Ok(running)
+    }
+
+    /// What hooks raised, and receipts that were dropped.
+    pub(super) fn hooks(&self) -> [u64; 2] {
+        self.queue.as_ref().map(|queue| queue.counts()).unwrap_or_default()
     }
 
     pub(super) fn core(&self) -> Result<Arc<Core>, Error> {

@@ -21,9 +21,11 @@ use super::runtime::Alive;
 use super::stream::{Channel, Reader, SLICE, StreamCore};
 use crate::admit::Share;
 use crate::call::Call;
+use crate::defect;
 use crate::engine::Engine;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::reply::{Answer, Reply, ReplyStream};
+use crate::warm::{Wanted, Warmed};
 
 /// What a wait came to. Rust data only.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) enum Done {
     Ready,
     /// Room under a limit of the caller's own.
     Share(Share),
+    /// Deployments were warmed up.
+    Warmed(Vec<Warmed>),
 }
 
 impl Done {
@@ -47,13 +51,23 @@ impl Done {
         py: Python<'py>,
         endpoint: Option<&Bound<'py, Endpoint>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        errors::guarded(py, || self.shown(py, endpoint))
+    }
+
+    fn shown<'py>(
+        self,
+        py: Python<'py>,
+        endpoint: Option<&Bound<'py, Endpoint>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        defect::at(defect::Stage::Show);
         match (self, endpoint) {
             (Self::Ready, _) => Ok(py.None().into_bound(py)),
             (Self::Share(share), _) => Ok(Bound::new(py, Lease::new(share))?.into_any()),
+            (Self::Warmed(warmed), _) => Ok(pythonize::pythonize(py, &warmed)?),
+            (Self::Failed(error), None) => Err(errors::exception(py, &error)),
             (Self::Failed(error), Some(endpoint)) => {
                 Err(errors::exception_of(py, &error, endpoint.get().method()))
             }
-            (Self::Failed(error), None) => Err(errors::exception(py, &error)),
             (Self::Reply(reply), Some(endpoint)) => whole(reply, endpoint),
             (Self::Stream(reader), Some(endpoint)) => {
                 let endpoint = endpoint.get();
@@ -103,8 +117,19 @@ pub(super) async fn run(engine: Arc<Engine>, call: Call, recipient: Recipient, a
         Ok(Ok(Answer::Reply(reply))) => recipient.tell(Done::Reply(reply)),
         Ok(Ok(Answer::Stream(stream))) => read_ahead(*stream, &recipient).await,
         Ok(Err(error)) => recipient.tell(Done::Failed(error)),
-        Err(_) => recipient.tell(Done::Failed(defect())),
+        Err(_) => recipient.tell(Done::Failed(errors::internal())),
     }
+}
+
+/// Warms deployments up.
+pub(super) async fn warm_up(engine: Arc<Engine>, wanted: Wanted, recipient: Recipient, alive: Alive) {
+    let _alive = alive;
+    let warmed = AssertUnwindSafe(engine.warm_up(wanted)).catch_unwind().await;
+    recipient.tell(match warmed {
+        Ok(Ok(warmed)) => Done::Warmed(warmed),
+        Ok(Err(error)) => Done::Failed(error),
+        Err(_) => Done::Failed(errors::internal()),
+    });
 }
 
 async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {
@@ -112,7 +137,7 @@ async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {
     let channel = Arc::new(Channel::default());
     recipient.tell(Done::Stream(Reader::new(Arc::clone(&channel), meta)));
     if AssertUnwindSafe(pump(stream, &channel)).catch_unwind().await.is_err() {
-        channel.finish(Err(defect()), None);
+        channel.finish(Err(errors::internal()), None);
     }
 }
 
@@ -153,9 +178,4 @@ pub(super) fn listen(py: Python<'_>, receiver: Receiver<Done>, abort: &AbortHand
             }
         }
     }
-}
-
-/// What is told of a panic.
-pub(super) fn defect() -> Error {
-    Error::new(Kind::Internal, "a defect in fairlead ended this call; other calls are not affected")
 }

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
+use crate::defect;
 use crate::error::{Attempt, Error, Failure, Kind, Other, Same};
 use crate::retry::allowance::{self, Allowed, Cost};
 use crate::retry::policy::Policy;
@@ -91,6 +92,8 @@ pub struct Course<'a> {
     counted: u32,
     /// Repeats on fresh connections: requests, if no attempts.
     repeats: usize,
+    /// Waits since the last attempt.
+    backoff: Duration,
     history: Vec<Attempt>,
     /// The failure to raise if nothing helps, and the candidate it came from.
     worst: Option<(Failure, usize)>,
@@ -110,6 +113,7 @@ impl<'a> Course<'a> {
             tried: vec![Tried::default(); plan.candidates.len()],
             counted: 0,
             repeats: 0,
+            backoff: Duration::ZERO,
             history: Vec::new(),
             worst: None,
             last: None,
@@ -120,12 +124,13 @@ impl<'a> Course<'a> {
     pub fn succeeded(mut self, position: usize, started: Instant, landed: &Landed) -> Vec<Attempt> {
         let (status, headers) = landed.head();
         let (status, request_id) = (Some(status), classify::request_id(headers));
-        self.history.push(self.attempt(position, started, None, status, request_id));
+        let attempt = self.attempt(position, started, None, status, request_id);
+        self.history.push(attempt);
         self.history
     }
 
     fn attempt(
-        &self,
+        &mut self,
         position: usize,
         started: Instant,
         kind: Option<Kind>,
@@ -138,6 +143,7 @@ impl<'a> Course<'a> {
             kind,
             status,
             duration: clock::now().saturating_duration_since(started),
+            backoff: std::mem::take(&mut self.backoff),
             request_id,
             counted: kind.is_none_or(|kind| !kind.rule().refused_before_work),
         }
@@ -147,7 +153,7 @@ impl<'a> Course<'a> {
     pub fn leave(&self) -> Leave {
         let repeat = self.requests() + 1 < MOST_REQUESTS;
         let is_last = self.max_retries == 0 || self.counted >= self.max_retries || !repeat;
-        Leave { is_last, repeat }
+        Leave { is_last, number: self.counted, repeat }
     }
 
     /// May another request be sent beside the one that runs? It counts as an attempt.
@@ -188,6 +194,7 @@ impl<'a> Course<'a> {
 
     /// What follows from `failure` of the candidate at `position`.
     pub fn judge(&mut self, position: usize, started: Instant, failure: Failure) -> Verdict {
+        defect::at(defect::Stage::Judge);
         let request_id = failure.request_id.clone();
         let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
         self.counted += u32::from(attempt.counted);
@@ -369,10 +376,11 @@ impl<'a> Course<'a> {
     }
 
     /// A backoff that would cross the deadline is not slept: the error is raised now.
-    fn within_deadline(&self, candidate: usize, wait: Duration) -> Verdict {
+    fn within_deadline(&mut self, candidate: usize, wait: Duration) -> Verdict {
         if clock::now() + wait + SHORTEST_ATTEMPT > self.deadline {
             return Verdict::Fail(self.error(None, "deadline"));
         }
+        self.backoff += wait;
         Verdict::Again { candidate, wait }
     }
 

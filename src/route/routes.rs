@@ -33,6 +33,12 @@ impl Routes {
         self.compiled.iter()
     }
 
+    /// All routes, those included that were made.
+    pub(super) fn all(&self) -> impl Iterator<Item = Arc<Route>> {
+        let made: Vec<_> = self.made.load().values().cloned().collect();
+        self.compiled.values().cloned().chain(made)
+    }
+
     /// The route of `name`, made by `make` where there is none yet.
     pub(super) fn find(
         &self,

@@ -14,12 +14,13 @@ use super::tenant::Tenant;
 use super::written::Written;
 use crate::admit::{Flood, Scopes};
 use crate::chat::facts::Wants;
-use crate::config::{self, Bounds, Config, Hedge, Queue, Routing, Secret, Stages};
+use crate::config::{self, Bounds, Config, Hedge, Metrics, Queue, Routing, Secret, Stages, Timeouts, WarmUp};
 use crate::error::{Error, Kind};
 use crate::live::{Live, breaker};
 use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
+use crate::retry::allowance;
 
 /// The most names that an error suggests for a mistyped one.
 const NEAREST: usize = 3;
@@ -45,6 +46,10 @@ pub struct Snapshot {
     breaker: Option<breaker::Policy>,
     /// What holds for all models.
     pub routing: Routing,
+    /// What is counted for operators.
+    pub metrics: Metrics,
+    /// What is done before the first call, where nobody says otherwise.
+    pub warm_up: WarmUp,
     /// Seconds by which the operator's clocks are ahead of UTC.
     pub(super) utc_offset: i64,
     pub(super) rules: RuleSet,
@@ -93,6 +98,8 @@ impl Snapshot {
             bounds: config.bounds,
             stages: config.stages,
             routing: config.routing,
+            metrics: config.metrics,
+            warm_up: config.warm_up,
             default_model: config.default_model,
             written,
         })
@@ -101,6 +108,58 @@ impl Snapshot {
     /// When the breaker of a deployment opens, that has no other beside it or has.
     pub fn breaker(&self, is_lone: bool) -> Option<breaker::Policy> {
         self.breaker.map(|policy| if is_lone { policy.for_lone() } else { policy })
+    }
+
+    /// How many retries the traffic of a deployment pays for, in calls of no profile.
+    pub fn allowance(&self) -> allowance::Policy {
+        self.profiles.general().retry.allowance
+    }
+
+    /// The models that were configured.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<Group>> {
+        let groups = self.routes.iter().filter_map(|(_, route)| route.own());
+        groups.filter(|group| group.is_configured)
+    }
+
+    /// The models that were configured, in the order of their names; without any, the client's own upstream.
+    pub fn own_groups(&self) -> Vec<Arc<Group>> {
+        let mut groups: Vec<_> = self.models().cloned().collect();
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        groups.dedup_by(|one, other| one.name == other.name);
+        if groups.is_empty() && self.written.has_client() {
+            let named = self.default_model().and_then(|name| self.group(&name).ok());
+            let any = || self.any_route(None).ok()?.own().cloned();
+            groups.extend(named.or_else(any));
+        }
+        groups
+    }
+
+    /// The model behind a name, alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::ModelNotFound`] where nothing has the name; [`Kind::Config`] where its key is missing.
+    pub fn group(&self, name: &str) -> Result<Arc<Group>, Error> {
+        let own = self.route(name, None)?.own().cloned();
+        own.ok_or_else(|| Error::new(Kind::Internal, "a route without a group"))
+    }
+
+    /// The limits of time of calls of no profile.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.profiles.general().timeouts
+    }
+
+    /// Every deployment that calls may reach, with those that names have led to so far. Each record once a name.
+    pub fn deployments(&self) -> Vec<Arc<Deployment>> {
+        let routes: Vec<Arc<Route>> = self.routes.all().collect();
+        let groups = routes.iter().flat_map(|route| &route.stops).map(|stop| &stop.group);
+        let mut all: Vec<_> = groups.flat_map(|group| &group.deployments).cloned().collect();
+        let place = |deployment: &Arc<Deployment>| {
+            (Arc::clone(&deployment.name), Arc::as_ptr(&deployment.live).addr())
+        };
+        all.sort_by_cached_key(place);
+        all.dedup_by_key(|deployment| place(deployment));
+        all
     }
 
     /// The share of a tenant that waits.

@@ -1,8 +1,10 @@
 //! What a call cost and who is told.
 //!
 //! Every attempt settles exactly once, whatever became of it: [`crate::admit::AttemptPermit`] carries the duty and
-//! pays it when it is dropped. [`Totals`] are what `stats()` shows; the [`Receipt`] goes with the reply.
+//! pays it when it is dropped. [`Totals`] are what `stats()` shows, [`metrics`] what operators watch; the [`Receipt`]
+//! goes with the reply.
 
+pub mod metrics;
 mod receipt;
 mod story;
 

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::metrics::{End, Recorder};
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::{AttemptPermit, CallPermit, Entry};
-use crate::call::Operation;
+use crate::call::{Call, Operation};
 use crate::chat::estimate::{self, Prompt};
 use crate::chat::event::StreamState;
 use crate::chat::facts::Facts;
 use crate::chat::reply::ReplyFacts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
+use crate::defect;
 use crate::engine::Engine;
-use crate::error::{Attempt, Error, Subject};
+use crate::error::{Attempt, Error, Kind, Subject};
 use crate::provider::price::{Extent, Nano};
 use crate::route::{Candidate, Plan, defaults};
 use crate::send::Limits;
@@ -33,18 +35,22 @@ pub struct Story {
     receipt: Receipt,
     /// What of the prompt becomes tokens.
     prompt: Prompt,
+    /// How long it has stood in line, once it was admitted.
+    waited: Option<Duration>,
     /// Images of the prompt.
     images: u64,
     asked: Option<Candidate>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
+    /// What operators are told.
+    pub(crate) recorder: Recorder,
     /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
     permit: CallPermit,
 }
 
 impl Story {
     /// A call begins.
-    pub fn begin(engine: &Arc<Engine>, operation: &Operation) -> Self {
+    pub fn begin(engine: &Arc<Engine>, call: &Call) -> Self {
         Totals::count(&engine.totals().calls);
         Self {
             engine: Arc::clone(engine),
@@ -53,10 +59,12 @@ impl Story {
             began_at: clock::wall(),
             receipt: Receipt::default(),
             prompt: Prompt::default(),
+            waited: None,
             images: 0,
             asked: None,
-            operation: operation.clone(),
+            operation: call.operation.clone(),
             told: None,
+            recorder: Recorder::begin(engine.recorded(), call.options.tenant.as_deref()),
             permit: CallPermit::new(engine.gauges()),
         }
     }
@@ -72,6 +80,7 @@ impl Story {
         self.receipt.rule.clone_from(&plan.decision.rule);
         self.receipt.route = Some(Arc::clone(&plan.decision));
         self.receipt.stream = facts.stream;
+        self.recorder.planned(&self.receipt.model, self.receipt.rule.as_deref());
         self.prompt = facts.prompt;
         self.images = facts.images;
     }
@@ -81,7 +90,9 @@ impl Story {
         if let Some(hold) = entry.call {
             self.permit.keep(store, hold);
         }
+        self.waited = Some(entry.waited);
         self.receipt.timings.waited = (!entry.waited.is_zero()).then_some(entry.waited.as_secs_f64());
+        defect::at(defect::Stage::Admit);
         (entry.position, entry.permit)
     }
 
@@ -92,7 +103,7 @@ impl Story {
         self.receipt.degraded = candidate.role.is_below();
         let dropped = defaults::dropped(plan, candidate)
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
-        self.receipt.notes = dropped.chain(deployment.heir()).collect();
+        self.receipt.notes = dropped.chain(deployment.heir()).chain(deployment.transport.note()).collect();
         self.receipt.provider.clone_from(&deployment.provider);
         self.asked = Some(candidate.clone());
         self.attempt_began = limits.started;
@@ -115,14 +126,16 @@ impl Story {
         found: &ReplyFacts,
         permit: &mut AttemptPermit,
     ) -> Arc<Receipt> {
+        defect::at(defect::Stage::Settle);
         self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
         self.receipt.request_id = history.last().and_then(|attempt| attempt.request_id.clone());
         self.receipt.warnings.extend(found.warnings.names());
         let (usage, cost) = self.usage(found.usage, found.usage_invalid, found.output_bytes);
         permit.settle(&usage, cost);
         self.wrote(&usage);
+        self.recorder.answered(self.took(), history, self.waited.unwrap_or_default());
         Totals::count(&self.engine.totals().succeeded);
-        self.tell("ok")
+        self.tell("ok", End::Answered)
     }
 
     /// A stream has committed: the story goes on with it.
@@ -132,6 +145,14 @@ impl Story {
         let queue = self.receipt.timings.queue.unwrap_or_default();
         self.receipt.timings.first_token =
             opening.first_token.map(|wait: Duration| queue + wait.as_secs_f64());
+        let took = self.took();
+        self.recorder.answered(took, history, self.waited.unwrap_or_default());
+        self.recorder.first_token(took);
+    }
+
+    /// A piece of a stream is handed out.
+    pub fn piece(&mut self) {
+        self.recorder.piece(clock::now());
     }
 
     /// Counts a stream that was handed out.
@@ -147,6 +168,7 @@ impl Story {
 
     /// A stream ended properly.
     pub fn stream_ended(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
+        defect::at(defect::Stage::Settle);
         let usage = self.stream_settled(state, permit);
         self.wrote(&usage);
         if let Some(asked) = &self.asked {
@@ -157,7 +179,7 @@ impl Story {
             Totals::count(&self.engine.totals().missing_done);
         }
         Totals::count(&self.engine.totals().succeeded);
-        self.tell("ok");
+        self.tell("ok", End::Answered);
     }
 
     /// A stream broke after commit.
@@ -167,6 +189,7 @@ impl Story {
             self.engine.changed(&asked.deployment, permit.broke(error.failure()));
         }
         self.relapsed(error);
+        self.recorder.broke(error.failure());
         self.fail(error);
     }
 
@@ -227,6 +250,9 @@ impl Story {
         });
         self.receipt.usage = Some(usage);
         let cost = self.price(&usage);
+        if self.operation.names_model() {
+            self.recorder.used(&usage, cost);
+        }
         (usage, cost)
     }
 
@@ -244,24 +270,34 @@ impl Story {
     }
 
     fn extent(&self) -> Extent {
-        let took = clock::now().saturating_duration_since(self.began);
-        Extent { images: self.images, took, at: self.began_at }
+        Extent { images: self.images, took: self.took(), at: self.began_at }
     }
 
     fn fail(&mut self, error: &Error) {
         Totals::count(&self.engine.totals().failed);
-        self.tell(&format!("{:?}", error.kind()));
+        self.tell(&format!("{:?}", error.kind()), End::Failed(error.kind(), error.retry_denied()));
     }
 
     fn cancel(&mut self) {
+        // What unwinds is a defect of ours, not a caller who left.
+        if std::thread::panicking() {
+            Totals::count(&self.engine.totals().failed);
+            self.tell(&format!("{:?}", Kind::Internal), End::Failed(Kind::Internal, None));
+            return;
+        }
         Totals::count(&self.engine.totals().cancelled);
-        self.tell("cancelled");
+        self.tell("cancelled", End::Cancelled);
     }
 
-    fn tell(&mut self, outcome: &str) -> Arc<Receipt> {
+    fn took(&self) -> Duration {
+        clock::now().saturating_duration_since(self.began)
+    }
+
+    fn tell(&mut self, outcome: &str, end: End<'_>) -> Arc<Receipt> {
         outcome.clone_into(&mut self.receipt.outcome);
-        let total = clock::now().saturating_duration_since(self.began);
+        let total = self.took();
         self.receipt.timings.total = Some(total.as_secs_f64());
+        self.recorder.over(end, total, self.waited);
         let receipt = Arc::new(std::mem::take(&mut self.receipt));
         self.told = Some(Arc::clone(&receipt));
         self.engine.tell(&receipt);

@@ -49,21 +49,18 @@ def half_open(**options: Any) -> fairlead.CircuitBreaker:
 
 
 def test_five_failures_in_a_row_open_it_and_four_do_not() -> None:
-    breaker = fairlead.CircuitBreaker()
+    breaker = fairlead.CircuitBreaker(ratio=2)
     for _ in range(3):
         for _ in range(4):
             with pytest.raises(ConnectionError):
                 breaker(down, None)
         assert breaker(up, "up") == "up"
-    # Twelve failures of fifteen are too many all the same.
+    assert (breaker.state, breaker.snapshot().failed) == ("closed", 12)
+    for _ in range(5):
+        assert breaker.state == "closed"
+        with pytest.raises(ConnectionError):
+            breaker(down, None)
     assert breaker.state == "open"
-    strict = fairlead.CircuitBreaker(ratio=2)
-    for _ in range(3):
-        for _ in range(4):
-            with pytest.raises(ConnectionError):
-                strict(down, None)
-        assert strict(up, "up") == "up"
-    assert (strict.state, strict.snapshot().failed) == ("closed", 12)
 
 
 def test_open_it_refuses_every_form_without_calling_and_says_until_when() -> None:
@@ -302,11 +299,14 @@ def test_entering_twice_and_from_many_tasks_keeps_passages_apart() -> None:
         async with breaker:
             await asyncio.sleep(0.001)
 
+    async def failing() -> None:
+        async with breaker:
+            await asyncio.sleep(0.0005)
+            down()
+
     async def bad() -> None:
         with pytest.raises(ConnectionError):
-            async with breaker:
-                await asyncio.sleep(0.0005)
-                down()
+            await failing()
 
     async def main() -> None:
         await asyncio.gather(*(task() for task in (good, bad) * 50))

@@ -32,6 +32,16 @@ from .models import Anything, Model, ModelPage
 from .receipt import AttemptLine, Receipt, ReceiptUsage, Timings
 from .route import Choice as RouteChoice
 from .route import IdleKey, Rejected, Route
+from .stats import (
+    ConfigStats,
+    CredentialStats,
+    DeploymentStats,
+    NowStats,
+    Percentiles,
+    Shape,
+    Stats,
+)
+from .warm import Warmed
 
 __all__ = [
     "Annotation",
@@ -52,8 +62,11 @@ __all__ = [
     "ChunkChoice",
     "CompletionTokensDetails",
     "CompletionUsage",
+    "ConfigStats",
     "CreateEmbeddingResponse",
+    "CredentialStats",
     "CustomTool",
+    "DeploymentStats",
     "Embedding",
     "EmbeddingUsage",
     "Function",
@@ -61,16 +74,21 @@ __all__ = [
     "IdleKey",
     "Model",
     "ModelPage",
+    "NowStats",
     "ParsedChatCompletion",
     "ParsedChatCompletionMessage",
     "ParsedChoice",
+    "Percentiles",
     "PromptTokensDetails",
     "Receipt",
     "ReceiptUsage",
     "Rejected",
     "Route",
     "RouteChoice",
+    "Shape",
+    "Stats",
     "Timings",
     "TopLogprob",
     "URLCitation",
+    "Warmed",
 ]

@@ -15,6 +15,11 @@ pub(in crate::python) struct Deadline {
 }
 
 impl Deadline {
+    /// How long it was at its beginning.
+    pub(in crate::python) fn length(&self) -> Duration {
+        self.length
+    }
+
     /// What is left of it.
     pub(in crate::python) fn left(&self) -> Duration {
         self.end.saturating_duration_since(clock::now())

@@ -17,6 +17,7 @@ use crate::admit::{self, Late, Share, Taking};
 use crate::clock::{self, Instant};
 use crate::error::{Error, Failure, Kind, LimitReached};
 use crate::live::hash;
+use crate::python::errors;
 use crate::python::port::Port;
 use crate::python::runtime::{self, Alive};
 use crate::python::task::{self, Done, Recipient};
@@ -172,7 +173,7 @@ async fn wait(
     recipient.tell(match taken {
         Ok(Ok(share)) => Done::Share(share),
         Ok(Err(late)) => Done::Failed(terms.late(late)),
-        Err(_) => Done::Failed(task::defect()),
+        Err(_) => Done::Failed(errors::internal()),
     });
 }
 

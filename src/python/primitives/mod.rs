@@ -35,7 +35,9 @@ pub(super) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// A time that `name` gives in seconds.
 fn seconds(name: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value.min(LONGEST))
+    // `min` would take a century where there is no number.
+    let bounded = if value.is_nan() { value } else { value.min(LONGEST) };
+    Duration::try_from_secs_f64(bounded)
         .map_err(|_| PyValueError::new_err(format!("`{name}`: expected seconds, 0 or more: {value}")))
 }
 
