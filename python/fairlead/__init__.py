@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from .keys import register_secret_plugin
     from .options import NOT_GIVEN, NotGiven, Options, Timeout, scope
-    from .primitives.circuit_breaker import CircuitBreaker
+    from .primitives.circuit_breaker import CircuitBreaker, CircuitChange
     from .primitives.concurrency import Concurrency
     from .primitives.deadline import Deadline
     from .primitives.rate_limit import RateLimit
@@ -104,6 +104,7 @@ __all__ = [
     "BudgetExceeded",
     "ChatCompletionStreamState",
     "CircuitBreaker",
+    "CircuitChange",
     "CircuitOpen",
     "Client",
     "ClientClosed",
@@ -254,7 +255,10 @@ _HOMES = {
         "Timeout",
         "scope",
     ),
-    "primitives.circuit_breaker": ("CircuitBreaker",),
+    "primitives.circuit_breaker": (
+        "CircuitBreaker",
+        "CircuitChange",
+    ),
     "primitives.concurrency": ("Concurrency",),
     "primitives.deadline": ("Deadline",),
     "primitives.rate_limit": ("RateLimit",),
