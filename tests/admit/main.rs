@@ -15,6 +15,7 @@ mod breakers;
 mod budgets;
 mod hedging;
 mod learned;
+mod limiter;
 mod limits;
 mod settling;
 mod storms;
