@@ -14,6 +14,7 @@ mod published;
 mod records;
 mod relation;
 pub mod room;
+mod silence;
 pub mod tally;
 
 use std::sync::Arc;

@@ -24,6 +24,7 @@ mod reply;
 mod runtime;
 mod secret;
 mod shared;
+mod simulation;
 mod stream;
 mod task;
 mod value;
@@ -53,6 +54,8 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(lookup::models, module)?)?;
     module.add_function(wrap_pyfunction!(lookup::profiles_of, module)?)?;
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
+    module.add_function(wrap_pyfunction!(simulation::simulate, module)?)?;
+    module.add_function(wrap_pyfunction!(simulation::trace, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::tasks, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
