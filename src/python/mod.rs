@@ -25,6 +25,7 @@ mod reply;
 mod runtime;
 mod secret;
 mod shared;
+mod simulation;
 mod stream;
 mod task;
 mod value;
@@ -55,6 +56,8 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(lookup::models, module)?)?;
     module.add_function(wrap_pyfunction!(lookup::profiles_of, module)?)?;
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
+    module.add_function(wrap_pyfunction!(simulation::simulate, module)?)?;
+    module.add_function(wrap_pyfunction!(simulation::trace, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::tasks, module)?)?;
     #[cfg(debug_assertions)]
