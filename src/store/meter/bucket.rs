@@ -67,8 +67,8 @@ impl Bucket {
         self.shortage
     }
 
-    /// What was taken in the shortage that began at `shortage` as `reserved` was `used` in the end. What comes back to a bucket that was full meanwhile
-    /// has been refilled already.
+    /// What was taken in the shortage that began at `shortage` as `reserved` was `used` in the end. What comes back to a
+    /// bucket that was full meanwhile has been refilled already.
     pub fn correct(&mut self, rate: Rate, shortage: u64, (reserved, used): (u64, u64), now: u64) {
         if used > reserved {
             self.take(rate, used - reserved, now);
