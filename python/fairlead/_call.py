@@ -8,6 +8,7 @@ from typing import Any
 from ._core import Endpoint, Engine
 from ._ports import port_of
 from .options import current_scope
+from .types import Warmed
 
 
 async def call(engine: Engine, endpoint: Endpoint, params: dict[str, Any]) -> Any:
@@ -17,6 +18,18 @@ async def call(engine: Engine, endpoint: Endpoint, params: dict[str, Any]) -> An
     future, number = engine.start(port, loop, endpoint, params, current_scope())
     try:
         return await future
+    except BaseException:
+        port.cancel(number)
+        raise
+
+
+async def warm_up(engine: Engine, options: dict[str, Any]) -> list[Warmed]:
+    """Warm deployments up; being cancelled ends it."""
+    loop = get_running_loop()
+    port = port_of(loop)
+    future, number = engine.start_warm_up(port, loop, **options)
+    try:
+        return [Warmed(**one) for one in await future]
     except BaseException:
         port.cancel(number)
         raise

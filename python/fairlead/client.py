@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import _core
-from ._call import call_raw
+from ._call import call_raw, warm_up
 from ._core import Endpoint, Secret
 from .errors import ConfigError
 from .hooks import Hook, feed_for, warn
@@ -19,7 +19,7 @@ from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
 from .resources.models import AsyncModels, Models, configured
 from .text import AsyncTextStream, TextStream, arguments, text_of
-from .types import Anything, Route, Stats
+from .types import Anything, Route, Stats, Warmed
 
 if TYPE_CHECKING:
     from .types.params import Message, RequestOptions, TextParams
@@ -201,9 +201,9 @@ class _BaseClient:
     def stats(self) -> Stats:
         """What has happened so far, as a plain dict; `fairlead.types.Stats` describes each entry.
 
-        `total_requests`, `success_rate`, `average_latency` (seconds), `model_distribution` and `percentiles` sum
-        all calls up; `deployments` and `credentials` tell them apart; `now` is what exists, and `config` the
-        configuration that holds. All counts are those of this client and of the clients that share its
+        `total_requests`, `success_rate`, `average_latency` (seconds), `model_distribution` and `percentiles`
+        sum all calls up; `deployments` and `credentials` tell them apart; `now` is what exists, and `config`
+        the configuration that holds. All counts are those of this client and of the clients that share its
         connections, and go on over reloads.
         """
         stats: Stats = self._engine.stats()
@@ -212,8 +212,9 @@ class _BaseClient:
     def metrics_text(self) -> str:
         """All metrics in Prometheus' text format 0.0.4, for an endpoint that is scraped.
 
-        Serve it as `text/plain; version=0.0.4; charset=utf-8`. Labels are models, deployments and words of ours,
-        each bounded in number; never users, keys or prompts, and tenants only with `metrics.tenant_label`.
+        Serve it as `text/plain; version=0.0.4; charset=utf-8`. Labels are models, deployments and words of
+        ours, each bounded in number; never users, keys or prompts, and tenants only with
+        `metrics.tenant_label`.
         """
         return self._engine.metrics_text()
 
@@ -320,6 +321,37 @@ class AsyncClient(_BaseClient):
         given = arguments(model, messages, params)
         return AsyncTextStream(lambda: self.chat.completions.create(**given, stream=True))
 
+    async def warm_up(
+        self,
+        *,
+        ping: bool | None = None,
+        models: Iterable[str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - it bounds what runs outside the event loop
+        concurrency: int | None = None,
+    ) -> list[Warmed]:
+        """Open connections before the first call needs them: name resolution, TCP and TLS, but no request.
+
+        Nothing here fails a start-up: what does not work is in the results, and the first call tries again.
+
+        Args:
+            ping: ask every deployment for one token instead, at the lowest priority and under all limits. It
+                costs that token; statistics, breakers and metrics do not count it. Needed where a deployment
+                uses HTTP/2 or a proxy: their connections open with requests only. Default: the
+                configuration's (`warm_up.ping`), else False.
+            models: the models whose deployments are meant. Default: `warm_up.models`, else all of the
+                configuration; without one the client's own upstream.
+            timeout: the longest it may take in all, in seconds. Default: `warm_up.timeout`, else 10.
+            concurrency: deployments at once. Default: `warm_up.concurrency`, else 8.
+
+        Returns:
+            One result for each deployment; those at one address share a connection.
+
+        Raises:
+            ClientClosed: when the client was closed.
+            ValueError: for a timeout or a number that is none.
+        """
+        return await warm_up(self._engine, _warmth(ping, models, timeout, concurrency))
+
     async def get(self, path: str, *, cast_to: Any = None, **options: Unpack[RequestOptions]) -> Any:
         """A GET request below the base URL; the reply is a `types.Anything`, or a `cast_to`.
 
@@ -393,6 +425,18 @@ class Client(_BaseClient):
         given = arguments(model, messages, params)
         return TextStream(lambda: self.chat.completions.create(**given, stream=True))
 
+    def warm_up(
+        self,
+        *,
+        ping: bool | None = None,
+        models: Iterable[str] | None = None,
+        timeout: float | None = None,
+        concurrency: int | None = None,
+    ) -> list[Warmed]:
+        """As `AsyncClient.warm_up`."""
+        found = self._engine.block_warm_up(**_warmth(ping, models, timeout, concurrency))
+        return [Warmed(**one) for one in found]
+
     def get(self, path: str, *, cast_to: Any = None, **options: Unpack[RequestOptions]) -> Any:
         """As `AsyncClient.get`."""
         given: Any = options
@@ -433,6 +477,18 @@ def _hidden(key: Any) -> Any:
             f"`api_key`: expected a str, a callable or a list of them, not {type(key).__name__}"
         )
     return Secret(key)
+
+
+def _warmth(
+    ping: bool | None, models: Iterable[str] | None, timeout: float | None, concurrency: int | None
+) -> dict[str, Any]:
+    """The arguments of a warm-up; what is None is the configuration's."""
+    if isinstance(models, str):
+        models = [models]
+    given = {"ping": ping, "models": models, "timeout": timeout, "concurrency": concurrency}
+    if models is not None:
+        given["models"] = list(models)
+    return given
 
 
 def _poll(watch: Any) -> float | None:

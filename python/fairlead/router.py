@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ._litellm import Calls, configuration
 from .client import AsyncClient, Client, Config, _Sealed
 from .text import arguments, text_of
-from .types import Route, Stats
+from .types import Route, Stats, Warmed
 
 if TYPE_CHECKING:
     from .resources.chat import Chat
@@ -216,6 +216,14 @@ class Router:
     def metrics_text(self) -> str:
         """All metrics in Prometheus' text format, as of `Client.metrics_text`."""
         return self.client.metrics_text()
+
+    def warm_up(self, **options: Any) -> list[Warmed]:
+        """Open connections before the first call needs them; arguments as of `AsyncClient.warm_up`."""
+        return self.client.warm_up(**options)
+
+    async def awarm_up(self, **options: Any) -> list[Warmed]:
+        """As `warm_up`, awaited."""
+        return await self.async_client.warm_up(**options)
 
     def close(self) -> None:
         """Refuse new calls and close idle connections; calls that run finish."""

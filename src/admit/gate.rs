@@ -145,7 +145,11 @@ impl<'a> Gate<'a> {
         until: Instant,
     ) -> Result<Entry, Failure> {
         let _crowd = self.engine.live().lines.enter();
-        let away = |turned: TurnedAway, last: &Option<Refusal>| Refusal::turned_away(&turned, last.as_ref());
+        let metrics = self.engine.metrics();
+        let away = |turned: TurnedAway, last: &Option<Refusal>| {
+            metrics.shed(turned.reason());
+            Refusal::turned_away(&turned, last.as_ref())
+        };
         let waiting = self.waiting(until);
         let mut place = queue.join(waiting).map_err(|turned| away(turned, &last))?;
         place.turn().await.map_err(|turned| away(turned, &last))?;
@@ -161,12 +165,12 @@ impl<'a> Gate<'a> {
             if !refusal.is_worth_waiting(left) {
                 return Err(refusal.failure());
             }
-            let (wait, own) = (refusal.wait(), refusal.own);
+            let (again, own) = (refusal.again, refusal.own);
             last = Some(refusal);
             match own {
                 // Those behind may go ahead: it is no limit of theirs.
-                Some(own) => place.aside(own, wait).await.map_err(|turned| away(turned, &last))?,
-                None => place.blocked(wait).await.map_err(|turned| away(turned, &last))?,
+                Some(own) => place.aside(own, again).await.map_err(|turned| away(turned, &last))?,
+                None => place.blocked(again).await.map_err(|turned| away(turned, &last))?,
             }
         }
     }
@@ -202,8 +206,8 @@ impl<'a> Gate<'a> {
         let money = needs.cost.unwrap_or_default();
         let taken = purse
             .map(|purse| {
-                let empty = || Refusal::of(deployment, Why::Purse(purse.most()), When::Never);
-                purse.reserve(money).ok_or_else(empty)
+                let empty = |most| Refusal::of(deployment, Why::Purse(most), When::Never);
+                purse.reserve(money).map_err(empty)
             })
             .transpose()?;
         let (own, call) = self.reserve(candidate, &needs).await?;

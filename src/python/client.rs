@@ -1,12 +1,12 @@
 //! The engine as a client holds it: calls start here.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
@@ -23,10 +23,11 @@ use super::port::Port;
 use super::reply;
 use super::runtime::{self, Alive};
 use super::shared::Shared;
-use super::stream::{SLICE, StreamCore};
-use super::task::{self, Done, Recipient};
+use super::stream::StreamCore;
+use super::task::{self, Recipient};
 use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
+use crate::warm::Wanted;
 
 /// One kind of request, and what its answers become.
 #[pyclass(frozen, module = "fairlead._core")]
@@ -114,7 +115,8 @@ impl Engine {
         params: &Bound<'_, PyDict>,
         scope: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Request> {
-        let mut request = options::request(params, &self.defaults, scope)?;
+        let py = params.py();
+        let mut request = errors::guarded(py, || options::request(params, &self.defaults, scope))?;
         let has_body = match operation {
             Operation::Chat | Operation::Embeddings => true,
             Operation::Models | Operation::Raw { .. } => false,
@@ -158,24 +160,35 @@ impl Engine {
     }
 
     fn wait<'py>(&self, endpoint: &Bound<'py, Endpoint>, request: Request) -> PyResult<Bound<'py, PyAny>> {
-        let py = endpoint.py();
         let (sender, receiver) = mpsc::sync_channel(1);
-        let abort = self.spawn(py, &endpoint.get().operation, request, Recipient::Thread(sender))?;
-        let receiver = Mutex::new(receiver);
-        loop {
-            match py.detach(|| patience(&receiver)) {
-                Ok(done) => return done.into_python(py, Some(endpoint)),
-                Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(PyRuntimeError::new_err("the I/O threads are gone"));
-                }
-            }
-        }
+        let recipient = Recipient::Thread(sender);
+        let abort = self.spawn(endpoint.py(), &endpoint.get().operation, request, recipient)?;
+        task::listen(endpoint.py(), receiver, &abort)?.into_python(endpoint.py(), Some(endpoint))
+    }
+
+    fn spawn_warm_up(&self, py: Python<'_>, wanted: Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        callables::serve(py)?;
+        let task = runtime::get()?.spawn(task::warm_up(core, wanted, recipient, Alive::new()));
+        Ok(task.abort_handle())
     }
 }
 
-fn patience(receiver: &Mutex<Receiver<Done>>) -> Result<Done, RecvTimeoutError> {
-    receiver.lock().recv_timeout(SLICE)
+/// The arguments of a warm-up.
+fn wanted(
+    ping: Option<bool>,
+    models: Option<Vec<String>>,
+    timeout: Option<f64>,
+    concurrency: Option<usize>,
+) -> PyResult<Wanted> {
+    let timeout = timeout.map(|seconds| {
+        let given = Duration::try_from_secs_f64(seconds).ok().filter(|given| !given.is_zero());
+        given.ok_or_else(|| PyValueError::new_err("`timeout`: expected seconds above 0"))
+    });
+    if concurrency == Some(0) {
+        return Err(PyValueError::new_err("`concurrency`: expected 1 or more"));
+    }
+    Ok(Wanted { ping, models, timeout: timeout.transpose()?, concurrency })
 }
 
 #[pymethods]
@@ -284,6 +297,42 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = self.raw_request(&endpoint.get().operation, body, params, scope)?;
         self.wait(endpoint, request)
+    }
+
+    /// Starts warming deployments up; returns the future of what came of it and the number to cancel it by.
+    #[pyo3(signature = (port, event_loop, *, ping = None, models = None, timeout = None, concurrency = None))]
+    fn start_warm_up<'py>(
+        &self,
+        port: &Bound<'py, Port>,
+        event_loop: &Bound<'py, PyAny>,
+        ping: Option<bool>,
+        models: Option<Vec<String>>,
+        timeout: Option<f64>,
+        concurrency: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyAny>, u64)> {
+        let py = event_loop.py();
+        let wanted = wanted(ping, models, timeout, concurrency)?;
+        let (inbox, id) = port.get().ticket()?;
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let abort = self.spawn_warm_up(py, wanted, Recipient::Loop(inbox, id))?;
+        port.get().wait(id, future.clone().unbind(), Some(abort), None);
+        Ok((future, id))
+    }
+
+    /// Warms deployments up and waits for what came of it.
+    #[pyo3(signature = (*, ping = None, models = None, timeout = None, concurrency = None))]
+    fn block_warm_up<'py>(
+        &self,
+        py: Python<'py>,
+        ping: Option<bool>,
+        models: Option<Vec<String>>,
+        timeout: Option<f64>,
+        concurrency: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let wanted = wanted(ping, models, timeout, concurrency)?;
+        let abort = self.spawn_warm_up(py, wanted, Recipient::Thread(sender))?;
+        task::listen(py, receiver, &abort)?.into_python(py, None)
     }
 
     /// What routing decides for a call with these `params`, without sending anything.

@@ -20,6 +20,7 @@ mod lookup;
 mod model;
 mod options;
 mod port;
+mod primitives;
 mod reply;
 mod runtime;
 mod secret;
@@ -45,6 +46,7 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::RawReply>()?;
     module.add_class::<secret::Secret>()?;
     module.add_class::<stream::StreamCore>()?;
+    primitives::add(module)?;
     module.add_function(wrap_pyfunction!(callables::register_plugin, module)?)?;
     module.add_function(wrap_pyfunction!(config::load_config, module)?)?;
     module.add_function(wrap_pyfunction!(config::schema, module)?)?;
@@ -55,6 +57,8 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::tasks, module)?)?;
+    #[cfg(debug_assertions)]
+    module.add_function(wrap_pyfunction!(runtime::provoke, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     Ok(())
 }

@@ -3,23 +3,29 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use tokio::task::AbortHandle;
 
 use super::client::Endpoint;
 use super::errors;
 use super::model::{self, Text};
 use super::port::Inbox;
+use super::primitives::Lease;
 use super::reply::{Meta, RawReply};
 use super::runtime::Alive;
-use super::stream::{Channel, Reader, StreamCore};
+use super::stream::{Channel, Reader, SLICE, StreamCore};
+use crate::admit::Share;
 use crate::call::Call;
+use crate::defect;
 use crate::engine::Engine;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::reply::{Answer, Reply, ReplyStream};
+use crate::warm::{Wanted, Warmed};
 
 /// What a wait came to. Rust data only.
 #[derive(Debug)]
@@ -32,6 +38,10 @@ pub(super) enum Done {
     Failed(Error),
     /// A stream has something to take.
     Ready,
+    /// Room under a limit of the caller's own.
+    Share(Share),
+    /// Deployments were warmed up.
+    Warmed(Vec<Warmed>),
 }
 
 impl Done {
@@ -41,8 +51,20 @@ impl Done {
         py: Python<'py>,
         endpoint: Option<&Bound<'py, Endpoint>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        errors::guarded(py, || self.shown(py, endpoint))
+    }
+
+    fn shown<'py>(
+        self,
+        py: Python<'py>,
+        endpoint: Option<&Bound<'py, Endpoint>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        defect::at(defect::Stage::Show);
         match (self, endpoint) {
             (Self::Ready, _) => Ok(py.None().into_bound(py)),
+            (Self::Share(share), _) => Ok(Bound::new(py, Lease::new(share))?.into_any()),
+            (Self::Warmed(warmed), _) => Ok(pythonize::pythonize(py, &warmed)?),
+            (Self::Failed(error), None) => Err(errors::exception(py, &error)),
             (Self::Failed(error), Some(endpoint)) => {
                 Err(errors::exception_of(py, &error, endpoint.get().method()))
             }
@@ -77,7 +99,8 @@ pub(super) enum Recipient {
 }
 
 impl Recipient {
-    fn tell(&self, done: Done) {
+    /// Tells it.
+    pub(super) fn tell(&self, done: Done) {
         match self {
             Self::Loop(inbox, id) => inbox.put(*id, done),
             // A thread that was interrupted has stopped listening.
@@ -94,8 +117,19 @@ pub(super) async fn run(engine: Arc<Engine>, call: Call, recipient: Recipient, a
         Ok(Ok(Answer::Reply(reply))) => recipient.tell(Done::Reply(reply)),
         Ok(Ok(Answer::Stream(stream))) => read_ahead(*stream, &recipient).await,
         Ok(Err(error)) => recipient.tell(Done::Failed(error)),
-        Err(_) => recipient.tell(Done::Failed(defect())),
+        Err(_) => recipient.tell(Done::Failed(errors::internal())),
     }
+}
+
+/// Warms deployments up.
+pub(super) async fn warm_up(engine: Arc<Engine>, wanted: Wanted, recipient: Recipient, alive: Alive) {
+    let _alive = alive;
+    let warmed = AssertUnwindSafe(engine.warm_up(wanted)).catch_unwind().await;
+    recipient.tell(match warmed {
+        Ok(Ok(warmed)) => Done::Warmed(warmed),
+        Ok(Err(error)) => Done::Failed(error),
+        Err(_) => Done::Failed(errors::internal()),
+    });
 }
 
 async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {
@@ -103,7 +137,7 @@ async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {
     let channel = Arc::new(Channel::default());
     recipient.tell(Done::Stream(Reader::new(Arc::clone(&channel), meta)));
     if AssertUnwindSafe(pump(stream, &channel)).catch_unwind().await.is_err() {
-        channel.finish(Err(defect()), None);
+        channel.finish(Err(errors::internal()), None);
     }
 }
 
@@ -132,6 +166,16 @@ async fn pump(mut stream: ReplyStream, channel: &Channel) {
     }
 }
 
-fn defect() -> Error {
-    Error::new(Kind::Internal, "a defect in fairlead ended this call; other calls are not affected")
+/// Blocks until `receiver` hears, in slices with the interpreter let go, looking at signals between them.
+pub(super) fn listen(py: Python<'_>, receiver: Receiver<Done>, abort: &AbortHandle) -> PyResult<Done> {
+    let receiver = Mutex::new(receiver);
+    loop {
+        match py.detach(|| receiver.lock().recv_timeout(SLICE)) {
+            Ok(done) => return Ok(done),
+            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err("the I/O threads are gone"));
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
+use crate::defect;
 use crate::error::{Attempt, Error, Failure, Kind, Other, Same};
 use crate::retry::allowance::{self, Allowed, Cost};
 use crate::retry::policy::Policy;
@@ -193,6 +194,7 @@ impl<'a> Course<'a> {
 
     /// What follows from `failure` of the candidate at `position`.
     pub fn judge(&mut self, position: usize, started: Instant, failure: Failure) -> Verdict {
+        defect::at(defect::Stage::Judge);
         let request_id = failure.request_id.clone();
         let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
         self.counted += u32::from(attempt.counted);

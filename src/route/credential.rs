@@ -190,12 +190,21 @@ impl Credential {
     ///
     /// [`Kind::Authentication`] where its source gives none; [`Kind::Deadline`] where the call ends first.
     pub async fn pass(&self, deadline: Due) -> Result<Pass, Failure> {
-        let pass = match &self.held {
-            Held::Written => Pass::Written,
-            Held::Kept(keeper, _) => Pass::Token(keeper.token(deadline).await?),
-        };
+        let pass = self.key(deadline).await?;
         self.live.asked();
         Ok(pass)
+    }
+
+    /// As [`Self::pass`], for an attempt that statistics know nothing of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::pass`].
+    pub async fn key(&self, deadline: Due) -> Result<Pass, Failure> {
+        Ok(match &self.held {
+            Held::Written => Pass::Written,
+            Held::Kept(keeper, _) => Pass::Token(keeper.token(deadline).await?),
+        })
     }
 
     /// The headers of an attempt, without those of the call itself.

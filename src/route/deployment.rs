@@ -231,6 +231,13 @@ impl Candidate {
         })
     }
 
+    /// `deployment` with the first of its keys that is usable at `now`, else its first; none where it has none.
+    pub fn usable(deployment: &Arc<Deployment>, group: &Arc<Group>, now: Instant) -> Option<Self> {
+        let all: Vec<Self> = Self::of(deployment, group, Role::Own).collect();
+        let usable = all.iter().find(|candidate| candidate.credential.state(now).is_usable());
+        usable.or(all.first()).cloned()
+    }
+
     /// Whose count of a limit of its deployment an attempt is: its key's, or the deployment's.
     pub fn subject(&self, quota: &Quota) -> u64 {
         match quota.account.limit().scope {

@@ -63,6 +63,11 @@ impl Profiles {
         Self { general: Arc::new(general), named }
     }
 
+    /// Those of calls of no profile.
+    pub(super) fn general(&self) -> &Arc<Settings> {
+        &self.general
+    }
+
     pub(super) fn find(&self, profile: Option<&str>) -> Result<&Arc<Settings>, Error> {
         let Some(name) = profile else { return Ok(&self.general) };
         self.named.get(name).ok_or_else(|| {

@@ -14,7 +14,7 @@ use super::tenant::Tenant;
 use super::written::Written;
 use crate::admit::{Flood, Scopes};
 use crate::chat::facts::Wants;
-use crate::config::{self, Bounds, Config, Hedge, Metrics, Queue, Routing, Secret, Stages, WarmUp};
+use crate::config::{self, Bounds, Config, Hedge, Metrics, Queue, Routing, Secret, Stages, Timeouts, WarmUp};
 use crate::error::{Error, Kind};
 use crate::live::{Live, breaker};
 use crate::provider::catalogue;
@@ -111,14 +111,42 @@ impl Snapshot {
     }
 
     /// How many retries the traffic of a deployment pays for, in calls of no profile.
-    pub fn allowance(&self) -> Option<allowance::Policy> {
-        self.profiles.find(None).ok().map(|settings| settings.retry.allowance)
+    pub fn allowance(&self) -> allowance::Policy {
+        self.profiles.general().retry.allowance
     }
 
     /// The models that were configured.
     pub fn models(&self) -> impl Iterator<Item = &Arc<Group>> {
         let groups = self.routes.iter().filter_map(|(_, route)| route.own());
         groups.filter(|group| group.is_configured)
+    }
+
+    /// The models that were configured, in the order of their names; without any, the client's own upstream.
+    pub fn own_groups(&self) -> Vec<Arc<Group>> {
+        let mut groups: Vec<_> = self.models().cloned().collect();
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        groups.dedup_by(|one, other| one.name == other.name);
+        if groups.is_empty() && self.written.has_client() {
+            let named = self.default_model().and_then(|name| self.group(&name).ok());
+            let any = || self.any_route(None).ok()?.own().cloned();
+            groups.extend(named.or_else(any));
+        }
+        groups
+    }
+
+    /// The model behind a name, alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::ModelNotFound`] where nothing has the name; [`Kind::Config`] where its key is missing.
+    pub fn group(&self, name: &str) -> Result<Arc<Group>, Error> {
+        let own = self.route(name, None)?.own().cloned();
+        own.ok_or_else(|| Error::new(Kind::Internal, "a route without a group"))
+    }
+
+    /// The limits of time of calls of no profile.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.profiles.general().timeouts
     }
 
     /// Every deployment that calls may reach, with those that names have led to so far. Each record once a name.

@@ -8,8 +8,10 @@ pub mod alarm;
 pub mod attempt;
 mod connect;
 pub mod errand;
+mod frames;
 mod http1;
 mod inflate;
+mod lane;
 mod mask;
 mod odd;
 mod pool;
@@ -18,6 +20,8 @@ mod reader;
 pub mod sse;
 pub mod stream;
 mod tls;
+mod trailers;
+mod upload;
 mod wire;
 
 use std::fmt;
@@ -91,9 +95,9 @@ pub struct Exchange {
     pub headers: Arc<HeaderMap>,
     /// The body, not yet read.
     pub body: Box<dyn Body>,
-    /// Did the request go over a connection that had served before?
+    /// Did the request go over a connection that had served or waited before?
     pub reused: bool,
-    /// Was it repeated because that connection had died?
+    /// Was it repeated because that connection had died, or the upstream had not begun with it?
     pub repeated: bool,
     /// Waiting for the connection, new or free.
     pub connected_in: Duration,
@@ -114,6 +118,25 @@ pub trait Transport: Send + Sync + fmt::Debug {
         request: &'a Outgoing,
         limits: &'a Limits,
     ) -> BoxFuture<'a, Result<Exchange, Broken>>;
+
+    /// What whoever operates the client should know of it now.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
+    /// Sees to it that the next request finds a connection that stands, without sending anything.
+    fn warm<'a>(&'a self, _limits: &'a Limits) -> BoxFuture<'a, Result<Warmth, Broken>> {
+        Box::pin(std::future::ready(Ok(Warmth::ByRequestsOnly)))
+    }
+}
+
+/// What came of a connection that nobody has asked anything over yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warmth {
+    /// It waits for the next request.
+    Ready,
+    /// This transport opens connections together with requests only.
+    ByRequestsOnly,
 }
 
 /// A failure below HTTP.
@@ -127,12 +150,14 @@ pub struct Broken {
     pub closed: bool,
     /// Had the request been repeated once, because a reused connection had died?
     pub repeated: bool,
+    /// The status that the failure stands for, where it was told after the head.
+    pub status: Option<u16>,
 }
 
 impl Broken {
     /// A failure of `kind`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), closed: false, repeated: false }
+        Self { kind, message: message.into(), closed: false, repeated: false, status: None }
     }
 
     /// The limit that ended.
@@ -158,7 +183,7 @@ impl Broken {
 
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
-        Self::new(broken.kind, broken.message)
+        Self { status: broken.status, ..Self::new(broken.kind, broken.message) }
     }
 }
 

@@ -76,7 +76,7 @@ impl Pool {
     /// An idle connection that still lives, else a new one. Calls take turns where all slots are in use.
     pub(super) async fn connection(&self, limits: &Limits) -> Result<Connection, Broken> {
         let slot = self.slot(limits).await?;
-        while let Some(mut connection) = self.take_idle() {
+        while let Some((mut connection, _)) = self.take_idle() {
             if connection.is_usable().await {
                 connection.slot = Some(slot);
                 return Ok(connection);
@@ -91,6 +91,25 @@ impl Pool {
         self.opened(slot, limits).await
     }
 
+    /// Sees to it that a connection waits. One that does and lives is left as it is; a new one is opened else.
+    pub(super) async fn warm(&self, limits: &Limits) -> Result<(), Broken> {
+        if self.options.pool.max_keepalive_connections == Some(0) {
+            let message = "no connection is kept idle (pool.max_keepalive_connections = 0)";
+            return Err(Broken::new(Kind::Config, message));
+        }
+        let slot = self.slot(limits).await?;
+        while let Some((mut connection, since)) = self.take_idle() {
+            if connection.is_usable().await {
+                connection.slot = Some(slot);
+                self.park(connection, since);
+                return Ok(());
+            }
+        }
+        let connection = self.opened(slot, limits).await?;
+        self.keep(connection);
+        Ok(())
+    }
+
     /// The right to use one connection. Idle ones hold none: what is in use and what is idle never exceed the
     /// slots together, because a new one is only opened when nothing is idle.
     async fn slot(&self, limits: &Limits) -> Result<OwnedSemaphorePermit, Broken> {
@@ -103,10 +122,11 @@ impl Pool {
         slot.map_err(|_| Broken::new(Kind::ClientClosed, "the client was closed"))
     }
 
-    fn take_idle(&self) -> Option<Connection> {
+    /// The connection that has waited least, and since when.
+    fn take_idle(&self) -> Option<(Connection, Instant)> {
         let mut parked = self.parked.lock();
         parked.drop_expired(clock::now(), self.options.pool.keepalive_expiry);
-        parked.idle.pop_back().map(|idle| idle.connection)
+        parked.idle.pop_back().map(|idle| (idle.connection, idle.since))
     }
 
     async fn opened(&self, slot: OwnedSemaphorePermit, limits: &Limits) -> Result<Connection, Broken> {
@@ -132,16 +152,20 @@ impl Pool {
             driver: Some(Box::pin(driver)),
             gauge,
             retires: later(clock::now(), lifetime),
-            served: 0,
+            kept: 0,
             slot: Some(slot),
             _open: self.gauges.connections_open.enter(),
         })
     }
 
-    /// Takes a connection back whose response was read to the end.
+    /// Takes a connection back whose response was read to the end, or that was opened ahead.
     pub(super) fn keep(&self, mut connection: Connection) {
+        connection.kept += 1;
+        self.park(connection, clock::now());
+    }
+
+    fn park(&self, mut connection: Connection, since: Instant) {
         let now = clock::now();
-        connection.served += 1;
         let pool = &self.options.pool;
         let mut parked = self.parked.lock();
         parked.drop_expired(now, pool.keepalive_expiry);
@@ -151,7 +175,7 @@ impl Pool {
         }
         let slot = connection.slot.take();
         let counted = self.gauges.connections_idle.enter();
-        parked.idle.push_back(Idle { connection, since: now, _counted: counted });
+        parked.idle.push_back(Idle { connection, since, _counted: counted });
         let is_reaped = std::mem::replace(&mut parked.reaped, true);
         drop(parked);
         // Only now: whoever waits for the slot must find the connection.
@@ -188,8 +212,8 @@ pub(super) struct Connection {
     pub(super) sender: http1::SendRequest<Full<Bytes>>,
     /// What is seen under HTTP.
     pub(super) gauge: Arc<Gauge>,
-    /// Responses that were read to the end.
-    pub(super) served: u32,
+    /// How often it was put by; what has waited may have died meanwhile.
+    pub(super) kept: u32,
     driver: Option<Driver>,
     retires: Instant,
     /// Held while in use.

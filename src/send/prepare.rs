@@ -102,8 +102,10 @@ fn limits(
             None => {
                 let usual = attempt_limit(timeouts, facts, candidate);
                 let left = deadline.at.saturating_duration_since(started);
-                let limit = policy.attempt_limit.of(leave.number, usual, left);
-                Due::after(started, limit, Kind::AttemptTimeout)
+                match policy.attempt_limit.of(leave.number, usual, left) {
+                    limit if limit < left => Due::after(started, limit, Kind::AttemptTimeout),
+                    _ => deadline,
+                }
             }
         }
     };

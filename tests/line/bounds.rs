@@ -139,7 +139,9 @@ fn q4_who_went_or_waited_too_long_never_has_a_turn() {
     let expired: Vec<Ticket> = crowd(&mut line, 50_000, hasty, 0);
     let left: Vec<Ticket> = crowd(&mut line, 50_000, patient(1, 5, 10), 0);
     let last = line.join(patient(1, 5, 10), 0).unwrap();
-    left.iter().for_each(|ticket| line.leave(*ticket, 0));
+    for ticket in left {
+        line.leave(ticket, 0);
+    }
     line.news();
     line.serve(head, 10, 2 * SECOND);
     assert_eq!(line.offered(), Some(last));

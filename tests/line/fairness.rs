@@ -26,14 +26,13 @@ proptest! {
         let mut line = Line::new(calm());
         let mut known = BTreeMap::new();
         let mut now = 0;
-        let mut waiting = [0_u32; 2];
+        let mut waiting = [0; 2];
         let (mut difference, mut least, mut most) = (0_i64, 0, 0);
         for step in 0..300 {
-            for tenant in 0..2 {
-                while waiting[tenant] < 2 {
-                    let cost = if tenant == 0 { costs[step].0 } else { costs[step].1 };
-                    join(&mut line, &mut known, patient(tenant as u64, 5, cost), now);
-                    waiting[tenant] += 1;
+            for (tenant, cost) in [(0, costs[step].0), (1, costs[step].1)] {
+                while waiting[tenant as usize] < 2 {
+                    join(&mut line, &mut known, patient(tenant, 5, cost), now);
+                    waiting[tenant as usize] += 1;
                 }
             }
             if let Some((tenant, cost)) = others[step] {
@@ -44,7 +43,8 @@ proptest! {
             line.serve(ticket, cost, now);
             if tenant < 2 {
                 waiting[tenant as usize] -= 1;
-                difference += if tenant == 0 { cost as i64 } else { -(cost as i64) };
+                let cost = cost.cast_signed();
+                difference += if tenant == 0 { cost } else { -cost };
             }
             (least, most) = (least.min(difference), most.max(difference));
             now += pauses[step];

@@ -155,7 +155,7 @@ impl Reference {
     }
 
     fn key(&self, class: u8, since: u64) -> (i128, u8) {
-        let aging = self.settings.aging.as_nanos() as i128;
+        let aging = self.settings.aging.as_nanos().cast_signed();
         (i128::from(since) - i128::from(class) * aging, 9 - class)
     }
 
@@ -164,8 +164,8 @@ impl Reference {
         let claims = (0..10).filter_map(|class| {
             let dues = self.shares.iter().filter(|((of, _), _)| *of == class).map(|((_, tenant), share)| {
                 let own = self.of(class, *tenant);
-                let oldest = own.clone().min_by_key(by_number).unwrap();
-                let newest = own.max_by_key(by_number).unwrap();
+                let oldest = own.clone().min_by_key(|caller| caller.number).unwrap();
+                let newest = own.max_by_key(|caller| caller.number).unwrap();
                 let head = if self.overloaded { newest } else { oldest };
                 let price = price(head.who.cost, head.who.weight);
                 let oldest = oldest.joined.max(share.served);
@@ -178,7 +178,7 @@ impl Reference {
         let number = if self.overloaded {
             self.of(class, tenant).map(|caller| caller.number).max()?
         } else {
-            let firsts = (0..10).filter_map(|of| self.of(of, tenant).min_by_key(by_number));
+            let firsts = (0..10).filter_map(|of| self.of(of, tenant).min_by_key(|caller| caller.number));
             firsts.min_by_key(|caller| self.key(caller.who.priority, caller.joined))?.number
         };
         Some((number, class))
@@ -325,10 +325,6 @@ impl Reference {
         self.back(number, now);
         self.next(now);
     }
-}
-
-fn by_number(caller: &&Caller) -> u64 {
-    caller.number
 }
 
 fn price(cost: u64, weight: f64) -> u128 {

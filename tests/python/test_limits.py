@@ -40,7 +40,7 @@ def test_a_limit_that_refuses_says_what_is_limited_for_whom_and_until_when(up: U
     assert error.is_retryable
     assert "1 requests in 60 s (user)" in str(error)
     assert len(up.requests) == 1
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    again = pickle.loads(pickle.dumps(error))
     assert (again.limit_type, again.retry_after) == (error.limit_type, error.retry_after)
     client.chat.completions.create(model="m", messages=MESSAGES, user="bob")
 
@@ -54,9 +54,13 @@ def test_a_budget_that_is_used_up_says_when_it_begins_anew(up: Upstream) -> None
             deployment={"price": {"input": 1000.0, "output": 1000.0}, "max_output": 1},
         )
     )
-    with pytest.raises(fairlead.BudgetExceeded) as caught:
+
+    def spend() -> None:
         for _ in range(20):
             client.chat.completions.create(model="m", messages=MESSAGES)
+
+    with pytest.raises(fairlead.BudgetExceeded) as caught:
+        spend()
     error = caught.value
     assert (error.limit_type, error.scope, error.limit, error.window) == ("cost", "global", 0.002, "day")
     assert isinstance(error, fairlead.QuotaExceeded)
@@ -95,9 +99,7 @@ def test_a_priority_is_never_sent(up: Upstream, form: str) -> None:
             model="m", messages=MESSAGES, extra_headers={"X-Fairlead-Priority": "9"}
         )
     elif form == "body":
-        client.chat.completions.create(
-            model="m", messages=MESSAGES, extra_body={"fairlead": {"priority": 2}}
-        )
+        client.chat.completions.create(model="m", messages=MESSAGES, extra_body={"fairlead": {"priority": 2}})
     else:
         with fairlead.scope(priority="background"):
             client.chat.completions.create(model="m", messages=MESSAGES)
@@ -119,7 +121,8 @@ def test_calls_that_wait_are_answered_in_their_turn_and_cancelled_ones_take_none
     async def run() -> int:
         async with fairlead.AsyncClient(config(up, deployment={"concurrency": 2})) as client:
             calls = [
-                asyncio.create_task(client.chat.completions.create(model="m", messages=MESSAGES)) for _ in range(20)
+                asyncio.create_task(client.chat.completions.create(model="m", messages=MESSAGES))
+                for _ in range(20)
             ]
             await asyncio.sleep(0.02)
             for call in calls[10:]:

@@ -41,6 +41,7 @@ from .stats import (
     Shape,
     Stats,
 )
+from .warm import Warmed
 
 __all__ = [
     "Annotation",
@@ -89,4 +90,5 @@ __all__ = [
     "Timings",
     "TopLogprob",
     "URLCitation",
+    "Warmed",
 ]

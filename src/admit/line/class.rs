@@ -138,7 +138,9 @@ impl Class {
     /// From here on another of each tenant's is first.
     pub(super) fn reorder(&mut self, order: Order) {
         let tenants: Vec<u64> = self.accounts.keys().copied().collect();
-        tenants.into_iter().for_each(|tenant| self.file(tenant, order));
+        for tenant in tenants {
+            self.file(tenant, order);
+        }
     }
 
     /// Puts a tenant where its first belongs, or forgets it.

@@ -45,16 +45,15 @@ pub(super) fn write(engine: &Engine, out: &mut Exposition) {
     number("deployment_cooling", "1 while a deployment is left alone, because it asked for that.", &|same| {
         f64::from(same.iter().any(|deployment| deployment.live.is_cooling(now)))
     });
-    if let Some(policy) = snapshot.allowance() {
-        number(
-            "retry_budget_balance",
-            "Retries of a deployment that its own traffic would pay for now.",
-            &|same| {
-                let balances = same.iter().map(|deployment| deployment.live.allowance.balance(&policy, now));
-                balances.fold(f64::INFINITY, f64::min)
-            },
-        );
-    }
+    let policy = snapshot.allowance();
+    number(
+        "retry_budget_balance",
+        "Retries of a deployment that its own traffic would pay for now.",
+        &|same| {
+            let balances = same.iter().map(|deployment| deployment.live.allowance.balance(&policy, now));
+            balances.fold(f64::INFINITY, f64::min)
+        },
+    );
     limits(&standing, now, out);
 }
 
