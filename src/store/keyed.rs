@@ -229,7 +229,8 @@ impl Table {
         all as u64
     }
 
-    /// Forgets those of whom nothing counts, but for `subject`: it has been told that it fits. The others move to a table that has room for them and a quarter more.
+    /// Forgets those of whom nothing counts, but for `subject`: it has been told that it fits. The others move to a
+    /// table that has room for them and a quarter more.
     fn forget(&mut self, subject: u64, (limit, now): (&Limit, Now)) {
         self.asked = 0;
         let (all, capacity) = (self.meters.len(), self.meters.capacity());

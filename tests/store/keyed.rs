@@ -130,6 +130,27 @@ fn l9_who_is_known_and_idle_is_not_sent_to_those_who_share() {
 }
 
 #[test]
+fn t4_a_debt_of_somebody_who_was_forgotten_is_a_debt() {
+    with_bytes(1 << 20, |stand, store| {
+        let account = stand.open(limit("tokens", 100, log(MINUTE)));
+        let hold = |subject| stand.try_all(&[(&account, subject, 10)]).unwrap();
+        let (less, more) = (hold(7), hold(8));
+        stand.advance(MINUTE);
+        for number in 0..10_000 {
+            stand.spend_for(&account, hashed(number), 1).unwrap();
+            stand.advance(SECOND / 10);
+        }
+        let counted = || stand.store.standings()[0].subjects;
+        let before = counted();
+        stand.settle(less, 5);
+        assert_eq!((stand.store.used(&account, 7), counted()), (0, before), "nobody is counted for nothing");
+        stand.settle(more, 15);
+        assert_eq!((stand.store.used(&account, 8), counted()), (5, before + 1));
+        assert!(store.swept() > 0);
+    });
+}
+
+#[test]
 fn l9_an_attack_of_unknown_keys_costs_each_a_few_steps() {
     with_bytes(2 << 20, |stand, store| {
         let account = stand.open(limit("requests", 60, sliding(MINUTE)));

@@ -15,7 +15,7 @@ pub struct Bucket {
     /// When it is full again: nanoseconds, and parts of the next one.
     full_at: u64,
     part: u64,
-    /// The shortage that it is in, or was in last: the time at which it began, or a later one.
+    /// When the shortage began that it is in, or was in last.
     shortage: u64,
 }
 
@@ -61,14 +61,14 @@ impl Bucket {
     pub fn take(&mut self, rate: Rate, amount: u64, now: u64) -> u64 {
         let present = rate.parts(now);
         if self.full_at(rate) <= present {
-            self.begin(now);
+            self.shortage = now;
         }
         self.set(rate, self.full_at(rate).max(present).saturating_add(rate.refill(amount)));
         self.shortage
     }
 
-    /// What was taken in `shortage` as `reserved` was `used` in the end. What comes back to a bucket that was full meanwhile
-    /// has been refilled already.
+    /// What was taken in the shortage that began at `shortage` as `reserved` was `used` in the end. What comes back to a
+    /// bucket that was full meanwhile has been refilled already.
     pub fn correct(&mut self, rate: Rate, shortage: u64, (reserved, used): (u64, u64), now: u64) {
         if used > reserved {
             self.take(rate, used - reserved, now);
@@ -93,14 +93,8 @@ impl Bucket {
 
     /// The same shortage, but nothing that was taken before `now` comes back to it.
     #[must_use]
-    pub fn shared(mut self, now: u64) -> Self {
-        self.begin(now);
-        self
-    }
-
-    fn begin(&mut self, now: u64) {
-        // Another one even if it is the second of a nanosecond.
-        self.shortage = now.max(self.shortage.saturating_add(1));
+    pub fn shared(self, now: u64) -> Self {
+        Self { shortage: now, ..self }
     }
 
     fn full_at(self, rate: Rate) -> u128 {
