@@ -32,7 +32,7 @@ REQUIREMENTS = $(BIN)/python -c 'import sys, tomllib; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak lint format schema strategies bench wheel dev clean
+.PHONY: help demo test soak loom lint format schema strategies bench wheel dev clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,9 +44,12 @@ test: lint  ## everything that must pass: formatting, lints, types, Rust tests, 
 	cargo test --locked --quiet
 	@$(BIN)/pytest
 
-soak: $(VENV)/.wheel $(VENV)/.extras  ## the long runs at full counts
+soak: loom $(VENV)/.wheel $(VENV)/.extras  ## the long runs at full counts
 	PROPTEST_CASES=20000 cargo test --locked --quiet
 	@$(BIN)/pytest -m soak --timeout 3600
+
+loom:  ## every interleaving of what threads change at once
+	cargo test --locked --quiet --release --manifest-path tests/loom/Cargo.toml
 
 lint: $(VENV)/.wheel $(VENV)/.extras  ## formatting, lints and types of both languages
 	cargo fmt --check

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::Method;
 
 use crate::admit::{AttemptPermit, Gate, Purse};
+use crate::caller;
 use crate::chat::facts::{self, Facts, Wants};
 use crate::chat::reply::Shape;
 use crate::config::Secret;
@@ -232,6 +233,7 @@ impl Engine {
 impl Call {
     /// What the stages may know about the request.
     pub(crate) fn facts(&self, wants: Wants) -> Result<Facts, Error> {
+        caller::check(&self.options)?;
         if !self.operation.names_model() {
             return Ok(Facts::default());
         }

@@ -27,10 +27,12 @@
 pub mod call;
 pub mod engine;
 pub mod reply;
+pub mod caller;
 pub mod warm;
 
 pub mod clock;
 pub mod error;
+pub mod defect;
 mod sync;
 
 pub mod config;

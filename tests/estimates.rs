@@ -86,6 +86,39 @@ async fn an_attempt_may_take_three_times_what_its_expected_size_takes() {
     assert!(endless < usual * 4.5, "{endless}: what is allowed is not what is expected");
 }
 
+/// What is reserved of the tokens a minute while a call runs.
+async fn reserved(config: &str, asked: &str) -> u64 {
+    let world = World::answering(|_| counted(8, 40).after(Duration::from_secs(1)));
+    let engine = world.engine(&format!("{ONE}tokens_per_minute = 1000000\n{config}"));
+    for _ in 0..50 {
+        send(&engine, "one", "").await.unwrap();
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+    let running = tokio::spawn({
+        let (engine, asked) = (Arc::clone(&engine), asked.to_owned());
+        async move { send(&engine, "one", &asked).await.unwrap() }
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let standings = engine.limits();
+    let used = standings.iter().find(|standing| standing.limit.identity.contains("tokens")).unwrap().used;
+    running.await.unwrap();
+    used
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_has_set_aside_what_may_be_written_or_what_usually_was() {
+    const PROMPT: u64 = 8;
+    assert_eq!(reserved("", "").await, PROMPT + 1024);
+    assert_eq!(reserved("", r#","max_tokens":300"#).await, PROMPT + 300);
+    assert_eq!(reserved("", r#","max_tokens":300,"n":2"#).await, PROMPT + 600);
+    assert_eq!(reserved("max_output = 200", r#","max_tokens":300"#).await, PROMPT + 200);
+    assert_eq!(reserved("params = { max_tokens = 70 }", "").await, PROMPT + 70, "as is sent for the caller");
+    // Forty tokens, to the bound of their bucket.
+    let observed = reserved("reserve = \"observed\"", "").await - PROMPT;
+    assert!((40..48).contains(&observed), "{observed}");
+    assert_eq!(reserved("reserve = \"observed\"", r#","max_tokens":10"#).await, PROMPT + 10);
+}
+
 #[test]
 fn t6_tokens_read_from_a_cache_count_where_the_provider_counts_them() {
     let usage = Usage { input: 1000, cached: 900, ..Usage::default() };

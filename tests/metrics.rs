@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use fairlead::call::{Call, CallOptions};
 use fairlead::reply::Answer;
-use fairlead::settle::metrics::{Exposition, Source, Type};
 use fairlead::{Engine, Error, Kind};
 use support::scripted::{Meets, World, ok, status};
 use support::{Provider, chat, chat_with, chunk, done, engine, stream_head};
@@ -300,29 +299,48 @@ async fn without_the_stage_nothing_is_counted() {
     assert_eq!(counts().collect::<Vec<_>>(), before);
 }
 
-#[derive(Debug)]
-struct Further;
-
-impl Source for Further {
-    fn write(&self, out: &mut Exposition) {
-        out.single("further_total", Type::Counter, "What others count.", 3_u64);
-    }
-}
-
 #[tokio::test(start_paused = true)]
-async fn further_sources_and_the_gate_have_their_places() {
-    let engine = World::new([]).engine(TWO);
-    engine.metrics().add(Arc::new(Further));
-    engine.metrics().decided("requests per minute", "tenant", "denied");
-    engine.metrics().shed("full");
+async fn limits_say_what_they_decided_and_how_full_they_are() {
+    let config =
+        format!("[limits.global]\nrequests_per_minute = 2\n[limits.user]\nrequests_per_second = 9\n{TWO}");
+    let engine = World::answering(|_| ok()).engine(&config);
+    for _ in 0..2 {
+        call(&engine, chat(false)).await.unwrap();
+    }
+    call(&engine, chat(false)).await.unwrap_err();
     holds(
         &samples(&engine),
         &[
-            ("further_total", 3.0),
-            (r#"limit_decisions_total{limit="requests per minute",scope="tenant",decision="denied"}"#, 1.0),
-            (r#"shed_total{reason="full"}"#, 1.0),
+            (r#"limit_decisions_total{limit="requests/60s",scope="global",decision="admitted"}"#, 2.0),
+            (r#"limit_decisions_total{limit="requests/60s",scope="global",decision="denied"}"#, 1.0),
+            (r#"limit_decisions_total{limit="requests/60s",scope="global",decision="shadow"}"#, 0.0),
+            (r#"limit_decisions_total{limit="requests/1s",scope="user",decision="admitted"}"#, 2.0),
+            (r#"limit_utilisation{limit="requests/60s",scope="global"}"#, 1.0),
+            (r#"queue_depth{priority="5"}"#, 0.0),
         ],
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_turned_away_from_the_line_are_counted_by_why() {
+    let config =
+        format!("[queue]\nmost = 1\n{}", TWO.replace("model = \"up\"", "model = \"up\"\nconcurrency = 1"));
+    let engine = World::answering(|_| ok().after(Duration::from_secs(1))).engine(&config);
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let engine = Arc::clone(&engine);
+            tokio::spawn(async move { call(&engine, chat(false)).await })
+        })
+        .collect();
+    for call in calls {
+        let _ = call.await.unwrap();
+    }
+    let shed: f64 = samples(&engine)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("shed_total"))
+        .map(|(_, count)| count)
+        .sum();
+    assert!(shed >= 2.0, "{shed}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,7 +112,7 @@ class FairleadError(Exception):
     is_retryable: bool = False
     """May the caller try again, after our own attempts are spent?"""
     retry_denied: str | None = None
-    """Why no further attempt was made: `deadline`, `attempts`, `commit`, `wait`, `class`, `budget` or `limits`."""
+    """Why no further attempt was made: deadline, attempts, commit, wait, class, budget or limits."""
     body: object = None
     """The provider's error object."""
     code: str | None = None
@@ -303,6 +303,14 @@ class ConnectError(APIConnectionError):
     """No connection: refused, unreachable."""
 
 
+class LocalResourceError(APIConnectionError):
+    """This machine had no file descriptor left for a connection. Nothing was sent."""
+
+
+class ProxyError(APIConnectionError):
+    """The proxy wants credentials that it was not given (407). Nothing reached the provider."""
+
+
 class DnsError(APIConnectionError):
     """The host name did not resolve."""
 
@@ -403,6 +411,8 @@ _CLASSES: dict[str, type[FairleadError]] = {
     "Server": InternalServerError,
     "Conflict": ConflictError,
     "Connect": ConnectError,
+    "LocalResource": LocalResourceError,
+    "Proxy": ProxyError,
     "Dns": DnsError,
     "Tls": TLSError,
     "Deadline": DeadlineExceeded,

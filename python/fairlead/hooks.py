@@ -72,7 +72,7 @@ class _Teller:
                 self._tell(receipt)
             for quiet, failed, sentence in self.feed.notices():
                 if self.logs or not quiet:
-                    self.logger.log(logging.WARNING if failed else logging.INFO, "%s", sentence)
+                    self._log(logging.WARNING if failed else logging.INFO, "%s", sentence)
             if ending:
                 return
 
@@ -80,13 +80,13 @@ class _Teller:
         for hook in list(self.hooks):
             try:
                 hook(receipt)
-            except Exception:
+            except BaseException:  # also what ends a thread: the next receipt is told by the same one
                 self.feed.hook_failed()
-                self.logger.exception("an on_event hook failed")
+                self._log(logging.ERROR, "an on_event hook failed", exc_info=True)
         if not self.logs:
             return
         failed = receipt.outcome not in ("ok", "cancelled")
-        self.logger.log(
+        self._log(
             logging.WARNING if failed else logging.INFO,
             "%s %s via %s: %d attempts, %.3f s, request %s",
             receipt.model,
@@ -106,7 +106,14 @@ class _Teller:
     def _note(self, level: int, note: str) -> None:
         if note not in self._noted and len(self._noted) < _MOST_NOTES:
             self._noted.add(note)
-            self.logger.log(level, "%s", note)
+            self._log(level, "%s", note)
+
+    def _log(self, level: int, message: str, *arguments: object, **options: Any) -> None:
+        """Write a record; a handler or filter that raises is counted and costs nothing else."""
+        try:
+            self.logger.log(level, message, *arguments, **options)
+        except BaseException:
+            self.feed.hook_failed()
 
 
 def feed_for(hooks: Hook | Iterable[Hook] | None, watched: bool = False) -> Feed | None:

@@ -67,8 +67,8 @@ class Options(TypedDict, total=False):
     key: str
     """As `user`."""
     priority: int | str
-    """0 to 9, higher first, or `background` (1), `low` (3), `normal` (5), `high` (7), `critical` (9); the header
-    `x-fairlead-priority` says it too. Never sent."""
+    """0 to 9, higher first, or `background` (1), `low` (3), `normal` (5), `high` (7), `critical` (9); the
+    header `x-fairlead-priority` says it too. Never sent."""
     metadata: Mapping[str, object]
     """For rules."""
     deadline: float

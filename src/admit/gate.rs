@@ -145,7 +145,11 @@ impl<'a> Gate<'a> {
         until: Instant,
     ) -> Result<Entry, Failure> {
         let _crowd = self.engine.live().lines.enter();
-        let away = |turned: TurnedAway, last: &Option<Refusal>| Refusal::turned_away(&turned, last.as_ref());
+        let metrics = self.engine.metrics();
+        let away = |turned: TurnedAway, last: &Option<Refusal>| {
+            metrics.shed(turned.reason());
+            Refusal::turned_away(&turned, last.as_ref())
+        };
         let waiting = self.waiting(until);
         let mut place = queue.join(waiting).map_err(|turned| away(turned, &last))?;
         place.turn().await.map_err(|turned| away(turned, &last))?;
@@ -161,12 +165,12 @@ impl<'a> Gate<'a> {
             if !refusal.is_worth_waiting(left) {
                 return Err(refusal.failure());
             }
-            let (wait, own) = (refusal.wait(), refusal.own);
+            let (again, own) = (refusal.again, refusal.own);
             last = Some(refusal);
             match own {
                 // Those behind may go ahead: it is no limit of theirs.
-                Some(own) => place.aside(own, wait).await.map_err(|turned| away(turned, &last))?,
-                None => place.blocked(wait).await.map_err(|turned| away(turned, &last))?,
+                Some(own) => place.aside(own, again).await.map_err(|turned| away(turned, &last))?,
+                None => place.blocked(again).await.map_err(|turned| away(turned, &last))?,
             }
         }
     }
@@ -247,7 +251,7 @@ impl<'a> Gate<'a> {
         if !self.call.operation.names_model() {
             return Needs::default();
         }
-        let usage = candidate.deployment.expected(self.facts);
+        let usage = candidate.expected(self.plan, self.facts);
         let prices = candidate.deployment.prices.as_ref();
         Needs { usage, cost: prices.and_then(|prices| prices.expected(usage.input, usage.output)) }
     }
@@ -297,7 +301,7 @@ impl<'a> Gate<'a> {
 
     fn waiting(&self, until: Instant) -> Waiting {
         let tenant = self.call.options.tenant.as_deref().unwrap_or_default();
-        let usage = self.plan.candidates.first().map(|first| first.deployment.expected(self.facts));
+        let usage = self.plan.candidates.first().map(|first| first.expected(self.plan, self.facts));
         Waiting {
             tenant: hash::hash([tenant]),
             weight: self.snapshot.weight(tenant),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::line::{Queue, Settings};
+use super::line::{PRIORITIES, Queue, Settings};
 use crate::config;
 
 /// Lines that nobody waits in are dropped when there are as many.
@@ -49,6 +49,22 @@ impl Lines {
         let queue = Queue::new(settings(written));
         queues.insert(name.to_owned(), Arc::clone(&queue));
         queue
+    }
+
+    /// Calls that stand in line, by the priority they came with.
+    pub fn depth(&self) -> [usize; PRIORITIES] {
+        let mut all = [0; PRIORITIES];
+        for queue in self.queues.lock().values() {
+            for (sum, depth) in all.iter_mut().zip(queue.statistics().depth) {
+                *sum += depth;
+            }
+        }
+        all
+    }
+
+    /// Calls that wait aside, for limits of their own.
+    pub fn aside(&self) -> usize {
+        self.queues.lock().values().map(|queue| queue.statistics().aside).sum()
     }
 
     /// Something was given back: the head of every line tries again.

@@ -22,7 +22,8 @@ pub struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// The accounts of `name` for all that is limited.
+    /// The accounts of `name` for all that is limited; of one among several it begins with `=`, so that no name is
+    /// taken for everyone's.
     ///
     /// # Errors
     ///
@@ -50,7 +51,7 @@ impl Opening<'_> {
     /// The account of `name` for how many may run at once.
     pub fn slots(&self, name: &str, most: u64, shadow: bool) -> Quota {
         let measure = Measure::Concurrency;
-        let identity = format!("{} {name} {}", self.scope.name(), measure.name()).into();
+        let identity = format!("{}{name} {}", self.scope.name(), measure.name()).into();
         let (window, oversize) = (Window::Concurrency, store::Oversize::Debt);
         self.open(Limit { scope: self.scope, measure, identity, most, window, oversize, shadow })
     }
@@ -68,7 +69,7 @@ impl Opening<'_> {
             Oversize::Wait => store::Oversize::Debt,
             Oversize::Reject => store::Oversize::Reject,
         };
-        let identity = format!("{} {name} {}/{per:?}", self.scope.name(), measure.name()).into();
+        let identity = format!("{}{name} {}/{per:?}", self.scope.name(), measure.name()).into();
         let shadow = limits.dry_run;
         self.open(Limit { scope: self.scope, measure, identity, most, window, oversize, shadow })
     }
@@ -88,7 +89,7 @@ impl Opening<'_> {
         ];
         let quotas = spans.into_iter().filter_map(|(every, dollars)| {
             let most = Nano::from_usd(dollars?).0;
-            let identity = format!("{} {name} cost/{}", self.scope.name(), every.name()).into();
+            let identity = format!("{}{name} cost/{}", self.scope.name(), every.name()).into();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u64")]
             let soft = budget.soft.map(|share| (most as f64 * share) as u64);
             let limit = Limit {

@@ -58,7 +58,6 @@ struct Used {
 
 /// Admission of one attempt, with the duty to settle.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what it is, and how far it has come")]
 pub struct AttemptPermit {
     totals: Arc<Totals>,
     live: Arc<live::Deployment>,

@@ -215,11 +215,12 @@ impl Opening<'_> {
         budget: &config::Budget,
         own: impl Iterator<Item = Own<'a>>,
     ) -> Result<Scoped, Error> {
-        let each = self.all("each", Some(limits), Some(budget))?.into();
+        let each = self.all("", Some(limits), Some(budget))?.into();
         let own = own.filter(|(_, limits, budget)| limits.is_some() || budget.is_some());
         let named = own.map(|(name, own_limits, own_budget)| {
             // What is not said of one is what holds for each; the count is his own all the same.
-            let quotas = self.all(name, own_limits.or(Some(limits)), own_budget.or(Some(budget)))?;
+            let quotas =
+                self.all(&format!("={name}"), own_limits.or(Some(limits)), own_budget.or(Some(budget)))?;
             Ok((name.to_owned(), quotas.into()))
         });
         Ok(Scoped { each, named: named.collect::<Result<_, Error>>()? })

@@ -48,7 +48,7 @@ pub struct Family {
 /// Where nothing is known of a family.
 pub const UNKNOWN: Family = Family { bytes_per_token: 4.0, image: 765.0 };
 
-/// By the beginning of a model's name, the longest first. Text: recorded traffic (see `benchmarks/estimates`).
+/// By the beginning of a model's name, the longest first. Text: recorded traffic (`docs/limits.md`).
 /// Pictures, each of 1,024 by 1,024 pixels: OpenAI's 85 and four tiles of 170 (33 times as many for gpt-4o-mini),
 /// Anthropic's width times height by 750, Gemini's 258 a tile.
 const FAMILIES: &[(&str, Family)] = &[

@@ -8,7 +8,7 @@ use super::problem::{self, Problem};
 use super::source::{Content, Source};
 use super::tree::Node;
 use super::variables::{Spelling, Variables};
-use super::{Config, check, import, merge, shape};
+use super::{Config, check, exposure, import, merge, shape};
 use crate::error::Error;
 
 pub use super::variables::environment;
@@ -47,9 +47,10 @@ impl Loaded {
 ///
 /// [`crate::Kind::Config`] with every problem, each with its place.
 pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Error> {
-    let Content { mut tree, names, folder, notes } =
+    let Content { mut tree, names, folder, notes, exposed } =
         source.read().map_err(|problems| problem::error(problems, &Node::table()))?;
     let is_blank = tree.members().is_empty();
+    let exposed = exposure::told(&tree, &exposed);
     let mut problems = merge::overrides(&mut tree, std::env::vars_os().filter_map(readable));
     let mut variables = Variables::new(&folder, Spelling::Usual);
     variables.replace(&mut tree, "");
@@ -60,10 +61,16 @@ pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Err
     problems.append(&mut variables.problems);
     let (config, mut found) = understand(&mut tree, &problems);
     problems.append(&mut found);
+    let mut warnings = exposed;
+    if let Some(config) = &config {
+        warnings.extend(check::warnings(config, &|path| tree.place(path).cloned()));
+        warnings.extend(import::told(&notes));
+        if config.strict {
+            problems.append(&mut warnings);
+        }
+    }
     match config {
         Some(config) if problems.is_empty() => {
-            let mut warnings = check::warnings(&config, &|path| tree.place(path).cloned());
-            warnings.extend(import::told(&notes));
             Ok(Loaded { config, tree, warnings, sources: names, files, is_blank })
         }
         _ => {

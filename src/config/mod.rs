@@ -23,6 +23,7 @@ pub mod write;
 mod admission;
 mod breaker;
 mod duration;
+pub mod exposure;
 mod limits;
 mod metrics;
 mod model;
@@ -96,6 +97,8 @@ pub struct Config {
     pub warm_up: WarmUp,
     /// Stages that can be switched off alone.
     pub stages: Stages,
+    /// What a configuration is only warned of is wrong: nothing is served with it. Default: false.
+    pub strict: bool,
 }
 
 /// Stages that can be switched off alone; the order is fixed in `call.rs`.

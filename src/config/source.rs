@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::exposure::Exposed;
 use super::find::{self, PYPROJECT};
 use super::import;
 use super::merge;
@@ -21,6 +22,8 @@ pub struct Content {
     pub folder: PathBuf,
     /// What of a foreign format has no equivalent.
     pub notes: Vec<Problem>,
+    /// Files that others on this machine may read or change.
+    pub exposed: Vec<Exposed>,
 }
 
 /// Where a configuration comes from.
@@ -63,14 +66,16 @@ impl Files {
 impl Source for Files {
     fn read(&self) -> Result<Content, Vec<Problem>> {
         let (mut tree, mut names, mut problems) = (Node::table(), Vec::new(), Vec::new());
-        let mut notes = Vec::new();
+        let (mut notes, mut exposed) = (Vec::new(), Vec::new());
         for path in &self.paths {
             for layer in find::with_overlay(path) {
                 let found = self.root.join(&layer);
                 if layer != *path && !found.is_file() {
                     continue;
                 }
-                names.push(layer.display().to_string());
+                let name = layer.display().to_string();
+                exposed.extend(Exposed::file(&found, &name));
+                names.push(name);
                 match file(&found, &layer).and_then(|over| import::ours(over, &mut notes)) {
                     Ok(over) => merge::overlay(&mut tree, over),
                     Err(faults) => problems.extend(faults),
@@ -79,7 +84,10 @@ impl Source for Files {
         }
         let folder = self.paths.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
         let folder = self.root.join(folder);
-        if problems.is_empty() { Ok(Content { tree, names, folder, notes }) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Content { tree, names, folder, notes, exposed })
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -123,7 +131,7 @@ impl Source for Fixed {
     fn read(&self) -> Result<Content, Vec<Problem>> {
         let mut notes = Vec::new();
         let tree = import::ours(self.0.clone(), &mut notes)?;
-        Ok(Content { tree, names: Vec::new(), folder: PathBuf::new(), notes })
+        Ok(Content { tree, names: Vec::new(), folder: PathBuf::new(), notes, exposed: Vec::new() })
     }
 
     fn files(&self) -> Vec<PathBuf> {

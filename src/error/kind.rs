@@ -34,6 +34,10 @@ pub enum Kind {
     Conflict,
     /// No connection: refused, unreachable.
     Connect,
+    /// This machine had no file descriptor left for a connection.
+    LocalResource,
+    /// The proxy wants credentials that it was not given.
+    Proxy,
     /// The host name did not resolve.
     Dns,
     /// The TLS handshake failed.
@@ -170,6 +174,9 @@ impl Kind {
             Self::Conflict => rule(Same::Backoff, Other::Yes, Blow::None, true),
             Self::Connect | Self::Dns => refused(Other::Yes, Blow::Hard, true, Same::Backoff, false),
             Self::Tls => refused(Other::Yes, Blow::Hard, true, Same::Never, false),
+            // Ours to mend, and the same whoever is asked; descriptors come back, credentials do not.
+            Self::LocalResource => refused(Other::Never, Blow::None, true, Same::Never, false),
+            Self::Proxy => refused(Other::Never, Blow::None, false, Same::Never, false),
             Self::Server
             | Self::ConnectionReset
             | Self::ConnectTimeout
@@ -213,6 +220,8 @@ impl Kind {
                 | Self::Tls
                 | Self::ConnectTimeout
                 | Self::PoolTimeout
+                | Self::LocalResource
+                | Self::Proxy
                 | Self::WriteTimeout
                 | Self::Config
         )

@@ -3,18 +3,20 @@
 //! An estimate from sizes errs in two ways: another tokenizer makes more or fewer tokens of the same text, and hosts
 //! put text of their own before it (instructions, templates for tools). So each deployment has a line, counted tokens
 //! over estimated ones, with a slope and a base, fitted to the last few answers; prompts with tools have one of their
-//! own. The line begins as "as estimated" and is held to it as strongly as a few answers would. Its arithmetic is
-//! pure; pictures, sounds and files stay with their table, and prompts that hold any teach nothing.
+//! own. While there are few answers, a moderate difference is taken for the tokenizer's. Its arithmetic is pure;
+//! pictures, sounds and files stay with their table, and prompts that hold any teach nothing.
 
 use super::published::Published;
 use crate::chat::estimate::{Family, Prompt, whole};
 
 /// Answers that the line looks back on, about.
 const ANSWERS: f64 = 32.0;
-/// As many answers hold the slope to 1.
+/// As many answers hold the slope to what is likely.
 const HELD: f64 = 4.0;
-/// How far the slope may be from 1.
-const SLOPES: [f64; 2] = [0.5, 2.0];
+/// So much more than estimated is likely another tokenizer's doing; the rest stands before every prompt.
+const TOKENIZERS: f64 = 1.35;
+/// The least and the most that the slope may be.
+const SLOPES: [f64; 2] = [0.25, 2.0];
 /// A count this many times below the estimate, or above it and [`BASE`], is not believed further than that.
 const FACTOR: f64 = 4.0;
 /// Tokens that a host may plausibly put before a short prompt.
@@ -82,10 +84,14 @@ impl Line {
         if self.count < 1.0 {
             return estimated;
         }
-        // Held to a slope of 1, the less the more answers there were and the more their estimates differed.
-        let hold = ((self.estimated / 4.0).powi(2) + 100.0) * HELD / self.count.min(ANSWERS);
         let [least, most] = SLOPES;
-        let slope = ((self.together + hold) / (self.spread + hold)).clamp(least, most);
+        let ratio = self.counted / self.estimated.max(1.0);
+        let likely = ratio.clamp(least, TOKENIZERS);
+        // Held to what is likely, the less the more answers there were and the more their estimates differed.
+        let hold = ((self.estimated / 4.0).powi(2) + 100.0) * HELD / self.count.min(ANSWERS);
+        let slope = (self.together + likely * hold) / (self.spread + hold);
+        // No host counts less than nothing before a prompt.
+        let slope = slope.clamp(least, most).min(ratio.max(least));
         let line = self.counted + slope * (estimated - self.estimated);
         line.clamp(estimated / FACTOR, estimated * FACTOR + BASE)
     }
@@ -120,12 +126,12 @@ mod tests {
 
     #[test]
     fn a_denser_tokenizer_and_a_hidden_base_are_both_learned() {
-        let truth = |text: usize| text as f64 / 2.9 + 340.0;
+        let truth = |text: usize| (text * 10 / 29 + 340) as f64;
         let calibration = Calibration::default();
         assert!(off(&calibration, 8000, truth(8000)) > 0.2);
         for round in 0..64_usize {
             let text = 200 + round * 761 % 12_000;
-            calibration.learn(&prompt(text), UNKNOWN, truth(text).round() as u64);
+            calibration.learn(&prompt(text), UNKNOWN, (text * 10 / 29 + 340) as u64);
         }
         for text in [300, 2000, 8000, 12_000] {
             assert!(off(&calibration, text, truth(text)) < 0.05, "{text}");

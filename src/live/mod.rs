@@ -6,6 +6,7 @@ pub mod aside;
 pub mod breaker;
 pub mod calibration;
 mod deployment;
+mod guard;
 pub mod hash;
 mod histogram;
 pub mod learned;

@@ -30,8 +30,9 @@ impl Tally {
     /// As it stands at `now`, where counts fall to 1/e in `decay` seconds.
     #[must_use]
     pub fn faded(self, now: f64, decay: f64) -> Self {
-        let kept = kept(now - self.at, decay);
         let Self { asked, failed, lost, at } = self;
+        // Of nothing nothing is left, whatever the time.
+        let kept = if asked + failed + lost > 0.0 { kept(now - at, decay) } else { 1.0 };
         Self { asked: asked * kept, failed: failed * kept, lost: lost * kept, at: now.max(at) }
     }
 
@@ -92,6 +93,16 @@ mod tests {
         assert!(burst.success() < 0.01);
         assert!((burst.faded(15.0, 10.0).failed - 100.0 / 1_f64.exp()).abs() < 1e-9);
         assert!(burst.faded(150.0, 10.0).success() > 0.99);
+    }
+
+    #[test]
+    fn nothing_stays_nothing_and_is_as_of_now() {
+        let nothing = Tally::default().faded(7.0, 10.0);
+        assert_eq!(nothing, Tally { at: 7.0, ..Tally::default() });
+        assert_eq!(
+            nothing.with(Counted::Relapse(2.0), 7.0, 10.0).faded(7.0, 10.0).lost.to_bits(),
+            2.0_f64.to_bits()
+        );
     }
 
     #[test]

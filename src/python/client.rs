@@ -116,7 +116,8 @@ impl Engine {
         params: &Bound<'_, PyDict>,
         scope: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Request> {
-        let mut request = options::request(params, &self.defaults, scope)?;
+        let py = params.py();
+        let mut request = errors::guarded(py, || options::request(params, &self.defaults, scope))?;
         let has_body = match operation {
             Operation::Chat | Operation::Embeddings => true,
             Operation::Models | Operation::Raw { .. } => false,

@@ -1,5 +1,7 @@
 //! Errors of the core as the Python classes of `fairlead.errors`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -25,6 +27,21 @@ pub(super) fn exception_of(py: Python<'_>, error: &Error, method: &str) -> PyErr
 /// A `ConfigError` about the caller's own arguments.
 pub(super) fn misuse(py: Python<'_>, sentence: &str) -> PyErr {
     exception(py, &Error::new(Kind::Config, sentence))
+}
+
+/// A `LocalResourceError`: this machine has no descriptor, or no thread, left for us.
+pub(super) fn lacking(sentence: &str) -> PyErr {
+    Python::attach(|py| exception(py, &Error::new(Kind::LocalResource, sentence)))
+}
+
+/// What a call fails with that met a panic.
+pub(super) fn internal() -> Error {
+    Error::new(Kind::Internal, "a defect in fairlead ended this call; other calls are not affected")
+}
+
+/// What `work` yields; a panic in it is an `InternalError`, not an exception that nobody catches.
+pub(super) fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(exception(py, &internal())))
 }
 
 fn build<'py>(py: Python<'py>, error: &Error, method: &str) -> PyResult<Bound<'py, PyAny>> {

@@ -72,7 +72,7 @@ impl Source for Queue {
 }
 
 impl Queue {
-    /// What hooks raised, and receipts that were dropped.
+    /// How often a hook or a log handler raised, and how many receipts they were too slow for.
     pub(super) fn counts(&self) -> [u64; 2] {
         [&self.failed, &self.dropped].map(|count| count.load(Ordering::Relaxed))
     }
@@ -146,14 +146,14 @@ impl Feed {
         held(&self.0.notices).drain(..).map(told).collect()
     }
 
-    /// A hook raised something.
-    fn hook_failed(&self) {
-        self.0.failed.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Ends a wait before its time.
     fn wake(&self) {
         self.0.arrived.notify_all();
+    }
+
+    /// Notes that a hook or a log handler raised.
+    fn hook_failed(&self) {
+        self.0.failed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Receipts that were dropped because nobody took them in time.

@@ -18,6 +18,7 @@ use pyo3::{PyTraverseError, PyVisit, intern};
 use tokio::task::AbortHandle;
 
 use super::client::Endpoint;
+use super::errors;
 use super::runtime;
 use super::task::Done;
 
@@ -133,7 +134,7 @@ impl Port {
     #[new]
     fn new() -> PyResult<Self> {
         Ok(Self {
-            inbox: Arc::new(Inbox::new()?),
+            inbox: Arc::new(Inbox::new().map_err(|cause| errors::lacking(&cause.to_string()))?),
             waiting: Mutex::default(),
             next: AtomicU64::new(0),
             generation: runtime::generation(),

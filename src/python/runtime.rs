@@ -3,11 +3,15 @@
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use pyo3::exceptions::PyRuntimeError;
+#[cfg(debug_assertions)]
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
 use super::desk;
+use super::errors;
+#[cfg(debug_assertions)]
+use crate::defect::{self, Stage};
 
 /// Threads that move bytes, unless the first client says otherwise.
 const IO_THREADS: usize = 1;
@@ -44,7 +48,7 @@ pub(super) fn get() -> PyResult<&'static Runtime> {
         .thread_name("fairlead-io")
         .enable_all()
         .build()
-        .map_err(|cause| PyRuntimeError::new_err(format!("the I/O threads could not be started: {cause}")))?;
+        .map_err(|cause| errors::lacking(&format!("the I/O threads could not be started: {cause}")))?;
     let built: &'static Runtime = Box::leak(Box::new(built));
     RUNTIME.store(std::ptr::from_ref(built).cast_mut(), Ordering::Release);
     Ok(built)
@@ -91,4 +95,15 @@ impl Drop for Alive {
             TASKS.fetch_sub(1, Ordering::AcqRel);
         }
     }
+}
+
+/// Has the next call that comes to `stage` panic there; only where debug assertions are on.
+#[cfg(debug_assertions)]
+#[pyfunction]
+#[pyo3(name = "_provoke")]
+pub(super) fn provoke(stage: &str) -> PyResult<()> {
+    let found = Stage::ALL.into_iter().find(|(name, _)| *name == stage);
+    let (_, stage) = found.ok_or_else(|| PyValueError::new_err(format!("`{stage}` is no stage")))?;
+    defect::provoke(stage);
+    Ok(())
 }

@@ -17,8 +17,9 @@ use super::reply::{Meta, RawReply};
 use super::runtime::Alive;
 use super::stream::{Channel, Reader, StreamCore};
 use crate::call::Call;
+use crate::defect;
 use crate::engine::Engine;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::reply::{Answer, Reply, ReplyStream};
 use crate::warm::{Wanted, Warmed};
 
@@ -44,6 +45,15 @@ impl Done {
         py: Python<'py>,
         endpoint: Option<&Bound<'py, Endpoint>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        errors::guarded(py, || self.shown(py, endpoint))
+    }
+
+    fn shown<'py>(
+        self,
+        py: Python<'py>,
+        endpoint: Option<&Bound<'py, Endpoint>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        defect::at(defect::Stage::Show);
         match (self, endpoint) {
             (Self::Ready, _) => Ok(py.None().into_bound(py)),
             (Self::Warmed(warmed), _) => Ok(pythonize::pythonize(py, &warmed)?),
@@ -99,7 +109,7 @@ pub(super) async fn run(engine: Arc<Engine>, call: Call, recipient: Recipient, a
         Ok(Ok(Answer::Reply(reply))) => recipient.tell(Done::Reply(reply)),
         Ok(Ok(Answer::Stream(stream))) => read_ahead(*stream, &recipient).await,
         Ok(Err(error)) => recipient.tell(Done::Failed(error)),
-        Err(_) => recipient.tell(Done::Failed(defect())),
+        Err(_) => recipient.tell(Done::Failed(errors::internal())),
     }
 }
 
@@ -110,7 +120,7 @@ pub(super) async fn warm_up(engine: Arc<Engine>, wanted: Wanted, recipient: Reci
     recipient.tell(match warmed {
         Ok(Ok(warmed)) => Done::Warmed(warmed),
         Ok(Err(error)) => Done::Failed(error),
-        Err(_) => Done::Failed(defect()),
+        Err(_) => Done::Failed(errors::internal()),
     });
 }
 
@@ -119,7 +129,7 @@ async fn read_ahead(stream: ReplyStream, recipient: &Recipient) {
     let channel = Arc::new(Channel::default());
     recipient.tell(Done::Stream(Reader::new(Arc::clone(&channel), meta)));
     if AssertUnwindSafe(pump(stream, &channel)).catch_unwind().await.is_err() {
-        channel.finish(Err(defect()), None);
+        channel.finish(Err(errors::internal()), None);
     }
 }
 
@@ -146,8 +156,4 @@ async fn pump(mut stream: ReplyStream, channel: &Channel) {
             }
         }
     }
-}
-
-fn defect() -> Error {
-    Error::new(Kind::Internal, "a defect in fairlead ended this call; other calls are not affected")
 }

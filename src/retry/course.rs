@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
+use crate::defect;
 use crate::error::{Attempt, Error, Failure, Kind, Other, Same};
 use crate::retry::allowance::{self, Allowed, Cost};
 use crate::retry::policy::Policy;
@@ -152,7 +153,7 @@ impl<'a> Course<'a> {
     pub fn leave(&self) -> Leave {
         let repeat = self.requests() + 1 < MOST_REQUESTS;
         let is_last = self.max_retries == 0 || self.counted >= self.max_retries || !repeat;
-        Leave { is_last, repeat }
+        Leave { is_last, number: self.counted, repeat }
     }
 
     /// May another request be sent beside the one that runs? It counts as an attempt.
@@ -193,6 +194,7 @@ impl<'a> Course<'a> {
 
     /// What follows from `failure` of the candidate at `position`.
     pub fn judge(&mut self, position: usize, started: Instant, failure: Failure) -> Verdict {
+        defect::at(defect::Stage::Judge);
         let request_id = failure.request_id.clone();
         let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
         self.counted += u32::from(attempt.counted);

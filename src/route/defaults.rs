@@ -21,6 +21,13 @@ pub fn dropped<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<It
     all(plan, candidate).filter(|(name, _)| is_refused(candidate, name)).map(|(name, _)| name.as_str())
 }
 
+/// The most output tokens that is sent to `candidate`: the caller's word, else a default's.
+pub fn max_output(facts: &Facts, plan: &Plan, candidate: &Candidate) -> Option<u64> {
+    let mut sent = all(plan, candidate)
+        .filter(|(name, _)| OUTPUT_LIMITS.contains(&name.as_str()) && !is_refused(candidate, name));
+    facts.max_output.or_else(|| sent.find_map(|(_, value)| value.parse().ok()))
+}
+
 fn all<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = &'a (String, String)> {
     let lists: [&'a Params; 3] =
         [&plan.consequence.params, &candidate.group.params, &candidate.deployment.params];

@@ -4,7 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Plan;
 use super::credential::{Credential, Owner};
+use super::defaults;
 use super::group::{Group, Params, Role};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
@@ -127,26 +129,17 @@ impl Deployment {
         self.live.calibration.learn(prompt, self.family, usage.input);
     }
 
-    /// What a call is expected to use here: its prompt, and what is set aside for the answer.
-    pub fn expected(&self, facts: &Facts) -> Usage {
-        let (input, output) = (self.tokens(&facts.prompt), self.reserved_output(facts));
-        Usage { input, output, total: input.saturating_add(output), estimated: true, ..Usage::default() }
-    }
-
-    /// Tokens set aside for all answers that a call asks for. What is not a conversation has none.
-    fn reserved_output(&self, facts: &Facts) -> u64 {
-        if facts.messages == 0 && facts.max_output.is_none() {
-            return 0;
-        }
+    /// Tokens to set aside for an answer that may have as many as `most`.
+    fn reserved_output(&self, most: Option<u64>) -> u64 {
         let possible = self.max_output().unwrap_or(u64::MAX);
-        let declared = facts.max_output.unwrap_or(USUAL_OUTPUT).min(possible);
         let observed = match self.reserve {
             Reserve::Observed => self.live.usual_output(0.9),
             Reserve::Declared => None,
         };
-        observed
-            .map_or(declared, |observed| observed.min(facts.max_output.unwrap_or(possible)))
-            .saturating_mul(facts.choices)
+        match observed {
+            Some(observed) => observed.min(most.unwrap_or(possible)),
+            None => most.unwrap_or(USUAL_OUTPUT).min(possible),
+        }
     }
 
     /// Tokens of an answer, by the operator's word or the catalogue's.
@@ -256,6 +249,16 @@ impl Candidate {
     /// Another credential of the same deployment? It may stand in several models, each with a copy of its own.
     pub fn is_sibling_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.deployment.live, &other.deployment.live)
+    }
+
+    /// What a call is expected to use here: its prompt, and what is set aside for each answer it asks for. What is no
+    /// conversation has none.
+    pub fn expected(&self, plan: &Plan, facts: &Facts) -> Usage {
+        let most = defaults::max_output(facts, plan, self);
+        let answers = if facts.messages == 0 && facts.max_output.is_none() { 0 } else { facts.choices };
+        let input = self.deployment.tokens(&facts.prompt);
+        let output = self.deployment.reserved_output(most).saturating_mul(answers);
+        Usage { input, output, total: input.saturating_add(output), estimated: true, ..Usage::default() }
     }
 
     /// Writes the outcome of an attempt into the live records.

@@ -56,6 +56,7 @@ use crate::admit::Caller;
 use crate::call::{Call, Operation};
 use crate::chat::facts::Facts;
 use crate::clock::Rng;
+use crate::defect;
 use crate::error::{Error, Kind};
 use filter::{Believe, Demands};
 use pick::{Asked, Picked};
@@ -118,6 +119,7 @@ impl Plan {
 /// [`Kind::Config`] where no model is named or no key is known for it; [`Kind::ModelNotFound`] where no model has the
 /// name; where no deployment may serve the call, what it lacks.
 pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Result<Plan, Error> {
+    defect::at(defect::Stage::Route);
     let options = &call.options;
     let tenant = options.tenant.as_deref().and_then(|name| snapshot.tenant(name));
     let Picked { route, why, consequence, notes } = Asked { snapshot, call, facts, tenant, rng }.pick()?;

@@ -3,7 +3,7 @@
 //! A key's limit is shared by every deployment that says the same limit of the same key. Where deployments of one
 //! provider say different numbers, they speak of different limits (providers have them by model): each number is
 //! counted for itself. Counts are found again after a reload by the rank of a number among the others, not by the
-//! number, so that a number may change while they last.
+//! number, so that a number may change while they last; one that overtakes another takes over its counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub(super) fn quotas(
     let store = live.store().as_ref();
     let (keys, here) =
         (Opening { scope: Scope::Credential, store }, Opening { scope: Scope::Deployment, store });
-    let (host, itself) = (format!("{provider}|{base_url}"), format!("{provider}|{base_url}|{model}"));
+    let (host, itself) = (format!("={provider}|{base_url}"), format!("={provider}|{base_url}|{model}"));
     let limits = limits(written);
     let mut quotas = Vec::new();
     for rate in opening::rates(&limits) {

@@ -55,7 +55,8 @@ impl Profiles {
         let general = Settings { timeouts: config.timeouts.clone(), retry, priority: None, slots: None };
         let opening = Opening { scope: Scope::Profile, store };
         let compiled = |(name, profile): (String, config::Profile)| {
-            let slots = profile.concurrency.map(|most| opening.slots(&name, u64::from(most), false));
+            let slots =
+                profile.concurrency.map(|most| opening.slots(&format!("={name}"), u64::from(most), false));
             (name, Arc::new(Settings { slots, ..general.under(&profile) }))
         };
         let named = config::profiles(config).into_iter().map(compiled).collect();

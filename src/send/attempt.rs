@@ -14,6 +14,7 @@ use super::{Exchange, Limits, Outgoing};
 use crate::chat::reply::{self, ReplyFacts, ReplyFault, Shape};
 use crate::clock;
 use crate::config::Bounds;
+use crate::defect;
 use crate::error::{Failure, Kind};
 use crate::provider::limit_headers::{self, LimitView};
 use crate::retry::classify;
@@ -96,6 +97,7 @@ impl Landed {
 ///
 /// The failure, classified, with status, request id and headers where a response had begun, and without any key.
 pub async fn run(job: &Job<'_>, trace: &mut Trace) -> Result<Landed, Failure> {
+    defect::at(defect::Stage::Send);
     let landed = exchange(job, trace).await;
     landed.map_err(|failure| Mask::of(&job.outgoing.headers).hide(failure))
 }

@@ -44,7 +44,9 @@ pub(super) async fn connect(target: &Target, trust: &tls::Trust) -> Result<Wire,
 async fn unix(path: &str) -> Result<Wire, Broken> {
     match tokio::net::UnixStream::connect(path).await {
         Ok(stream) => Ok(Wire::new(Socket::Unix(stream))),
-        Err(cause) => Err(Broken::new(Kind::Connect, format!("cannot connect to unix:{path}: {cause}"))),
+        Err(cause) => Err(local(&cause).unwrap_or_else(|| {
+            Broken::new(Kind::Connect, format!("cannot connect to unix:{path}: {cause}"))
+        })),
     }
 }
 
@@ -63,11 +65,30 @@ async fn tcp(target: &Target) -> Result<TcpStream, Broken> {
             let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
             Ok(stream)
         }
-        Err(cause) => {
+        Err(cause) => Err(local(&cause).unwrap_or_else(|| {
             let message = format!("cannot connect to {}:{}: {cause}", target.host, target.port);
-            Err(Broken::new(Kind::Connect, message))
-        }
+            Broken::new(Kind::Connect, message)
+        })),
     }
+}
+
+/// What this machine lacks for a connection, where that is why there is none.
+pub(super) fn local(cause: &io::Error) -> Option<Broken> {
+    // ENFILE and EMFILE are the same number on every Unix; the third is WSAEMFILE.
+    if matches!(cause.raw_os_error(), Some(23 | 24 | 10_024)) {
+        let message = format!("no file descriptor is free for a connection: {cause}");
+        return Some(Broken::new(Kind::LocalResource, message));
+    }
+    (cause.kind() == io::ErrorKind::AddrNotAvailable).then(|| {
+        let message = format!("this machine has no address or port left to connect from: {cause}");
+        Broken::new(Kind::Connect, message)
+    })
+}
+
+/// A resolver that got no descriptor reports a name that does not exist: is there one?
+fn exhausted() -> Option<Broken> {
+    let opened = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+    opened.err().and_then(|cause| local(&cause))
 }
 
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Broken> {
@@ -76,7 +97,9 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Broken> {
     let addresses: Vec<_> = match found {
         Ok(addresses) => addresses.collect(),
         Err(cause) => {
-            return Err(Broken::new(Kind::Dns, format!("the name `{host}` does not resolve: {cause}")));
+            let unresolved =
+                || Broken::new(Kind::Dns, format!("the name `{host}` does not resolve: {cause}"));
+            return Err(local(&cause).or_else(exhausted).unwrap_or_else(unresolved));
         }
     };
     if addresses.is_empty() {

@@ -12,14 +12,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Request;
 use http::header::{HOST, HeaderValue};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::alarm::{Alarm, Due};
 use super::pool::{Connection, Pool};
 use super::wire::Gauge;
-use super::{Broken, Exchange, HostOptions, Limits, Outgoing, Transport, Warmth};
+use super::{Broken, Exchange, HostOptions, Limits, Outgoing, Transport, Warmth, trailers};
 use crate::clock::{self, Instant};
 use crate::error::Kind;
 use crate::settle::Gauges;
@@ -205,8 +205,8 @@ impl super::Body for Incomplete {
             match frame {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
+                    if let Some(part) = part(frame) {
+                        return Poll::Ready(Some(part));
                     }
                 }
                 Poll::Ready(Some(Err(cause))) => {
@@ -231,6 +231,14 @@ impl Incomplete {
         {
             pool.keep(connection);
         }
+    }
+}
+
+/// What a frame of a body brings: bytes, or the failure that its trailers tell.
+pub(super) fn part(frame: Frame<Bytes>) -> Option<Result<Bytes, Broken>> {
+    match frame.into_data() {
+        Ok(data) => Some(Ok(data)),
+        Err(other) => trailers::failure(other.trailers_ref()?).map(Err),
     }
 }
 

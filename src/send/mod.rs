@@ -8,8 +8,10 @@ pub mod alarm;
 pub mod attempt;
 mod connect;
 pub mod errand;
+mod frames;
 mod http1;
 mod inflate;
+mod lane;
 mod mask;
 mod odd;
 mod pool;
@@ -18,6 +20,8 @@ mod reader;
 pub mod sse;
 pub mod stream;
 mod tls;
+mod trailers;
+mod upload;
 mod wire;
 
 use std::fmt;
@@ -93,7 +97,7 @@ pub struct Exchange {
     pub body: Box<dyn Body>,
     /// Did the request go over a connection that had served or waited before?
     pub reused: bool,
-    /// Was it repeated because that connection had died?
+    /// Was it repeated because that connection had died, or the upstream had not begun with it?
     pub repeated: bool,
     /// Waiting for the connection, new or free.
     pub connected_in: Duration,
@@ -114,6 +118,11 @@ pub trait Transport: Send + Sync + fmt::Debug {
         request: &'a Outgoing,
         limits: &'a Limits,
     ) -> BoxFuture<'a, Result<Exchange, Broken>>;
+
+    /// What whoever operates the client should know of it now.
+    fn note(&self) -> Option<String> {
+        None
+    }
 
     /// Sees to it that the next request finds a connection that stands, without sending anything.
     fn warm<'a>(&'a self, _limits: &'a Limits) -> BoxFuture<'a, Result<Warmth, Broken>> {
@@ -141,12 +150,14 @@ pub struct Broken {
     pub closed: bool,
     /// Had the request been repeated once, because a reused connection had died?
     pub repeated: bool,
+    /// The status that the failure stands for, where it was told after the head.
+    pub status: Option<u16>,
 }
 
 impl Broken {
     /// A failure of `kind`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), closed: false, repeated: false }
+        Self { kind, message: message.into(), closed: false, repeated: false, status: None }
     }
 
     /// The limit that ended.
@@ -172,7 +183,7 @@ impl Broken {
 
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
-        Self::new(broken.kind, broken.message)
+        Self { status: broken.status, ..Self::new(broken.kind, broken.message) }
     }
 }
 

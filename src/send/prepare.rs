@@ -18,7 +18,7 @@ use crate::error::{Error, Kind};
 use crate::live::pace;
 use crate::provider::presets;
 use crate::retry::course::Terms;
-use crate::retry::policy::Policy;
+use crate::retry::policy::{AttemptLimit, Policy};
 use crate::route::{Candidate, Pass, Plan, Snapshot, defaults};
 
 /// The least that durations of earlier replies may make the limit of an attempt.
@@ -31,6 +31,8 @@ const MOST: Duration = Duration::from_secs(300);
 pub struct Leave {
     /// A failure would be the last word: the attempt may take all the time that is left.
     pub is_last: bool,
+    /// Attempts before it.
+    pub number: u32,
     /// Its request may be repeated, should its connection turn out to be dead.
     pub repeat: bool,
 }
@@ -72,7 +74,7 @@ impl Snapshot {
             stream: facts.stream,
             choices: facts.choices,
             wants_usage: facts.include_usage,
-            limits: limits(call, facts, plan, candidate, deadline, leave.is_last),
+            limits: limits(call, facts, plan, candidate, deadline, leave),
             bounds: &self.bounds,
         })
     }
@@ -84,19 +86,27 @@ fn limits(
     plan: &Plan,
     candidate: &Candidate,
     deadline: Due,
-    is_last: bool,
+    leave: Leave,
 ) -> Limits {
     let (timeouts, chosen) = (&plan.settings.timeouts, &call.options.timeout);
     let read = chosen.read.or(plan.consequence.timeout.or(candidate.group.timeout).map(Limit::After));
     let pick = |chosen: Option<Limit>, configured: Duration| chosen.map_or(configured, Limit::duration);
+    let policy = &plan.settings.retry.policy;
     let started = clock::now();
     let answer = if facts.stream {
         Due::after(started, pick(read, timeouts.first_token), Kind::FirstTokenTimeout)
     } else {
         match read.map(Limit::duration).or(timeouts.attempt) {
             Some(limit) => Due::after(started, limit, Kind::AttemptTimeout),
-            None if is_last => deadline,
-            None => Due::after(started, attempt_limit(timeouts, facts, candidate), Kind::AttemptTimeout),
+            None if leave.is_last && policy.attempt_limit == AttemptLimit::AsConfigured => deadline,
+            None => {
+                let usual = attempt_limit(timeouts, facts, candidate);
+                let left = deadline.at.saturating_duration_since(started);
+                match policy.attempt_limit.of(leave.number, usual, left) {
+                    limit if limit < left => Due::after(started, limit, Kind::AttemptTimeout),
+                    _ => deadline,
+                }
+            }
         }
     };
     Limits {

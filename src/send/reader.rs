@@ -9,6 +9,7 @@ use super::alarm::{Alarm, Due, later};
 use super::inflate::Inflate;
 use super::{Body, Broken, Limits};
 use crate::clock::{self, Instant};
+use crate::defect;
 use crate::error::Kind;
 
 /// A body being read. Its idle timers run only while somebody reads.
@@ -57,6 +58,7 @@ impl Reader {
 
     /// The next decoded bytes; `None` at the proper end.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Broken> {
+        defect::at(defect::Stage::Read);
         let now = clock::now();
         self.content_due += now.saturating_duration_since(self.paused_at);
         let due = self.due(now);

@@ -13,8 +13,9 @@ use crate::chat::facts::Facts;
 use crate::chat::reply::ReplyFacts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
+use crate::defect;
 use crate::engine::Engine;
-use crate::error::{Attempt, Error, Subject};
+use crate::error::{Attempt, Error, Kind, Subject};
 use crate::provider::price::{Extent, Nano};
 use crate::route::{Candidate, Plan, defaults};
 use crate::send::Limits;
@@ -91,6 +92,7 @@ impl Story {
         }
         self.waited = Some(entry.waited);
         self.receipt.timings.waited = (!entry.waited.is_zero()).then_some(entry.waited.as_secs_f64());
+        defect::at(defect::Stage::Admit);
         (entry.position, entry.permit)
     }
 
@@ -101,7 +103,7 @@ impl Story {
         self.receipt.degraded = candidate.role.is_below();
         let dropped = defaults::dropped(plan, candidate)
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
-        self.receipt.notes = dropped.chain(deployment.heir()).collect();
+        self.receipt.notes = dropped.chain(deployment.heir()).chain(deployment.transport.note()).collect();
         self.receipt.provider.clone_from(&deployment.provider);
         self.asked = Some(candidate.clone());
         self.attempt_began = limits.started;
@@ -124,6 +126,7 @@ impl Story {
         found: &ReplyFacts,
         permit: &mut AttemptPermit,
     ) -> Arc<Receipt> {
+        defect::at(defect::Stage::Settle);
         self.receipt.attempts = history.iter().map(AttemptLine::from).collect();
         self.receipt.request_id = history.last().and_then(|attempt| attempt.request_id.clone());
         self.receipt.warnings.extend(found.warnings.names());
@@ -165,6 +168,7 @@ impl Story {
 
     /// A stream ended properly.
     pub fn stream_ended(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
+        defect::at(defect::Stage::Settle);
         let usage = self.stream_settled(state, permit);
         self.wrote(&usage);
         if let Some(asked) = &self.asked {
@@ -275,6 +279,12 @@ impl Story {
     }
 
     fn cancel(&mut self) {
+        // What unwinds is a defect of ours, not a caller who left.
+        if std::thread::panicking() {
+            Totals::count(&self.engine.totals().failed);
+            self.tell(&format!("{:?}", Kind::Internal), End::Failed(Kind::Internal, None));
+            return;
+        }
         Totals::count(&self.engine.totals().cancelled);
         self.tell("cancelled", End::Cancelled);
     }

@@ -9,6 +9,7 @@
 //! A reservation covers all charges or none. The store owns time: whoever shares it agrees on it. [`Memory`] is the
 //! store of one process; others stand behind the same door.
 
+mod books;
 pub mod keyed;
 mod limit;
 mod memory;
@@ -70,18 +71,18 @@ pub enum Reserved {
 /// Why a reservation was denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// The position of the charge that did not fit.
+    /// The position of the charge that did not fit; of several, the one that will not for the longest.
     pub charge: usize,
-    /// When it will.
+    /// When all of them will.
     pub when: When,
 }
 
 /// When it is worth asking again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// After exactly this time, if nobody else comes first.
+    /// After exactly this time, not earlier, if nobody else comes first and slots are free by then.
     After(Duration),
-    /// When something is given back.
+    /// When a slot is given back.
     GivenBack,
     /// Never: the amount is larger than the limit.
     Never,
@@ -96,25 +97,27 @@ pub struct Standing {
     pub used: u64,
     /// Subjects that are counted.
     pub subjects: usize,
-    /// Reservations that fitted.
+    /// Charges that fitted and were taken.
     pub granted: u64,
-    /// Reservations that did not.
+    /// Charges that made a reservation fail; of a limit that only watches, those that did not fit and were taken.
     pub denied: u64,
 }
 
 /// Somewhere limits are counted.
 pub trait Store: Send + Sync + Debug {
-    /// Opens an account, or gives the one with this identity new numbers, which hold at once.
+    /// Opens an account, or gives the one with this identity new numbers, which hold at once. Counts stay, unless the
+    /// window is of another kind: then they begin anew, and what is still held of the old ones is forgotten.
     fn account(&self, limit: Limit) -> Account;
 
-    /// Reserves all of `charges` or none.
+    /// Reserves all of `charges` or none. Two against the same account and subject count as both together; an account
+    /// does not stand in one reservation for several subjects.
     fn reserve(&self, charges: &[Charge<'_>]) -> Reserving;
 
-    /// What was held is over: `used` says how much of each limit it came to, given what was reserved. Slots are given
-    /// back whatever it says.
+    /// What was held is over: `used` says how much of each limit it came to, given what was reserved; it may use the
+    /// store itself. Slots are given back whatever it says.
     fn settle(&self, hold: Hold, used: &mut dyn FnMut(&Limit, u64) -> u64);
 
-    /// Calls `tell` whenever something was given back.
+    /// Calls `tell` whenever something was given back or a limit has new numbers, while nothing is locked.
     fn on_room(&self, tell: Option<Box<dyn Fn() + Send + Sync>>);
 
     /// From now on the counts of users, tenants and keys may take so many bytes.

@@ -13,7 +13,7 @@ use crate::support::scripted::{World, ok};
 use crate::{ask, ask_with, hosts, used};
 
 /// Each answer uses a token of the prompt and one of the answer: 1 + 2 dollars.
-const PRICED: &str = "price = { input = 1000000, output = 2000000 }\nparams = { max_tokens = 1 }";
+const PRICED: &str = "price = { input = 1000000, output = 2000000 }\nmax_output = 1";
 
 fn always() -> World {
     World::answering(|_| ok())

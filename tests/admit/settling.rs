@@ -74,9 +74,9 @@ async fn t1_after_a_failover_only_what_each_attempt_used_is_charged() {
     ));
     ask_with(&engine, CallOptions::default()).await.unwrap();
     assert_eq!(
-        used(&engine, "global  requests/"),
+        used(&engine, "global requests/"),
         1,
         "a call is one request of its caller, however many attempts"
     );
-    assert_eq!(used(&engine, "global  tokens/"), 2);
+    assert_eq!(used(&engine, "global tokens/"), 2);
 }

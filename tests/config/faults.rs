@@ -322,3 +322,45 @@ fn what_shows_when_it_is_put_together_is_told_at_once_with_its_place_too() {
         "{error}"
     );
 }
+
+#[test]
+fn limits_and_budgets_that_cannot_be_kept_are_told() {
+    let written = r#"
+[limits.global]
+requests_per_minute = 5
+burst = 3
+windows = [{ per = 0.5, requests = 1 }, { per = 10 }]
+[limits.model]
+requests_per_minute = 5
+windows = [{ per = 60, requests = 9 }]
+[limits.user]
+algorithm = "log"
+tokens_per_minute = 20000
+[budgets.tenant]
+daily = 1.0
+timezone = "Middle/Earth"
+[tenants.acme.budget]
+soft = 0.5
+[[models.m.deployments]]
+provider = "openai"
+model = "up"
+api_key = "k"
+requests_per_minute = 3
+limits = { requests_per_minute = 4 }
+"#;
+    let folder = Folder::new("limits");
+    let error = folder.load(&[("limits.toml", written)]).unwrap_err();
+    let found: Vec<_> = error.problems().iter().map(|problem| problem.path.as_str()).collect();
+    for expected in [
+        "limits.global.burst",
+        "limits.global.windows[0].per",
+        "limits.global.windows[1]",
+        "limits.model.windows",
+        "limits.user.algorithm",
+        "budgets.tenant.timezone",
+        "tenants.acme.budget",
+        "models.m.deployments[0].limits.requests_per_minute",
+    ] {
+        assert!(found.contains(&expected), "{expected} is not in {error}");
+    }
+}

@@ -81,7 +81,8 @@ class Row:
 def config(*base_urls: str, timeouts: Mapping[str, float] | None = None, **changes: Any) -> dict[str, Any]:
     """One model `m` over deployments at these URLs, in this order, with backoff of a millisecond.
 
-    Without breakers, a retry budget and learned limits: what every single attempt meets is told, however many there are.
+    Without breakers, a retry budget and learned limits: what every single attempt meets is told, however many
+    there are.
     """
     stages = {"admit": False, **changes.pop("stages", {})}
     deployments = [

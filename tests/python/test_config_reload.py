@@ -8,13 +8,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fairlead
 import pytest
 from fairlead.testing import Upstream, fail
+from patience import until
 
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
 EVENTS_ONLY = 3600.0
@@ -39,18 +39,12 @@ def ask(client: fairlead.Client) -> str:
     return str(client.chat.completions.create(model="m", messages=MESSAGES).fairlead.deployment)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def path(up: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "fairlead.toml"
     path.write_text(text(up, "one"), encoding="utf-8")
+    path.chmod(0o600)
     return path
 
 

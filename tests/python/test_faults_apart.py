@@ -97,6 +97,7 @@ def test_f21_a_waiter_for_a_full_pool_gives_up_and_is_forgotten(up: Upstream, st
         assert up.wait_requests(1)
         error = raised(call(made, stream=stream), "PoolTimeout", retryable=True)
         assert "timeouts.pool" in str(error)
+        assert made.stats()["input_tokens"] == 0
         held.join()
         assert call(made, stream=stream).text == "hi"
 
@@ -192,9 +193,14 @@ def test_a_bundle_that_cannot_be_read_is_named_before_any_network(tmp_path: Path
         once(trusting("https://127.0.0.1:1/v1", path))
 
 
-def test_f30_a_handshake_that_stalls_ends_at_the_connect_limit() -> None:
+def test_f30_a_handshake_that_stalls_ends_at_the_connect_limit(up: Upstream) -> None:
     with faults.silent() as nobody:
-        raised(once(config(nobody, timeouts={"connect": 0.2})), "ConnectTimeout", retryable=True)
+        with client(config(nobody, timeouts={"connect": 0.2})) as made:
+            error = raised(call(made), "ConnectTimeout", retryable=True)
+            stats = made.stats()
+        assert len(error.attempts) == 3
+        assert (stats["settled"], stats["input_tokens"]) == (3, 0)
+        saved(up, nobody, timeouts={"connect": 0.2})
 
 
 # ===== reuse =====

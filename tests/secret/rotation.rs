@@ -161,6 +161,20 @@ async fn a_dead_key_steps_aside_for_the_next_whatever_it_died_of() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn f101_a_refused_key_rests_for_a_minute_and_is_asked_again() {
+    let world = World::new([status(401), ok(), ok(), ok()]);
+    let engine = world.engine(TWO);
+    call(&engine).await.unwrap();
+    pass_time(58.0).await;
+    call(&engine).await.unwrap();
+    pass_time(3.0).await;
+    call(&engine).await.unwrap();
+    let keys: Vec<String> = world.seen.lock().iter().map(|seen| seen.key.clone()).collect();
+    assert_eq!(keys, ["Bearer k1", "Bearer k2", "Bearer k2", "Bearer k1"]);
+    assert_eq!(engine.stats().input_tokens, 3, "a refusal uses nothing");
+}
+
 /// The hosts and keys of all requests.
 fn asked(world: &World) -> Vec<(String, String)> {
     world.seen.lock().iter().map(|seen| (seen.host.clone(), seen.key.clone())).collect()

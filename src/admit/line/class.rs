@@ -20,6 +20,7 @@ pub(super) enum Order {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     cost: u64,
+    weight: u64,
     joined: u64,
 }
 
@@ -35,7 +36,6 @@ struct Due {
 #[derive(Debug)]
 struct Account {
     waiting: BTreeMap<u64, Entry>,
-    weight: u64,
     /// What was paid for so far, in virtual time.
     start: u128,
     turn: u64,
@@ -80,14 +80,12 @@ impl Class {
         let (clock, turn) = (self.clock, self.turns);
         let account = self.accounts.entry(waiter.tenant).or_insert_with(|| Account {
             waiting: BTreeMap::new(),
-            weight: waiter.weight,
             start: clock,
             turn,
             due: Due::default(),
             served: 0,
         });
-        account.weight = waiter.weight;
-        let entry = Entry { cost: waiter.cost, joined: waiter.joined };
+        let entry = Entry { cost: waiter.cost, weight: waiter.weight, joined: waiter.joined };
         if account.waiting.insert(ticket, entry).is_none() {
             self.len += 1;
         }
@@ -104,15 +102,15 @@ impl Class {
         }
     }
 
-    /// One of a tenant was served at `now`, for a turn of this class: its share pays.
-    pub(super) fn charge(&mut self, tenant: u64, cost: u64, now: u64, order: Order) {
-        if let Some(account) = self.accounts.get_mut(&tenant) {
-            account.start = account.start.saturating_add(price(cost, account.weight));
+    /// A waiter was served at `now`, for a turn of this class: its tenant's share pays.
+    pub(super) fn charge(&mut self, waiter: &Waiter, cost: u64, now: u64, order: Order) {
+        if let Some(account) = self.accounts.get_mut(&waiter.tenant) {
+            account.start = account.start.saturating_add(price(cost, waiter.weight));
             account.turn = self.turns;
             account.served = now;
             self.clock = self.clock.max(account.start);
             self.turns += 1;
-            self.file(tenant, order);
+            self.file(waiter.tenant, order);
         }
     }
 
@@ -137,12 +135,20 @@ impl Class {
         Some(First { ticket, joined: entry.joined })
     }
 
+    /// From here on another of each tenant's is first.
+    pub(super) fn reorder(&mut self, order: Order) {
+        let tenants: Vec<u64> = self.accounts.keys().copied().collect();
+        for tenant in tenants {
+            self.file(tenant, order);
+        }
+    }
+
     /// Puts a tenant where its first belongs, or forgets it.
     fn file(&mut self, tenant: u64, order: Order) {
         let Some(account) = self.accounts.get_mut(&tenant) else { return };
         self.due.remove(&account.due);
         if let Some((_, first)) = account.first(order) {
-            let finish = account.start.saturating_add(price(first.cost, account.weight));
+            let finish = account.start.saturating_add(price(first.cost, first.weight));
             account.due = Due { finish, turn: account.turn, tenant };
             self.due.insert(account.due);
         } else {

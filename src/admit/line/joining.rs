@@ -133,7 +133,7 @@ impl Line {
 
     fn receive(&mut self, who: Newcomer, now: u64) -> Waiter {
         if let Some(next) = self.next().and_then(|turn| self.waiters.get(&turn.ticket)) {
-            self.overload.waited(now.saturating_sub(next.entered), now, &self.settings);
+            self.note(now.saturating_sub(next.entered), now);
         }
         let patience = now.saturating_add(nanos(self.settings.overload_patience));
         Waiter {
@@ -200,6 +200,13 @@ impl Line {
             self.overload.emptied(now);
         }
         self.ranks.insert(ticket, waiter, self.overload.order());
+    }
+
+    /// Notes how long somebody has waited, the next in line or one that is being served.
+    pub(super) fn note(&mut self, sojourn: u64, now: u64) {
+        if self.overload.begins(sojourn, now, &self.settings) {
+            self.ranks.reorder(self.overload.order());
+        }
     }
 
     /// How long such a newcomer would wait. `None` where nothing is known.

@@ -76,9 +76,14 @@ impl Line {
             let turn = turn.unwrap_or(Turn { ticket: ticket.0, class: waiter.class });
             self.ranks.serve(turn, &waiter, cost, now, self.overload.order());
             self.pace.served(now);
-            self.overload.served(now.saturating_sub(waiter.entered), now, &self.settings);
+            let sojourn = now.saturating_sub(waiter.entered);
+            self.overload.served(sojourn, now, &self.settings);
+            self.note(sojourn, now);
         }
-        self.absent(ticket.0, &waiter, now);
+        // Who was sent away while it tried, and found room all the same, has gone before.
+        if !matches!(waiter.spot, Spot::Away(_)) {
+            self.absent(ticket.0, &waiter, now);
+        }
         self.advance(now);
         wait
     }

@@ -31,13 +31,14 @@ impl Overload {
         self.calm = now;
     }
 
-    /// The next in line, or one that is being served, has waited for `sojourn`.
-    pub(super) fn waited(&mut self, sojourn: u64, now: u64, settings: &Settings) {
+    /// The next in line, or one that is being served, has waited for `sojourn`. Tells whether that begins an overload.
+    pub(super) fn begins(&mut self, sojourn: u64, now: u64, settings: &Settings) -> bool {
         let prompt = sojourn <= nanos(settings.overload_target);
-        if !prompt && !self.on && now.saturating_sub(self.calm) >= nanos(settings.overload_interval) {
-            self.on = true;
-            self.times += 1;
-        }
+        let lasting = now.saturating_sub(self.calm) >= nanos(settings.overload_interval);
+        let begins = !self.on && !prompt && lasting;
+        self.on |= begins;
+        self.times += u64::from(begins);
+        begins
     }
 
     /// One that waited for `sojourn` was served.
@@ -45,6 +46,5 @@ impl Overload {
         if sojourn <= nanos(settings.overload_target) {
             self.calm = now;
         }
-        self.waited(sojourn, now, settings);
     }
 }

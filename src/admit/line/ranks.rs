@@ -57,12 +57,17 @@ impl Ranks {
     /// A waiter is served at `now` for a turn of the priority `paying`, and gone.
     pub(super) fn serve(&mut self, turn: Turn, waiter: &Waiter, cost: u64, now: u64, order: Order) {
         if let Some(paying) = self.class(turn.class) {
-            paying.charge(waiter.tenant, cost, now, order);
+            paying.charge(waiter, cost, now, order);
         }
         if let Some(own) = self.class(waiter.class) {
             own.served(waiter.tenant, now);
         }
         self.remove(turn.ticket, waiter, order);
+    }
+
+    /// From here on another of each tenant's is first.
+    pub(super) fn reorder(&mut self, order: Order) {
+        self.classes.iter_mut().for_each(|class| class.reorder(order));
     }
 
     fn class(&mut self, class: u8) -> Option<&mut Class> {

@@ -1,8 +1,10 @@
 //! Limits and budgets that cannot be kept as they are written.
 
+use std::time::Duration;
+
 use super::Check;
 use crate::config::{Algorithm, Budget, Deployment, Limits};
-use crate::store::Zone;
+use crate::store::{Measure, Zone};
 
 /// Every single amount of such a limit is kept.
 const LONGEST_LOG: u64 = 10_000;
@@ -95,9 +97,20 @@ impl Check<'_> {
                 self.fault(&format!("{path}.algorithm"), message);
             }
         }
+        let rates = crate::admit::opening::rates(limits);
+        for (position, (measure, _, per)) in rates.iter().enumerate() {
+            let is_same = |(other, _, length): &&(Measure, u64, Duration)| other == measure && length == per;
+            if rates.iter().take(position).any(|rate| is_same(&rate)) {
+                let measure = measure.name().replace('_', " ");
+                self.fault(
+                    &format!("{path}.windows"),
+                    format!("limits {measure} in {} s twice", per.as_secs_f64()),
+                );
+            }
+        }
         for (position, window) in limits.windows.iter().enumerate() {
             let path = format!("{path}.windows[{position}]");
-            if window.per < std::time::Duration::from_secs(1) {
+            if window.per < Duration::from_secs(1) {
                 self.fault(&format!("{path}.per"), "expected 1 second or more");
             }
             if [window.requests, window.tokens, window.input_tokens, window.output_tokens] == [None; 4] {

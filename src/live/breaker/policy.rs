@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::config::{BreakerPreset, Config};
-
 /// Open times are spread by a fifth to either side, so that breakers that opened together do not probe together.
 const SPREAD: f64 = 0.2;
 
@@ -90,31 +88,6 @@ impl Policy {
         longest_open: Duration::from_secs(300),
         ..Self::DEFAULT
     };
-
-    /// The policy that a configuration describes; `None` where it wants no breaker. Where no model is configured, a
-    /// client made of a key alone, breakers only count.
-    pub fn configured(config: &Config) -> Option<Self> {
-        let written = &config.breaker;
-        let base = match written.preset {
-            Some(BreakerPreset::Sensitive) => Self::SENSITIVE,
-            None => Self::DEFAULT,
-        };
-        let slow = written.slow.map(|after| Slow { after, share: written.slow_ratio });
-        let role = if config.models.is_empty() { Role::Observer } else { Role::Guard };
-        written.enabled.then_some(Self {
-            in_a_row: written.consecutive.unwrap_or(base.in_a_row),
-            failed: written.ratio.unwrap_or(base.failed),
-            least_calls: written.minimum.unwrap_or(base.least_calls),
-            slow,
-            window: written.window.unwrap_or(base.window),
-            open: written.open.unwrap_or(base.open),
-            longest_open: written.longest.unwrap_or(base.longest_open),
-            probes: written.probes.unwrap_or(base.probes),
-            slow_start: written.slow_start.unwrap_or(base.slow_start),
-            role,
-            ..base
-        })
-    }
 
     /// The same for a deployment that has no other beside it.
     #[must_use]

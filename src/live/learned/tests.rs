@@ -190,7 +190,7 @@ proptest! {
         let now = after(start, host.len() as f64);
         let mut before = u64::MAX;
         for place in order {
-            let reset = Duration::from_secs(600) - Duration::from_secs(place as u64);
+            let reset = Duration::from_secs(600 - place as u64);
             let view = told(LimitKind::Requests, 1000, host[place], reset);
             let mut taken = sent[place].take().unwrap();
             taken.heard(&[view], now);

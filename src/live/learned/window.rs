@@ -13,7 +13,7 @@ const COMMON: [Duration; 5] =
 
 /// How a limit comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refill {
+pub(super) enum Refill {
     /// All of it at the reset. The careful assumption, held until the host shows otherwise.
     AtOnce,
     /// A little at every moment, as a token bucket.

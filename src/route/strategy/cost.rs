@@ -5,7 +5,6 @@
 //! more than the caller or the model allows. A price that is not known is not zero: it goes last.
 
 use super::Contender;
-use crate::chat::estimate;
 use crate::provider::price::Nano;
 use crate::route::order::Ask;
 use crate::route::standing::Standing;
@@ -38,7 +37,7 @@ pub(super) fn expected(contender: &Contender, peers: Option<f64>, ask: &Ask<'_>)
     let most = [ask.facts.max_output, deployment.abilities.max_output];
     let length = most.into_iter().flatten().fold(length, u64::min);
     let output = length.saturating_mul(ask.facts.choices);
-    prices.expected(deployment.expected(ask.facts).input, output)
+    prices.expected(deployment.tokens(&ask.facts.prompt), output)
 }
 
 /// The mean length of answers over those that have written any.

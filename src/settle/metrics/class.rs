@@ -78,6 +78,8 @@ impl Class {
             | Kind::StreamTruncated
             | Kind::MalformedStream => Self::Transient,
             Kind::PoolTimeout
+            | Kind::LocalResource
+            | Kind::Proxy
             | Kind::LimitExceeded
             | Kind::QueueTimeout
             | Kind::BudgetExceeded

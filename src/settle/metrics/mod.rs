@@ -5,14 +5,15 @@
 //! meters     the counts of a model, a deployment, a tenant                  meters, outcomes, distribution
 //! series     meters by label: models 200, deployments 200, tenants 100,     series
 //!            then `other`
-//! report     all of it as Prometheus' text, with what the live records      report, standing, exposition
-//!            and other sources say now
+//! report     all of it as Prometheus' text, with what the live records,     report, standing, admission,
+//!            the limits, the lines and other sources say now               exposition
 //! statistics the same for `stats()`                                         statistics
 //! ```
 //!
 //! Writing takes no lock and allocates nothing for labels that are known. Users, keys and prompts are never labels;
 //! tenants are where the configuration says so. Counts belong to the engine and go on over reloads.
 
+mod admission;
 mod class;
 mod distribution;
 mod exposition;
@@ -71,8 +72,6 @@ pub struct Metrics {
     pub timeouts: Series<AtomicU64, 1>,
     /// Changes of breakers: from, to, why.
     pub transitions: Series<AtomicU64, 3>,
-    /// Decisions of our limits: the limit, the kind of its scope, what was decided.
-    pub limit_decisions: Series<AtomicU64, 3>,
     /// Calls that were turned away from the waiting line, by why.
     pub sheds: Series<AtomicU64, 1>,
     /// Our own part of calls that answered: their time but for attempts, backoff and standing in line.
@@ -104,7 +103,6 @@ impl Default for Metrics {
             denied: Series::bounded(COMBINATIONS),
             timeouts: Series::bounded(COMBINATIONS),
             transitions: Series::bounded(COMBINATIONS),
-            limit_decisions: Series::bounded(COMBINATIONS),
             sheds: Series::bounded(COMBINATIONS),
             overhead: Distribution::seconds(&OVERHEAD),
             latency: Histogram::default(),
@@ -120,11 +118,6 @@ impl Metrics {
     /// Further families: `source` is asked for them whenever the text is made.
     pub fn add(&self, source: Arc<dyn Source>) {
         self.sources.lock().push(source);
-    }
-
-    /// A limit of ours decided: `admitted`, `denied`, or `shadow` where it would have denied.
-    pub fn decided(&self, limit: &str, scope: &str, decision: &str) {
-        count(&self.limit_decisions.of([limit, scope, decision]).value);
     }
 
     /// A call was turned away from the waiting line.

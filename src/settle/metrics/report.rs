@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::exposition::{Exposition, Type, Value};
 use super::meters::{DeploymentMeter, ModelMeter, Spent};
 use super::series::{Entry, Series};
-use super::{Distribution, Metrics, standing};
+use super::{Distribution, Metrics, admission, standing};
 use crate::clock;
 use crate::engine::Engine;
 use crate::settle::Stats;
@@ -26,6 +26,7 @@ pub(crate) fn text(engine: &Engine) -> String {
     odd(engine, metrics, &mut out);
     gauges(engine, &mut out);
     standing::write(engine, &mut out);
+    admission::write(engine, &mut out);
     for source in metrics.sources.lock().iter() {
         source.write(&mut out);
     }
@@ -111,9 +112,6 @@ fn attempts(metrics: &Metrics, out: &mut Exposition) {
     counts(out, "timeouts_total", "Limits of time that ended, by phase.", &metrics.timeouts, ["phase"]);
     let help = "Changes of breakers.";
     counts(out, "breaker_transitions_total", help, &metrics.transitions, ["from", "to", "reason"]);
-    let help = "Decisions of configured limits and budgets.";
-    let labels = ["limit", "scope", "decision"];
-    counts(out, "limit_decisions_total", help, &metrics.limit_decisions, labels);
     counts(out, "shed_total", "Calls turned away from the waiting line, by why.", &metrics.sheds, ["reason"]);
 }
 

@@ -4,6 +4,7 @@
 
 mod bucket;
 mod calendar;
+mod entries;
 mod sliding;
 
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Now {
     pub running: u64,
     /// Since the Unix epoch.
     pub wall: u64,
+    /// For a budget, the span of its calendar that holds `wall`: its beginning and its end.
+    pub span: (u64, u64),
 }
 
 impl Now {
@@ -72,51 +75,83 @@ impl Meter {
 
     /// Would `amount` fit at `now`?
     pub fn fit(&mut self, limit: &Limit, amount: u64, now: Now) -> Fit {
-        if amount > whole(limit) && limit.oversize == Oversize::Reject {
+        let is_oversize = amount > whole(limit);
+        if limit.most == 0 || is_oversize && limit.oversize == Oversize::Reject {
             return Fit::Never;
         }
-        self.turn(limit, now);
-        match (self, &limit.window) {
-            (Self::Slots(held), _) if held.saturating_add(amount) <= limit.most => Fit::Fits,
-            (Self::Slots(_), _) => Fit::GivenBack,
-            (Self::Sliding(sliding), _) => sliding.fit(frame(limit), limit.most, amount, now.running),
-            (Self::Bucket(bucket), _) => bucket.fit(rate(limit), amount, now.running),
-            (Self::Calendar(calendar), _) => calendar.fit(limit.most, amount),
+        self.turn(now);
+        match self {
+            Self::Slots(held) => {
+                let fits = held.saturating_add(amount) <= limit.most || is_oversize && *held == 0;
+                if fits { Fit::Fits } else { Fit::GivenBack }
+            }
+            Self::Sliding(sliding) => sliding.fit(frame(limit), limit.most, amount, now.running),
+            Self::Bucket(bucket) => bucket.fit(rate(limit), amount, now.running),
+            Self::Calendar(calendar) => calendar.fit(limit.most, amount),
         }
     }
 
-    /// Takes `amount`; the answer is needed to correct it.
-    pub fn take(&mut self, limit: &Limit, amount: u64, now: Now) -> u64 {
+    /// Takes `amount`, growing by at most `spare` bytes; the answer is needed to correct it.
+    pub fn take(&mut self, limit: &Limit, amount: u64, now: Now, spare: usize) -> u64 {
+        self.turn(now);
         match self {
             Self::Slots(held) => {
                 *held = held.saturating_add(amount);
                 0
             }
-            Self::Sliding(sliding) => sliding.take(frame(limit), amount, now.running),
+            Self::Sliding(sliding) => sliding.take(frame(limit), amount, now.running, spare),
             Self::Bucket(bucket) => bucket.take(rate(limit), amount, now.running),
             Self::Calendar(calendar) => calendar.take(amount),
         }
     }
 
-    /// What was taken at `stamp` as `reserved` was `used` in the end.
-    pub fn correct(&mut self, limit: &Limit, stamp: u64, (reserved, used): (u64, u64), now: Now) {
-        self.turn(limit, now);
+    /// What was taken at `stamp` as `reserved` was `used` in the end; grows by at most `spare` bytes.
+    pub fn correct(
+        &mut self,
+        limit: &Limit,
+        stamp: u64,
+        (reserved, used): (u64, u64),
+        now: Now,
+        spare: usize,
+    ) {
+        self.turn(now);
+        let change = (reserved, used);
         match self {
             Self::Slots(held) => *held = held.saturating_sub(reserved),
-            Self::Sliding(sliding) => sliding.correct(frame(limit), stamp, (reserved, used), now.running),
-            Self::Bucket(bucket) => bucket.correct(rate(limit), stamp, (reserved, used), now.running),
-            Self::Calendar(calendar) => calendar.correct(stamp, (reserved, used)),
+            Self::Sliding(sliding) => sliding.correct(frame(limit), stamp, change, now.running, spare),
+            Self::Bucket(bucket) => bucket.correct(rate(limit), stamp, change, now.running),
+            Self::Calendar(calendar) => calendar.correct(stamp, change),
         }
     }
 
     /// What is in use at `now`. Nothing in use, the meter may be forgotten.
     pub fn used(&mut self, limit: &Limit, now: Now) -> u64 {
-        self.turn(limit, now);
+        self.turn(now);
         match self {
             Self::Slots(held) => *held,
             Self::Sliding(sliding) => sliding.used(frame(limit), now.running),
             Self::Bucket(bucket) => bucket.used(rate(limit), now.running),
             Self::Calendar(calendar) => calendar.used(),
+        }
+    }
+
+    /// The limit has other numbers: what is in use stays the same.
+    pub fn renumber(&mut self, from: &Limit, to: &Limit, now: Now) {
+        // All others count amounts; this one a time in which they are refilled.
+        if let Self::Bucket(bucket) = self {
+            bucket.renumber(rate(from), rate(to), now.running);
+        }
+    }
+
+    /// What somebody begins with who may have used all that others have: as much is in use, for as long at least, and
+    /// nothing that was taken before `now` comes back to him. It takes no bytes beside itself.
+    #[must_use]
+    pub fn shared(&self, now: Now) -> Self {
+        match self {
+            Self::Slots(held) => Self::Slots(*held),
+            Self::Sliding(sliding) => Self::Sliding(sliding.shared()),
+            Self::Bucket(bucket) => Self::Bucket(bucket.shared(now.running)),
+            Self::Calendar(calendar) => Self::Calendar(*calendar),
         }
     }
 
@@ -128,9 +163,14 @@ impl Meter {
         }
     }
 
-    fn turn(&mut self, limit: &Limit, now: Now) {
-        if let (Self::Calendar(calendar), Window::Calendar { every, zone }) = (self, &limit.window) {
-            calendar.turn(now.wall, |wall| zone.span(*every, wall));
+    /// Are the counts of `one` kind of window no counts of `other`?
+    pub fn differ(one: &Window, other: &Window) -> bool {
+        std::mem::discriminant(&Self::new(one)) != std::mem::discriminant(&Self::new(other))
+    }
+
+    fn turn(&mut self, now: Now) {
+        if let Self::Calendar(calendar) = self {
+            calendar.turn(now.wall, now.span);
         }
     }
 }
@@ -139,7 +179,6 @@ impl Meter {
 fn whole(limit: &Limit) -> u64 {
     match limit.window {
         Window::Bucket { burst, .. } => burst.max(1),
-        // A budget that does not hold an amount now may hold it anew; one that never does, never.
         _ => limit.most,
     }
 }
@@ -155,5 +194,5 @@ fn frame(limit: &Limit) -> Frame {
 
 fn rate(limit: &Limit) -> Rate {
     let burst = if let Window::Bucket { burst, .. } = limit.window { burst } else { limit.most };
-    Rate { most: limit.most, per: limit.window.length().map_or(u64::MAX, nanos), burst }
+    Rate::new(limit.most, limit.window.length().map_or(u64::MAX, nanos), burst)
 }

@@ -8,13 +8,27 @@
 pub mod allowance;
 #[path = "../../../src/live/breaker/mod.rs"]
 pub mod breaker;
+#[path = "../../../src/admit/line/mod.rs"]
+pub mod line;
 
 mod sync;
 
 pub mod clock {
-    //! Time is whatever a model says, and chance is the middle.
+    //! Time is whatever a model says, else it stands still; chance is the middle.
+
+    use std::sync::OnceLock;
 
     pub type Instant = std::time::Instant;
+
+    static NOW: OnceLock<Instant> = OnceLock::new();
+
+    pub fn now() -> Instant {
+        *NOW.get_or_init(Instant::now)
+    }
+
+    pub async fn sleep_until(_: Instant) {
+        std::future::pending().await
+    }
 
     #[derive(Debug)]
     pub struct Rng;

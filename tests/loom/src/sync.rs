@@ -1,8 +1,9 @@
-//! Loom's lock in the shape of the core's: nothing poisons it.
+//! Loom's locks and atomics in the shape of the core's: nothing poisons them.
 
 use std::fmt;
 
 use loom::sync::MutexGuard;
+pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

@@ -1,4 +1,4 @@
-//! HTTP/2, which a provider opts into: whole replies and streams over few connections.
+//! HTTP/2, which a provider opts into: whole replies and streams over few connections, and what may go wrong there.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,10 +7,17 @@
     unreachable_pub,
     missing_docs,
     missing_debug_implementations,
-    reason = "a test fails by panicking"
+    dead_code,
+    reason = "a test fails by panicking; what is shared is more than each needs"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod calls;
+mod faults;
+mod frames;
+mod windows;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
