@@ -196,7 +196,13 @@ impl Engine {
         let mut gate = Gate::new(self, &snapshot, (call, &facts, &plan), deadline.at);
         let mut next = 0;
         loop {
-            let entry = gate.enter(&course, next).await.map_err(|refusal| course.turned_away(refusal))?;
+            let entry = match gate.enter(&course, next).await {
+                Ok(entry) => entry,
+                Err(refusal) => {
+                    next = course.turned_away(next, refusal).followed().await?;
+                    continue;
+                }
+            };
             let (position, permit) = story.entered(self.live().store(), entry);
             let flight = match asked.flight(position, permit, &course).await? {
                 Ok(flight) => flight,

@@ -47,6 +47,8 @@ pub mod retry;
 pub mod settle;
 pub mod store;
 
+pub mod simulate;
+
 #[cfg(feature = "python")]
 #[allow(unsafe_code, reason = "the Python border is the only place that may, each with its argument")]
 mod python;

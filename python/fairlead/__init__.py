@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import errors, types
-    from ._core import Secret, __version__
+    from ._core import Purse, Secret, __version__
     from .accumulate import ChatCompletionStreamState
     from .client import AsyncClient, Client
     from .defaults import acompletion, aembedding, completion, embedding
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         AuthenticationError,
         BadRequestError,
         BudgetExceeded,
+        CircuitOpen,
         ClientClosed,
         ConfigError,
         ConflictError,
@@ -74,6 +75,14 @@ if TYPE_CHECKING:
     )
     from .keys import register_secret_plugin
     from .options import NOT_GIVEN, NotGiven, Options, Timeout, scope
+    from .primitives.circuit_breaker import CircuitBreaker, CircuitChange
+    from .primitives.concurrency import Concurrency
+    from .primitives.deadline import Deadline
+    from .primitives.rate_limit import RateLimit
+    from .primitives.retry import Retry
+    from .primitives.retry_budget import RetryBudget
+    from .primitives.testing_mode import set_testing
+    from .primitives.token_bucket import TokenBucket
     from .response import APIResponse, StreamAPIResponse
     from .router import Router
     from .stream import AsyncStream, Stream
@@ -94,8 +103,12 @@ __all__ = [
     "BadRequestError",
     "BudgetExceeded",
     "ChatCompletionStreamState",
+    "CircuitBreaker",
+    "CircuitChange",
+    "CircuitOpen",
     "Client",
     "ClientClosed",
+    "Concurrency",
     "ConfigError",
     "ConflictError",
     "ConnectError",
@@ -105,6 +118,7 @@ __all__ = [
     "ContentFilterFinishReasonError",
     "ContentFiltered",
     "ContextLengthExceeded",
+    "Deadline",
     "DeadlineExceeded",
     "DnsError",
     "FairleadError",
@@ -127,11 +141,15 @@ __all__ = [
     "PoolTimeout",
     "ProtocolError",
     "ProxyError",
+    "Purse",
     "QueueTimeout",
     "QuotaExceeded",
+    "RateLimit",
     "RateLimitError",
     "ResponseTooLarge",
     "ResponseTruncated",
+    "Retry",
+    "RetryBudget",
     "Router",
     "Secret",
     "Stream",
@@ -141,6 +159,7 @@ __all__ = [
     "StreamTruncated",
     "TLSError",
     "Timeout",
+    "TokenBucket",
     "UnexpectedRedirect",
     "UnprocessableEntityError",
     "WriteTimeout",
@@ -152,11 +171,13 @@ __all__ = [
     "errors",
     "register_secret_plugin",
     "scope",
+    "set_testing",
     "types",
 ]
 
 _HOMES = {
     "_core": (
+        "Purse",
         "Secret",
         "__version__",
     ),
@@ -182,6 +203,7 @@ _HOMES = {
         "AuthenticationError",
         "BadRequestError",
         "BudgetExceeded",
+        "CircuitOpen",
         "ClientClosed",
         "ConfigError",
         "ConflictError",
@@ -233,6 +255,17 @@ _HOMES = {
         "Timeout",
         "scope",
     ),
+    "primitives.circuit_breaker": (
+        "CircuitBreaker",
+        "CircuitChange",
+    ),
+    "primitives.concurrency": ("Concurrency",),
+    "primitives.deadline": ("Deadline",),
+    "primitives.rate_limit": ("RateLimit",),
+    "primitives.retry": ("Retry",),
+    "primitives.retry_budget": ("RetryBudget",),
+    "primitives.testing_mode": ("set_testing",),
+    "primitives.token_bucket": ("TokenBucket",),
     "response": (
         "APIResponse",
         "StreamAPIResponse",

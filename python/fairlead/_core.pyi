@@ -10,13 +10,21 @@ from typing_extensions import disjoint_base
 from .types import Receipt
 
 __all__ = [
+    "Allowance",
+    "Backoff",
+    "Breaker",
+    "Deadline",
     "Desk",
     "Endpoint",
     "Engine",
     "Feed",
     "Field",
+    "Lease",
+    "Limiter",
     "Model",
+    "Pass",
     "Port",
+    "Purse",
     "RawReply",
     "Secret",
     "StreamCore",
@@ -31,7 +39,9 @@ __all__ = [
     "_provoke",
     "_register_plugin",
     "_schema",
+    "_simulate",
     "_tasks",
+    "_trace",
 ]
 
 __version__: str
@@ -46,6 +56,10 @@ def _load_model(class_: type[_Model], text: bytes, request_id: str | None = None
 def _models(name: str) -> dict[str, Any]: ...
 def _profiles(source: Any) -> dict[str, dict[str, float]]: ...
 def _schema() -> dict[str, Any]: ...
+def _simulate(source: Any, trace: str, scenario: str, seed: int) -> dict[str, Any]: ...
+def _trace(
+    rate: float, seconds: float, model: str | None, streams: float, input: float, output: float, seed: int
+) -> str: ...
 def _register_plugin(name: str, fetch: Callable[..., Any] | None) -> None: ...
 def _provoke(stage: str) -> None: ...
 def _tasks() -> int: ...
@@ -264,3 +278,108 @@ class StreamCore:
     def request_id(self) -> str | None: ...
     @property
     def fairlead(self) -> Receipt: ...
+
+@final
+class Limiter:
+    """One limit. A forked child counts for itself, from nothing."""
+
+    def __new__(cls, kind: str, most: float, per: float, name: str, burst: float | None = None) -> Self: ...
+    def try_take(self, n: float = 1.0, key: str | None = None) -> Lease | None: ...
+    def start_take(
+        self,
+        port: Port,
+        event_loop: AbstractEventLoop,
+        n: float = 1.0,
+        timeout: float | None = None,
+        key: str | None = None,
+    ) -> tuple[Future[Lease], int]: ...
+    def block_take(self, n: float = 1.0, timeout: float | None = None, key: str | None = None) -> Lease: ...
+    def used(self, key: str | None = None) -> float: ...
+    def waiting(self, key: str | None = None) -> int: ...
+
+@final
+class Lease:
+    """What was taken. Forgotten it goes back; kept it is used up."""
+
+    def keep(self) -> None: ...
+    def release(self) -> None: ...
+    @property
+    def age(self) -> float: ...
+
+@final
+class Backoff:
+    """How long to wait, by what failed and how often."""
+
+    def __new__(cls, base: float, cap: float, jitter: str, preset: str | None = None) -> Self: ...
+    def wait(self, number: int, previous: float | None, cause: str) -> float: ...
+    def asked(self, wait: float) -> float: ...
+
+@final
+class Allowance:
+    """What retries draw on together."""
+
+    def __new__(cls, ratio: float, floor: float) -> Self: ...
+    def first(self) -> None: ...
+    def draw(self, cheaply: bool) -> bool: ...
+    @property
+    def balance(self) -> float: ...
+
+@final
+class Breaker:
+    """A breaker."""
+
+    def __new__(
+        cls,
+        sensitive: bool = False,
+        *,
+        consecutive: int | None = None,
+        ratio: float | None = None,
+        minimum: int | None = None,
+        window: float | None = None,
+        open: float | None = None,
+        longest_open: float | None = None,
+        probes: int | None = None,
+        slow_after: float | None = None,
+        slow_ratio: float = 1.0,
+    ) -> Self: ...
+    def ask(self) -> Pass | float: ...
+    def isolate(self) -> dict[str, Any] | None: ...
+    def reset(self) -> dict[str, Any] | None: ...
+    def view(self) -> dict[str, Any]: ...
+    @property
+    def state(self) -> str: ...
+
+@final
+class Pass:
+    """Leave to do something once. Forgotten it says nothing."""
+
+    def transition(self) -> dict[str, Any] | None: ...
+    def succeeded(self) -> dict[str, Any] | None: ...
+    def failed(
+        self, cause: str, only_ratio: bool = False, retry_after: float | None = None
+    ) -> dict[str, Any] | None: ...
+    def forget(self) -> None: ...
+
+@disjoint_base
+class Deadline:
+    """So many seconds from its making on, on the monotonic clock."""
+
+    def __new__(cls, seconds: float) -> Self: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def remaining(self) -> float: ...
+    @property
+    def expired(self) -> bool: ...
+
+@final
+class Purse:
+    """So many US dollars, for all calls that hold it."""
+
+    def __new__(cls, most: float) -> Self: ...
+    @property
+    def most(self) -> float: ...
+    @property
+    def spent(self) -> float: ...
+    @property
+    def left(self) -> float: ...

@@ -88,6 +88,37 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="what the catalogue knows of a model")
     models.add_argument("name", metavar="MODEL", help="provider/model, or a model at any provider")
     _json(models, _models)
+
+    simulate = commands.add_parser(
+        "simulate",
+        help="what would have become of the calls of a trace; nothing is sent",
+        description="Run a trace through the engine in virtual time, over simulated upstreams.",
+    )
+    _config(simulate)
+    simulate.add_argument(
+        "--trace", metavar="FILE", help="the calls, one JSON object a line; - reads standard input"
+    )
+    simulate.add_argument(
+        "--scenario", metavar="FILE", help="TOML: how the upstreams behave; default: all are well"
+    )
+    simulate.add_argument("--seed", type=int, default=1, help="the same seed gives the same run; default: 1")
+    simulate.add_argument("--plot", metavar="FILE", help="write what happened over time as SVG")
+    simulate.add_argument(
+        "--generate",
+        metavar="RATE",
+        type=_above_nothing,
+        help="print a trace of so many calls a second (a Poisson process) instead",
+    )
+    simulate.add_argument("--seconds", type=_above_nothing, default=600.0, help="of that trace; default: 600")
+    simulate.add_argument("--model", help="of its calls; default: left to rules and defaults")
+    simulate.add_argument("--streams", type=float, default=0.5, help="the share that streams; default: 0.5")
+    simulate.add_argument(
+        "--input", type=_above_nothing, default=400.0, help="median prompt, in tokens; default: 400"
+    )
+    simulate.add_argument(
+        "--output", type=_above_nothing, default=250.0, help="median answer, in tokens; default: 250"
+    )
+    _json(simulate, _simulate)
     return parser
 
 
@@ -107,6 +138,13 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE: {text!r}")
     return name, value
+
+
+def _above_nothing(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0: {text}")
+    return number
 
 
 # ===== route =====
@@ -366,6 +404,61 @@ def _models(given: argparse.Namespace) -> int:
     near = "; did you mean " + " or ".join(found["nearest"]) + "?" if found["nearest"] else ""
     _complain(f"the catalogue knows no {given.name}{near}")
     return WRONG
+
+
+# ===== simulate =====
+
+POLICIES = {"bare": "no policy", "sdk_retries": "an SDK's 2 retries", "written": "this configuration"}
+
+
+def _simulate(given: argparse.Namespace) -> int:
+    seed = given.seed % 2**64
+    if given.generate is not None:
+        share = min(max(given.streams, 0.0), 1.0)
+        sizes = (given.input, given.output)
+        _say(_core._trace(given.generate, given.seconds, given.model, share, *sizes, seed), end="")
+        return FINE
+    if given.trace is None:
+        _complain("--trace FILE is needed; --generate RATE prints one")
+        return WRONG
+    trace = sys.stdin.read() if given.trace == "-" else Path(given.trace).read_text(encoding="utf-8")
+    scenario = Path(given.scenario).read_text(encoding="utf-8") if given.scenario else ""
+    told = _core._simulate(given.config, trace, scenario, seed)
+    if given.plot is not None:
+        from ._chart import draw
+
+        Path(given.plot).write_text(draw(told, POLICIES), encoding="utf-8")
+    if given.json:
+        _say(json.dumps(told, ensure_ascii=False, indent=2))
+        return FINE
+    policies = told["policies"]
+    head = ("", "answered", "p50", "p99", "first token p99", "requests a call", "to the ill", "cost")
+    _table([head, *(_amounts(name, policies[policy]) for policy, name in POLICIES.items())])
+    written = policies["written"]
+    _say(_bold(f"with {POLICIES['written']}"))
+    total = max(sum(upstream["requests"] for upstream in written["upstreams"]), 1)
+    rows = [("deployment", "requests", "share", "while ill")]
+    for upstream in written["upstreams"]:
+        ill = f"{upstream['while_ill']:,}" if upstream["falls_ill"] else "-"
+        share = f"{100 * upstream['requests'] / total:.1f} %"
+        rows.append((upstream["name"], f"{upstream['requests']:,}", share, ill))
+    _table(rows)
+    errors = ", ".join(f"{error} {count:,}" for error, count in written["errors"].items())
+    _say(f"errors: {errors or 'none'}")
+    return FINE
+
+
+def _amounts(name: str, summary: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        name,
+        f"{100 * summary['success']:.2f} %",
+        f"{summary['p50']:.1f} s",
+        f"{summary['p99']:.1f} s",
+        f"{summary['first_token_p99']:.1f} s",
+        f"{summary['requests_per_call']:.3f}",
+        f"{summary['while_ill']:,}",
+        f"${summary['cost']:.2f}",
+    )
 
 
 # ===== the terminal =====

@@ -181,6 +181,13 @@ class InternalError(FairleadError):
     """A defect in fairlead."""
 
 
+class CircuitOpen(FairleadError):
+    """A `CircuitBreaker` is open, and nothing was done; `retry_after` says when it lets a probe through."""
+
+    is_retryable: bool = True
+    """Not where it was isolated by hand."""
+
+
 class LengthFinishReasonError(FairleadError):
     """An answer that was to be parsed was cut off by its length limit; `completion` is what there is."""
 

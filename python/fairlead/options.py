@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from ._core import Deadline, Purse
+
 if TYPE_CHECKING:
     from ._core import Secret
 
@@ -71,8 +73,11 @@ class Options(TypedDict, total=False):
     header `x-fairlead-priority` says it too. Never sent."""
     metadata: Mapping[str, object]
     """For rules."""
-    deadline: float
-    """Seconds after which the call ends, whatever it is doing."""
+    deadline: float | Deadline
+    """Seconds after which the call ends, whatever it is doing, or a deadline shared with others. A scope's
+    can only be shortened."""
+    budget: float | Purse
+    """US dollars that the call may cost, or a purse shared with others; inside a scope's."""
     max_retries: int
     """Attempts after the first that may have consumed capacity."""
     session: str
@@ -95,6 +100,12 @@ current_scope = _scope.get
 """The options of the innermost `scope`, or `None`."""
 
 
+def current_deadline() -> Deadline | None:
+    """The deadline of the innermost `scope` that has one."""
+    options = _scope.get()
+    return None if options is None else options.get("deadline")
+
+
 @contextlib.contextmanager
 def scope(
     *,
@@ -103,7 +114,8 @@ def scope(
     key: str | None = None,
     priority: int | str | None = None,
     metadata: Mapping[str, object] | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
+    budget: float | Purse | None = None,
     max_retries: int | None = None,
     session: str | None = None,
     profile: str | None = None,
@@ -114,7 +126,16 @@ def scope(
     ```python
     with fairlead.scope(user="u1", tenant="acme"):
         await client.chat.completions.create(...)
+    with fairlead.scope(deadline=60, budget=0.5):  # for all the steps of an agent together
+        ...
     ```
+
+    `deadline` is one end for all calls inside: seconds from the entry on, or a `Deadline`. Of nested scopes,
+    and of a call's own, the earliest holds. `budget` is money for all of them together: US dollars, or a
+    `Purse`. Nested scopes spend from all of them.
+
+    Raises:
+        ValueError: when `deadline` or `budget` is below 0.
     """
     given = {
         "user": user,
@@ -122,14 +143,21 @@ def scope(
         "key": key,
         "priority": priority,
         "metadata": metadata,
-        "deadline": deadline,
         "max_retries": max_retries,
         "session": session,
         "profile": profile,
         "regions": regions,
     }
     outer = _scope.get() or {}
-    token = _scope.set({**outer, **{name: value for name, value in given.items() if value is not None}})
+    inner = {**outer, **{name: value for name, value in given.items() if value is not None}}
+    if deadline is not None:
+        end = deadline if isinstance(deadline, Deadline) else Deadline(deadline)
+        around = outer.get("deadline")
+        inner["deadline"] = end if around is None or end.remaining < around.remaining else around
+    if budget is not None:
+        purse = budget if isinstance(budget, Purse) else Purse(budget)
+        inner["budget"] = (*outer.get("budget", ()), purse)
+    token = _scope.set(inner)
     try:
         yield
     finally:

@@ -206,8 +206,8 @@ impl<'a> Gate<'a> {
         let money = needs.cost.unwrap_or_default();
         let taken = purse
             .map(|purse| {
-                let empty = || Refusal::of(deployment, Why::Purse(purse.most()), When::Never);
-                purse.reserve(money).ok_or_else(empty)
+                let empty = |most| Refusal::of(deployment, Why::Purse(most), When::Never);
+                purse.reserve(money).map_err(empty)
             })
             .transpose()?;
         let (own, call) = self.reserve(candidate, &needs).await?;

@@ -5,6 +5,7 @@
 //! gate    the first candidate that its breaker, its provider's limits, the scope's     gate, refusal
 //!         purse, and our limits and budgets let through; else a place in line          scopes, opening, purse, line
 //! permit  what was reserved; it settles once and gives back when dropped               permit, needs
+//! limiter one limit by itself, for code that is no call                                limiter
 //! ```
 //!
 //! A [`CallPermit`] is charged once, however many attempts follow; an [`AttemptPermit`] belongs to one upstream
@@ -12,6 +13,7 @@
 
 mod flood;
 mod gate;
+mod limiter;
 pub mod line;
 mod lines;
 mod needs;
@@ -24,6 +26,7 @@ mod scopes;
 
 pub use flood::Flood;
 pub use gate::{Entry, Gate};
+pub use limiter::{Late, Limiter, Share, Taking};
 pub use lines::Lines;
 pub use needs::Needs;
 pub use permit::{AttemptPermit, CallPermit};

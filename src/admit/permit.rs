@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use super::needs::Needs;
 use super::purse::Taken;
 use crate::chat::usage::Usage;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::{Blow, Failure, Kind};
-use crate::live;
 use crate::live::breaker::{Pass, Transition};
 use crate::live::learned::{self, Terms};
+use crate::live::{self, Form};
 use crate::provider::limit_headers::LimitView;
 use crate::provider::presets::Preset;
 use crate::provider::price::Nano;
@@ -73,6 +73,8 @@ pub struct AttemptPermit {
     preset: &'static Preset,
     /// Has its request gone out?
     begun: bool,
+    /// When, as long as it is waited for.
+    waited_for: Option<Instant>,
     settled: bool,
     _open: Open,
 }
@@ -94,6 +96,7 @@ impl AttemptPermit {
             taken: None,
             preset: candidate.deployment.preset,
             begun: false,
+            waited_for: None,
             settled: false,
             _open: engine.gauges().attempts.enter(),
         }
@@ -128,11 +131,14 @@ impl AttemptPermit {
     }
 
     /// The request goes out now: from here on it may have been counted upstream.
-    pub fn begin(&mut self) {
+    pub fn begin(&mut self, form: Form) {
+        let now = clock::now();
         self.begun = true;
+        self.waited_for = Some(now);
+        self.live.sent(form, now);
         Totals::count(&self.totals.attempts);
         if let Some(pass) = &mut self.pass {
-            pass.sent(clock::now());
+            pass.sent(now);
         }
     }
 
@@ -140,6 +146,12 @@ impl AttemptPermit {
     /// the provider's limits. The beginning of a stream is an answer, not yet a complete one.
     pub fn judged(&mut self, outcome: &Result<Landed, Failure>, told: &[LimitView]) -> Option<Transition> {
         let now = clock::now();
+        if let Some(sent) = self.waited_for.take() {
+            match outcome {
+                Err(failure) if failure.status.is_none() => self.live.unheard(sent),
+                _ => self.live.heard(sent),
+            }
+        }
         if let Some(learned) = &mut self.learned {
             match outcome {
                 Err(failure) if failure.kind == Kind::RateLimit => learned.throttled(told, self.terms, now),
@@ -261,6 +273,9 @@ impl Drop for AttemptPermit {
             self.close(&prompt, None);
         } else {
             self.close(&Usage::default(), Some(Used::nothing()));
+        }
+        if let Some(sent) = self.waited_for.take() {
+            self.live.unheard(sent);
         }
         self.live.in_flight.fetch_sub(1, Ordering::Relaxed);
     }

@@ -5,19 +5,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::provider::price::Nano;
 
-/// So much may be spent, by all calls that hold it together. A purse inside another spends from both.
+/// So much may be spent, by all calls that hold it together. A purse inside others spends from all of them.
 #[derive(Debug)]
 pub struct Purse {
     most: Nano,
     /// Spent, and set aside for attempts that run.
     taken: AtomicU64,
-    outer: Option<Arc<Self>>,
+    around: Vec<Arc<Self>>,
 }
 
 impl Purse {
     /// A purse with `most` in it, inside `outer` where there is one.
     pub fn new(most: Nano, outer: Option<Arc<Self>>) -> Arc<Self> {
-        Arc::new(Self { most, taken: AtomicU64::new(0), outer })
+        Arc::new(Self { most, taken: AtomicU64::new(0), around: outer.into_iter().collect() })
+    }
+
+    /// What is spent from it is spent from both.
+    pub fn joined(inner: &Arc<Self>, outer: &Arc<Self>) -> Arc<Self> {
+        let around = vec![Arc::clone(inner), Arc::clone(outer)];
+        Arc::new(Self { most: Nano(u64::MAX), taken: AtomicU64::new(0), around })
     }
 
     /// How much is in it when it is full.
@@ -32,18 +38,34 @@ impl Purse {
 
     /// Sets `expected` aside, here and in every purse around; all or nothing. Once what is left does not cover what an
     /// attempt is expected to cost, it is refused.
-    pub fn reserve(self: &Arc<Self>, expected: Nano) -> Option<Taken> {
-        let mut taken = Taken { purse: Arc::clone(self), reserved: Nano(0) };
-        let mut at = Some(self);
-        while let Some(purse) = at {
+    ///
+    /// # Errors
+    ///
+    /// How much the purse holds that has too little left.
+    pub fn reserve(self: &Arc<Self>, expected: Nano) -> Result<Taken, Nano> {
+        let mut taken = Taken { purses: Vec::new(), reserved: expected };
+        for purse in self.with_all_around() {
             if !purse.take(expected) {
-                taken.give_back_until(purse, expected);
-                return None;
+                return Err(purse.most);
             }
-            at = purse.outer.as_ref();
+            taken.purses.push(purse);
         }
-        taken.reserved = expected;
-        Some(taken)
+        Ok(taken)
+    }
+
+    /// This purse and those around it, each once.
+    fn with_all_around(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let mut all = vec![Arc::clone(self)];
+        let mut position = 0;
+        while let Some(purse) = all.get(position).cloned() {
+            for outer in &purse.around {
+                if !all.iter().any(|known| Arc::ptr_eq(known, outer)) {
+                    all.push(Arc::clone(outer));
+                }
+            }
+            position += 1;
+        }
+        all
     }
 
     fn take(&self, expected: Nano) -> bool {
@@ -64,7 +86,8 @@ impl Purse {
 /// Money set aside for one attempt; dropped unspent it goes back.
 #[derive(Debug)]
 pub struct Taken {
-    purse: Arc<Purse>,
+    /// Where it was taken from; none once it is settled.
+    purses: Vec<Arc<Purse>>,
     reserved: Nano,
 }
 
@@ -81,29 +104,15 @@ impl Taken {
     }
 
     fn settle(&mut self, cost: Nano) {
-        let reserved = std::mem::take(&mut self.reserved);
-        let mut at = Some(&self.purse);
-        while let Some(purse) = at {
-            purse.change(reserved, cost);
-            at = purse.outer.as_ref();
-        }
-    }
-
-    /// Undoes a reservation that went only as far as `end`.
-    fn give_back_until(&self, end: &Arc<Purse>, expected: Nano) {
-        let mut at = Some(&self.purse);
-        while let Some(purse) = at.filter(|purse| !Arc::ptr_eq(purse, end)) {
-            purse.change(expected, Nano(0));
-            at = purse.outer.as_ref();
+        for purse in std::mem::take(&mut self.purses) {
+            purse.change(self.reserved, cost);
         }
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        if self.reserved != Nano(0) {
-            self.settle(Nano(0));
-        }
+        self.settle(Nano(0));
     }
 }
 
@@ -115,7 +124,7 @@ mod tests {
     fn what_is_set_aside_is_not_spent_twice_and_what_was_not_spent_comes_back() {
         let purse = Purse::new(Nano(100), None);
         let first = purse.reserve(Nano(60)).unwrap();
-        assert!(purse.reserve(Nano(60)).is_none());
+        assert!(purse.reserve(Nano(60)).is_err());
         first.spend(Nano(30));
         let second = purse.reserve(Nano(70)).unwrap();
         drop(second);
@@ -127,7 +136,7 @@ mod tests {
         let purse = Purse::new(Nano(100), None);
         purse.reserve(Nano(10)).unwrap().spend(Nano(150));
         assert_eq!(purse.taken(), Nano(150));
-        assert!(purse.reserve(Nano(0)).is_none(), "not even a call whose price is unknown");
+        assert!(purse.reserve(Nano(0)).is_err(), "not even a call whose price is unknown");
     }
 
     #[test]
@@ -135,7 +144,18 @@ mod tests {
         let outer = Purse::new(Nano(50), None);
         let inner = Purse::new(Nano(100), Some(Arc::clone(&outer)));
         inner.reserve(Nano(40)).unwrap().spend(Nano(40));
-        assert!(inner.reserve(Nano(20)).is_none());
+        assert!(inner.reserve(Nano(20)).is_err());
         assert_eq!((inner.taken(), outer.taken()), (Nano(40), Nano(40)));
+    }
+
+    #[test]
+    fn joined_purses_are_spent_from_together_and_one_that_is_met_twice_only_once() {
+        let (inner, outer) = (Purse::new(Nano(100), None), Purse::new(Nano(50), None));
+        let joined = Purse::joined(&inner, &outer);
+        let twice = Purse::joined(&joined, &outer);
+        twice.reserve(Nano(40)).unwrap().spend(Nano(45));
+        assert_eq!((inner.taken(), outer.taken()), (Nano(45), Nano(45)));
+        assert_eq!(joined.reserve(Nano(20)).unwrap_err(), Nano(50), "the one that is too empty is named");
+        assert_eq!((inner.taken(), outer.taken()), (Nano(45), Nano(45)));
     }
 }

@@ -7,6 +7,7 @@ use crate::admit::AttemptPermit;
 use crate::chat::facts::Facts;
 use crate::engine::Engine;
 use crate::error::{Error, Failure};
+use crate::live::Form;
 use crate::retry::course::Course;
 use crate::route::{Candidate, Pass, Plan, Snapshot};
 use crate::send::Limits;
@@ -77,7 +78,7 @@ impl<'a> Asked<'a> {
 impl<'a> Flight<'a> {
     /// Runs the attempt.
     pub(super) async fn fly(mut self) -> Arrival<'a> {
-        self.permit.begin();
+        self.permit.begin(if self.job.stream { Form::Streamed } else { Form::Whole });
         let mut trace = Trace::default();
         let outcome = attempt::run(&self.job, &mut trace).await;
         let Self { position, pass, permit, trip, job } = self;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use crate::provider::moment;
 
 /// Reads a number of seconds.
-pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let written = f64::deserialize(deserializer)?;
     Duration::try_from_secs_f64(written).map_err(|_| {
         serde::de::Error::custom(format!("expected a number of seconds, 0 or more, finite: {written}"))
@@ -16,7 +16,7 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
 }
 
 /// Reads a number of seconds where there may be none.
-pub(super) fn optional_seconds<'de, D: Deserializer<'de>>(
+pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     seconds(deserializer).map(Some)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::problem::{self, Problem};
 use super::source::{Content, Source};
 use super::tree::Node;
-use super::variables::{Spelling, Variables};
+use super::variables::{Missing, Spelling, Variables};
 use super::{Config, check, exposure, import, merge, shape};
 use crate::error::Error;
 
@@ -47,12 +47,26 @@ impl Loaded {
 ///
 /// [`crate::Kind::Config`] with every problem, each with its place.
 pub fn load(source: &dyn Source, arguments: Option<&Node>) -> Result<Loaded, Error> {
+    load_where(source, arguments, Missing::Fault)
+}
+
+/// As [`load`], with a word in place of every variable and every file that is not there: for a configuration with
+/// which nothing is going to be sent.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_without_secrets(source: &dyn Source) -> Result<Loaded, Error> {
+    load_where(source, None, Missing::Placeholder)
+}
+
+fn load_where(source: &dyn Source, arguments: Option<&Node>, missing: Missing) -> Result<Loaded, Error> {
     let Content { mut tree, names, folder, notes, exposed } =
         source.read().map_err(|problems| problem::error(problems, &Node::table()))?;
     let is_blank = tree.members().is_empty();
     let exposed = exposure::told(&tree, &exposed);
     let mut problems = merge::overrides(&mut tree, std::env::vars_os().filter_map(readable));
-    let mut variables = Variables::new(&folder, Spelling::Usual);
+    let mut variables = Variables::new(&folder, Spelling::Usual).where_missing(missing);
     variables.replace(&mut tree, "");
     if let Some(arguments) = arguments {
         merge::overlay(&mut tree, arguments.clone());

@@ -41,6 +41,7 @@ pub use admission::{
 };
 pub use breaker::{Breaker, BreakerPreset};
 pub use duration::Moment;
+pub(crate) use duration::{optional_seconds, seconds};
 pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, RetryPreset, Timeouts};
 pub use metrics::{Metrics, WarmUp};
 pub use model::{

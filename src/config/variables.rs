@@ -23,11 +23,25 @@ pub enum Spelling {
     Dollar,
 }
 
+/// What becomes of a reference to what is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is a fault.
+    #[default]
+    Fault,
+    /// A word stands in its place: nothing is going to be sent.
+    Placeholder,
+}
+
+/// Stands for a secret that is not there.
+const PLACEHOLDER: &str = "missing";
+
 /// What a tree refers to is looked up here.
 #[derive(Debug)]
 pub struct Variables<'a> {
     folder: &'a Path,
     spelling: Spelling,
+    missing: Missing,
     /// The files that were named, whether they could be read or not.
     pub files: Vec<PathBuf>,
     /// What could not be found.
@@ -37,7 +51,13 @@ pub struct Variables<'a> {
 impl<'a> Variables<'a> {
     /// `${file:...}` is relative to `folder`.
     pub fn new(folder: &'a Path, spelling: Spelling) -> Self {
-        Self { folder, spelling, files: Vec::new(), problems: Vec::new() }
+        Self { folder, spelling, missing: Missing::Fault, files: Vec::new(), problems: Vec::new() }
+    }
+
+    /// The same, with another answer to what is missing.
+    #[must_use]
+    pub fn where_missing(self, missing: Missing) -> Self {
+        Self { missing, ..self }
     }
 
     /// Replaces everything below `node`, which stands at `path`.
@@ -111,8 +131,7 @@ impl<'a> Variables<'a> {
         };
         let found = environment(name).or_else(|| otherwise.map(str::to_owned));
         found.unwrap_or_else(|| {
-            self.fault(node, path, &format!("the environment variable {name} is not set"));
-            String::new()
+            self.absent(node, path, &format!("the environment variable {name} is not set"))
         })
     }
 
@@ -124,8 +143,15 @@ impl<'a> Variables<'a> {
             Ok(text) => {
                 text.strip_suffix('\n').map_or(text.as_str(), |text| text.trim_end_matches('\r')).to_owned()
             }
-            Err(cause) => {
-                self.fault(node, path, &format!("the file `{name}` cannot be read: {cause}"));
+            Err(cause) => self.absent(node, path, &format!("the file `{name}` cannot be read: {cause}")),
+        }
+    }
+
+    fn absent(&mut self, node: &Node, path: &str, message: &str) -> String {
+        match self.missing {
+            Missing::Placeholder => PLACEHOLDER.to_owned(),
+            Missing::Fault => {
+                self.fault(node, path, message);
                 String::new()
             }
         }

@@ -14,6 +14,7 @@ use super::pace::{self, DECAY, Pace};
 use super::published::Published;
 use super::relation::{LONGEST, Relation};
 use super::room::Room;
+use super::silence::Silence;
 use super::tally::{Counted, Tally};
 use super::{Histogram, Until, hash};
 use crate::clock::{self, Instant};
@@ -25,6 +26,10 @@ const MINUTE: f64 = 60.0;
 const SAMPLES: u64 = 50;
 /// Answers that the mean length looks back on, about.
 const LENGTHS: f64 = 64.0;
+/// An answer is overdue after so many times what all but one in a hundred took.
+const OVERDUE: f64 = 1.5;
+/// And never sooner than this: nobody notices a shorter stutter.
+const SOONEST: Duration = Duration::from_secs(1);
 
 /// What a deployment has been doing.
 #[derive(Debug, Default)]
@@ -57,6 +62,9 @@ pub struct Deployment {
     /// Those with its keys, by fingerprint.
     relations: Mutex<HashMap<u64, Arc<Relation>>>,
     aside: Aside,
+    silence: Mutex<Silence>,
+    /// When [`Silence`] begins, since the origin; 0 is never.
+    silent_from: AtomicU64,
     /// Failures since the last answer.
     in_a_row: AtomicU32,
     recent: Published<4>,
@@ -88,6 +96,49 @@ impl Deployment {
             aside: Aside::new(origin),
             ..Self::default()
         }
+    }
+
+    /// An attempt goes out now.
+    pub fn sent(&self, form: Form, now: Instant) {
+        let times = match form {
+            Form::Whole => &self.durations,
+            Form::Streamed => &self.first_tokens,
+        };
+        if times.count() >= SAMPLES
+            && let Some(usual) = times.percentile(0.99)
+        {
+            let sent = self.age(now);
+            let usually_by = sent + usual.mul_f64(OVERDUE).max(SOONEST);
+            self.listen(|silence| silence.sent(sent, usually_by));
+        }
+    }
+
+    /// Something came back of the attempt that went out at `sent`.
+    pub fn heard(&self, sent: Instant) {
+        self.listen(|silence| silence.answered(self.age(sent)));
+    }
+
+    /// The attempt that went out at `sent` has ended, and nothing came back.
+    pub fn unheard(&self, sent: Instant) {
+        self.listen(|silence| silence.gone(self.age(sent)));
+    }
+
+    /// Does nothing come back, however long it has been waited for?
+    pub fn is_silent(&self, now: Instant) -> bool {
+        // Most never are: the clocks are not compared for them.
+        let from = self.silent_from.load(Ordering::Relaxed);
+        from != 0 && from <= nanos(self.age(now))
+    }
+
+    fn listen(&self, change: impl FnOnce(&mut Silence)) {
+        let mut silence = self.silence.lock();
+        change(&mut silence);
+        let from = silence.begins().map_or(0, |begins| nanos(begins).max(1));
+        self.silent_from.store(from, Ordering::Relaxed);
+    }
+
+    fn age(&self, at: Instant) -> Duration {
+        Duration::from_nanos(self.cooled_until.since_origin(at))
     }
 
     /// An attempt answered, or a stream has begun.
@@ -266,4 +317,8 @@ impl Deployment {
     fn since_origin(&self, now: Instant) -> f64 {
         self.cooled_until.since_origin(now) as f64 / 1e9
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -15,6 +15,7 @@ mod published;
 mod records;
 mod relation;
 pub mod room;
+mod silence;
 pub mod tally;
 
 use std::sync::Arc;

@@ -1,13 +1,12 @@
 //! The engine as a client holds it: calls start here.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyType};
@@ -24,8 +23,8 @@ use super::port::Port;
 use super::reply;
 use super::runtime::{self, Alive};
 use super::shared::Shared;
-use super::stream::{SLICE, StreamCore};
-use super::task::{self, Done, Recipient};
+use super::stream::StreamCore;
+use super::task::{self, Recipient};
 use super::verdicts;
 use crate::call::{Call, CallOptions, Operation};
 use crate::warm::Wanted;
@@ -164,7 +163,7 @@ impl Engine {
         let (sender, receiver) = mpsc::sync_channel(1);
         let recipient = Recipient::Thread(sender);
         let abort = self.spawn(endpoint.py(), &endpoint.get().operation, request, recipient)?;
-        blocked(endpoint.py(), receiver, &abort)?.into_python(endpoint.py(), Some(endpoint))
+        task::listen(endpoint.py(), receiver, &abort)?.into_python(endpoint.py(), Some(endpoint))
     }
 
     fn spawn_warm_up(&self, py: Python<'_>, wanted: Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
@@ -172,20 +171,6 @@ impl Engine {
         callables::serve(py)?;
         let task = runtime::get()?.spawn(task::warm_up(core, wanted, recipient, Alive::new()));
         Ok(task.abort_handle())
-    }
-}
-
-/// Waits for what a task comes to, looking at signals now and then.
-fn blocked(py: Python<'_>, receiver: Receiver<Done>, abort: &AbortHandle) -> PyResult<Done> {
-    let receiver = Mutex::new(receiver);
-    loop {
-        match py.detach(|| patience(&receiver)) {
-            Ok(done) => return Ok(done),
-            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(PyRuntimeError::new_err("the I/O threads are gone"));
-            }
-        }
     }
 }
 
@@ -204,10 +189,6 @@ fn wanted(
         return Err(PyValueError::new_err("`concurrency`: expected 1 or more"));
     }
     Ok(Wanted { ping, models, timeout: timeout.transpose()?, concurrency })
-}
-
-fn patience(receiver: &Mutex<Receiver<Done>>) -> Result<Done, RecvTimeoutError> {
-    receiver.lock().recv_timeout(SLICE)
 }
 
 #[pymethods]
@@ -351,7 +332,7 @@ impl Engine {
         let (sender, receiver) = mpsc::sync_channel(1);
         let wanted = wanted(ping, models, timeout, concurrency)?;
         let abort = self.spawn_warm_up(py, wanted, Recipient::Thread(sender))?;
-        blocked(py, receiver, &abort)?.into_python(py, None)
+        task::listen(py, receiver, &abort)?.into_python(py, None)
     }
 
     /// What routing decides for a call with these `params`, without sending anything.

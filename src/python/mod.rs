@@ -20,10 +20,12 @@ mod lookup;
 mod model;
 mod options;
 mod port;
+mod primitives;
 mod reply;
 mod runtime;
 mod secret;
 mod shared;
+mod simulation;
 mod stream;
 mod task;
 mod value;
@@ -45,6 +47,7 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reply::RawReply>()?;
     module.add_class::<secret::Secret>()?;
     module.add_class::<stream::StreamCore>()?;
+    primitives::add(module)?;
     module.add_function(wrap_pyfunction!(callables::register_plugin, module)?)?;
     module.add_function(wrap_pyfunction!(config::load_config, module)?)?;
     module.add_function(wrap_pyfunction!(config::schema, module)?)?;
@@ -53,6 +56,8 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(lookup::models, module)?)?;
     module.add_function(wrap_pyfunction!(lookup::profiles_of, module)?)?;
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
+    module.add_function(wrap_pyfunction!(simulation::simulate, module)?)?;
+    module.add_function(wrap_pyfunction!(simulation::trace, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::tasks, module)?)?;
     #[cfg(debug_assertions)]

@@ -1,17 +1,20 @@
 //! A call's keyword arguments: what goes into the body, and what is meant for us.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping, PyString};
+use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
 
 use super::convert::{self, Misuse, Writer};
 use super::errors;
+use super::primitives::{self, Deadline, Purse};
 use super::secret::Secret;
-use crate::admit::priority;
+use crate::admit::{self, priority};
 use crate::call::{CallOptions, Limit, TimeoutOptions};
 use crate::config;
+use crate::error::{Error, Kind};
 
 /// A century, for limits too large to add to a clock.
 const LONGEST: f64 = 3.2e9;
@@ -133,7 +136,12 @@ fn member(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> Py
         "key" => options.key = Some(value.str()?.to_string()),
         "priority" => options.priority = Some(priority(value, "fairlead.priority")?),
         "metadata" => metadata(value, &mut options.metadata)?,
-        "deadline" => options.deadline = Some(seconds(value, "fairlead.deadline")?),
+        "deadline" => {
+            let left = deadline(value)?;
+            // What a scope gave can only be shortened.
+            options.deadline = Some(options.deadline.map_or(left, |around| around.min(left)));
+        }
+        "budget" => budget(value, options)?,
         "max_retries" => options.max_retries = Some(max_retries(value)?),
         "session" => options.session = Some(value.str()?.to_string()),
         "profile" => options.profile = Some(value.str()?.to_string()),
@@ -146,11 +154,45 @@ fn member(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> Py
                 value.py(),
                 &format!(
                     "`fairlead.{other}`: unknown; known are user, tenant, key, session, priority, metadata, \
-                     deadline, max_retries, profile, regions, fallbacks, base_url and api_key"
+                     deadline, budget, max_retries, profile, regions, fallbacks, base_url and api_key"
                 ),
             ));
         }
     }
+    Ok(())
+}
+
+/// Seconds, or what is left of a deadline that several calls share; after its end nothing begins.
+fn deadline(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let Ok(shared) = value.cast::<Deadline>() else { return seconds(value, "fairlead.deadline") };
+    let left = shared.get().left();
+    if left.is_zero() {
+        let length = shared.get().length().as_secs_f64();
+        let message = format!("the deadline of {length} s passed before the call began");
+        return Err(errors::exception(value.py(), &Error::new(Kind::Deadline, message)));
+    }
+    Ok(left)
+}
+
+/// US dollars for this call, a purse, or several; inside those it is in already.
+fn budget(value: &Bound<'_, PyAny>, options: &mut CallOptions) -> PyResult<()> {
+    if let Ok(several) = value.cast::<PyTuple>() {
+        return several.iter().try_for_each(|one| budget(&one, options));
+    }
+    let purse = match value.cast::<Purse>() {
+        Ok(purse) => Arc::clone(purse.get().shared()),
+        Err(_) => match value.extract().ok().and_then(primitives::dollars) {
+            Some(most) => admit::Purse::new(most, None),
+            None => {
+                let message =
+                    format!("`fairlead.budget`: expected US dollars, 0 or more, or a Purse: {value}");
+                return Err(errors::misuse(value.py(), &message));
+            }
+        },
+    };
+    let outer = options.purse.take();
+    options.purse =
+        Some(outer.map_or_else(|| Arc::clone(&purse), |outer| admit::Purse::joined(&purse, &outer)));
     Ok(())
 }
 
@@ -288,6 +330,7 @@ fn seconds(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
     value
         .extract::<f64>()
         .ok()
+        .filter(|seconds| !seconds.is_nan())
         .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(LONGEST)).ok())
         .ok_or_else(|| errors::misuse(value.py(), &format!("`{name}`: expected seconds, 0 or more: {value}")))
 }

@@ -3,19 +3,23 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use tokio::task::AbortHandle;
 
 use super::client::Endpoint;
 use super::errors;
 use super::model::{self, Text};
 use super::port::Inbox;
+use super::primitives::Lease;
 use super::reply::{Meta, RawReply};
 use super::runtime::Alive;
-use super::stream::{Channel, Reader, StreamCore};
+use super::stream::{Channel, Reader, SLICE, StreamCore};
+use crate::admit::Share;
 use crate::call::Call;
 use crate::defect;
 use crate::engine::Engine;
@@ -34,6 +38,8 @@ pub(super) enum Done {
     Failed(Error),
     /// A stream has something to take.
     Ready,
+    /// Room under a limit of the caller's own.
+    Share(Share),
     /// Deployments were warmed up.
     Warmed(Vec<Warmed>),
 }
@@ -56,6 +62,7 @@ impl Done {
         defect::at(defect::Stage::Show);
         match (self, endpoint) {
             (Self::Ready, _) => Ok(py.None().into_bound(py)),
+            (Self::Share(share), _) => Ok(Bound::new(py, Lease::new(share))?.into_any()),
             (Self::Warmed(warmed), _) => Ok(pythonize::pythonize(py, &warmed)?),
             (Self::Failed(error), None) => Err(errors::exception(py, &error)),
             (Self::Failed(error), Some(endpoint)) => {
@@ -92,7 +99,8 @@ pub(super) enum Recipient {
 }
 
 impl Recipient {
-    fn tell(&self, done: Done) {
+    /// Tells it.
+    pub(super) fn tell(&self, done: Done) {
         match self {
             Self::Loop(inbox, id) => inbox.put(*id, done),
             // A thread that was interrupted has stopped listening.
@@ -153,6 +161,20 @@ async fn pump(mut stream: ReplyStream, channel: &Channel) {
                     tail.await;
                 }
                 return;
+            }
+        }
+    }
+}
+
+/// Blocks until `receiver` hears, in slices with the interpreter let go, looking at signals between them.
+pub(super) fn listen(py: Python<'_>, receiver: Receiver<Done>, abort: &AbortHandle) -> PyResult<Done> {
+    let receiver = Mutex::new(receiver);
+    loop {
+        match py.detach(|| receiver.lock().recv_timeout(SLICE)) {
+            Ok(done) => return Ok(done),
+            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err("the I/O threads are gone"));
             }
         }
     }

@@ -366,13 +366,17 @@ impl<'a> Course<'a> {
         other.mends(Kind::LimitExceeded, refused).is_some()
     }
 
-    /// No candidate may be asked, for a reason of our own: the failure that an upstream caused says more, where there
-    /// was one.
-    pub fn turned_away(&mut self, refusal: Failure) -> Error {
-        if self.worst.is_some() {
-            return self.error(None, "limits");
+    /// Neither the candidate at `first` nor those in its stead may be asked, for a reason of our own. One that failed
+    /// before may be asked again, where there is one; else the failure that an upstream caused says more.
+    pub fn turned_away(&mut self, first: usize, refusal: Failure) -> Verdict {
+        let Some((failure, _)) = self.last.clone().or_else(|| self.worst.clone()) else {
+            return Verdict::Fail(self.error(Some((refusal, usize::MAX)), "limits"));
+        };
+        let is_again = self.tried.get(first).is_none_or(|tried| tried.last.is_some());
+        if is_again || self.counted > self.max_retries || self.requests() >= MOST_REQUESTS {
+            return Verdict::Fail(self.error(None, "limits"));
         }
-        self.error(Some((refusal, usize::MAX)), "limits")
+        self.same_again(&failure)
     }
 
     /// A backoff that would cross the deadline is not slept: the error is raised now.

@@ -152,7 +152,12 @@ impl Policy {
 
     /// The backoff after a failure of this kind.
     pub const fn backoff(&self, kind: Kind) -> &Backoff {
-        match Class::of(kind) {
+        self.backoff_of(Class::of(kind))
+    }
+
+    /// The backoff after a failure of this class.
+    pub const fn backoff_of(&self, class: Class) -> &Backoff {
+        match class {
             Class::Throttled => &self.throttled,
             Class::Connection => &self.connection,
             Class::Timeout => &self.timeout,

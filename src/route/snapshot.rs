@@ -1,6 +1,6 @@
 //! The configuration, compiled once: calls in flight keep theirs whatever is loaded meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::compile::{self, Compiled};
@@ -188,6 +188,18 @@ impl Snapshot {
     pub fn rule_faults(&self) -> impl Iterator<Item = (&str, u64)> {
         let theirs = self.tenants.values().flat_map(|tenant| tenant.rules.faults());
         self.rules.faults().chain(theirs)
+    }
+
+    /// Every deployment behind a configured model, behind the default one and behind those of `named` that lead
+    /// somewhere, in an order that is always the same.
+    pub fn reached_by<'a>(&self, named: impl IntoIterator<Item = &'a str>) -> Vec<Arc<Deployment>> {
+        let configured: BTreeSet<&str> = self.routes.iter().map(|(name, _)| name.as_str()).collect();
+        let named = named.into_iter().map(str::to_owned).chain(self.default_model());
+        let named: BTreeSet<String> = named.collect();
+        let routes = configured.into_iter().chain(named.iter().map(String::as_str));
+        let routes = routes.filter_map(|name| self.common_route(name).ok());
+        let stops = routes.flat_map(|route| route.stops.clone());
+        stops.flat_map(|stop| stop.group.deployments.clone()).collect()
     }
 
     /// What is known of a tenant.

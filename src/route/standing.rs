@@ -61,6 +61,8 @@ pub enum Standing {
     Spare,
     /// It does far worse than its peers: asked after them.
     SetAside(Offence),
+    /// Nothing comes back from it, for longer than nearly all answers took: asked after its peers.
+    Silent,
     /// It rests after failures or on the upstream's word: asked last.
     Resting,
 }
@@ -77,7 +79,7 @@ pub enum Full {
 impl Standing {
     /// Is it asked only after the others?
     pub fn is_resting(self) -> bool {
-        matches!(self, Self::Resting | Self::SetAside(_))
+        matches!(self, Self::Resting | Self::SetAside(_) | Self::Silent)
     }
 }
 
@@ -108,6 +110,9 @@ impl fmt::Display for Standing {
             }
             Self::Spare => f.write_str("weight 0: only when nothing else is left"),
             Self::SetAside(offence) => write!(f, "set aside: {offence}"),
+            Self::Silent => {
+                f.write_str("silent: requests wait longer than nearly all answers took, and nothing comes")
+            }
             Self::Resting => f.write_str("resting: asked last"),
         }
     }

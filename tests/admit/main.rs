@@ -15,8 +15,10 @@ mod breakers;
 mod budgets;
 mod hedging;
 mod learned;
+mod limiter;
 mod limits;
 mod settling;
+mod storms;
 #[path = "../support/mod.rs"]
 mod support;
 mod waiting;

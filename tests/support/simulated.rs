@@ -9,10 +9,11 @@ use std::time::Duration;
 use fairlead::Engine;
 use fairlead::clock::{Instant, Rng, now};
 use fairlead::send::{Broken, Connect, Exchange, Limits, Outgoing, Transport};
+use fairlead::simulate::{Conduct, Line, Then, play};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::scripted::{Meets, Seen, exchange};
+use super::scripted::{Meets, Seen};
 
 /// What a host sees when a request comes.
 #[derive(Clone, Copy, Debug)]
@@ -113,21 +114,23 @@ impl Transport for Host {
             path: request.path.clone(),
         });
         let (after, meets) = (fleet.hosts[&self.name])(&scene);
+        let conduct = Conduct { after, then: then(meets) };
         Box::pin(async move {
             let _held = held;
-            let due = limits.answer.or_sooner(Some(limits.deadline));
-            let ready = now() + after;
-            if ready > due.at || matches!(meets, Meets::Never) {
-                tokio::time::sleep_until(due.at).await;
-                return Err(Broken::timeout(due));
-            }
-            tokio::time::sleep_until(ready).await;
-            match meets {
-                Meets::Breaks(kind) => Err(Broken::new(kind, "by rule")),
-                Meets::Reply { status, headers, body } => Ok(exchange(status, &headers, body)),
-                Meets::Never | Meets::Late(..) => unreachable!("a host says itself after how long"),
-            }
+            play(conduct, limits, ()).await
         })
+    }
+}
+
+fn then(meets: Meets) -> Then {
+    match meets {
+        Meets::Never => Then::Never,
+        Meets::Breaks(kind) => Then::Break(kind),
+        Meets::Reply { status, mut headers, body } => {
+            headers.push(("content-type", "application/json".to_owned()));
+            Then::Answer { status, headers, lines: Line::once(body) }
+        }
+        Meets::Late(..) => unreachable!("a host says itself after how long"),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What it costs to count against limits: a reservation and its settlement, and the memory of a million users.
 //!
 //! Prints the resident memory that a million users with two limits each have added; then nanoseconds of a reservation
-//! and its settlement together, the clock that measures them taken off: the median and the 99th percentile.
+//! and its settlement together, the clock that measures them taken off: the median and the 99th percentile; and the
+//! same of whole calls through the engine, over a transport that answers at once.
+
+mod call;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -32,6 +35,12 @@ fn main() {
             let (half, most) = (half.saturating_sub(clock.0), most.saturating_sub(clock.0));
             println!("{:36} {half:>8} {most:>8}", format!("{charges} of {whose}"));
         }
+    }
+    println!("\n{:36} {:>8} {:>8}", "a whole call", "p50 ns", "p99 ns");
+    for (name, config) in call::CONFIGS {
+        let mut calls = call::Calls::new(config);
+        let (half, most) = percentiles(|_| calls.one());
+        println!("{name:36} {:>8} {:>8}", half.saturating_sub(clock.0), most.saturating_sub(clock.0));
     }
 }
 

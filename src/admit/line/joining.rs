@@ -165,6 +165,11 @@ impl Line {
         self.waiters.get(&ticket.0).map_or(0, |waiter| waiter.deadline)
     }
 
+    /// When it is worth coming back for the holder of a ticket that leaves now.
+    pub fn retry_after(&self, ticket: Ticket, now: u64) -> Duration {
+        self.waiters.get(&ticket.0).map_or(UNKNOWN, |waiter| self.worth(waiter, now))
+    }
+
     /// Whose turn it is to try.
     pub fn offered(&self) -> Option<Ticket> {
         match self.offer {

@@ -34,6 +34,11 @@ impl Place {
         self.deadline
     }
 
+    /// When it would be worth coming back after leaving now.
+    pub fn retry_after(&self) -> Duration {
+        self.queue.change(|line, now| line.retry_after(self.ticket, now))
+    }
+
     /// Waits for its turn to try. Whoever was blocked or aside tries again.
     ///
     /// # Errors

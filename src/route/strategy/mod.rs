@@ -93,6 +93,9 @@ fn stand(deployment: &Deployment, in_flight: f64, bound: u64, ask: &Ask<'_>) -> 
     {
         return (Class::SetAside, Standing::SetAside(offence));
     }
+    if ask.health && live.is_silent(ask.now) {
+        return (Class::SetAside, Standing::Silent);
+    }
     if deployment.weight <= 0.0 {
         return (Class::Spare, Standing::Spare);
     }
