@@ -323,8 +323,7 @@ async fn limits_say_what_they_decided_and_how_full_they_are() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_are_turned_away_from_the_line_are_counted_by_why() {
-    let config =
-        format!("[queue]\nmost = 1\n{}", TWO.replace("model = \"up\"", "model = \"up\"\nconcurrency = 1"));
+    let config = format!("[queue]\nmost = 1\n{}", TWO.replace("api_key", "concurrency = 1\napi_key"));
     let engine = World::answering(|_| ok().after(Duration::from_secs(1))).engine(&config);
     let calls: Vec<_> = (0..5)
         .map(|_| {
