@@ -66,7 +66,7 @@ fn holds(samples: &BTreeMap<String, f64>, wanted: &[(&str, f64)]) {
 }
 
 async fn call(engine: &Arc<Engine>, call: Call) -> Result<(), Error> {
-    match engine.call(call).await? {
+    match Box::pin(engine.call(call)).await? {
         Answer::Reply(_) => Ok(()),
         Answer::Stream(mut stream) => {
             while let Some(pieces) = stream.next().await {
@@ -192,7 +192,9 @@ async fn a_stream_is_an_attempt_until_its_end() {
     let engine = engine(&[provider.base_url()], "");
     call(&engine, chat(true)).await.unwrap();
     call(&engine, chat(true)).await.unwrap_err();
-    let Answer::Stream(mut left) = engine.call(chat(true)).await.unwrap() else { panic!("no stream") };
+    let Answer::Stream(mut left) = Box::pin(engine.call(chat(true))).await.unwrap() else {
+        panic!("no stream")
+    };
     left.next().await.unwrap().unwrap();
     holds(
         &samples(&engine),

@@ -53,7 +53,7 @@ async fn the_first_call_goes_over_the_connection_that_was_opened_ahead() {
     }
     assert!(provider.requests.lock().is_empty(), "nothing is asked");
     for _ in 0..2 {
-        engine.call(chat(false)).await.unwrap();
+        Box::pin(engine.call(chat(false))).await.unwrap();
     }
     assert_eq!(provider.connections.load(Ordering::SeqCst), 1);
     assert_eq!((engine.stats().calls, engine.stats().attempts), (2, 2));
@@ -74,7 +74,7 @@ async fn a_connection_opened_ahead_that_died_meanwhile_costs_nothing() {
     assert!(warmed(&engine, Wanted::default()).await[0].ok);
     let call = tokio::spawn({
         let engine = Arc::clone(&engine);
-        async move { engine.call(chat(false)).await }
+        async move { Box::pin(engine.call(chat(false))).await }
     });
     let listener = dropped.await.unwrap();
     let (mut second, _) = listener.accept().await.unwrap();
@@ -158,7 +158,7 @@ async fn pings_keep_to_the_limits_and_are_charged_to_them() {
     let engine = world.engine(&three(extra));
     let all = warmed(&engine, pinging()).await;
     assert_eq!(all.iter().filter(|one| one.ok).count(), 2, "{all:?}");
-    assert_eq!(engine.call(chat(false)).await.unwrap_err().kind(), Kind::LimitExceeded);
+    assert_eq!(Box::pin(engine.call(chat(false))).await.unwrap_err().kind(), Kind::LimitExceeded);
 }
 
 #[tokio::test(start_paused = true)]

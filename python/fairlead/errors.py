@@ -112,7 +112,7 @@ class FairleadError(Exception):
     is_retryable: bool = False
     """May the caller try again, after our own attempts are spent?"""
     retry_denied: str | None = None
-    """Why no further attempt was made: `deadline`, `attempts`, `commit`, `wait`, `class`, `budget`, `limits`."""
+    """Why no further attempt was made: deadline, attempts, commit, wait, class, budget or limits."""
     body: object = None
     """The provider's error object."""
     code: str | None = None

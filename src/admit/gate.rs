@@ -165,12 +165,12 @@ impl<'a> Gate<'a> {
             if !refusal.is_worth_waiting(left) {
                 return Err(refusal.failure());
             }
-            let (wait, own) = (refusal.wait(), refusal.own);
+            let (again, own) = (refusal.again, refusal.own);
             last = Some(refusal);
             match own {
                 // Those behind may go ahead: it is no limit of theirs.
-                Some(own) => place.aside(own, wait).await.map_err(|turned| away(turned, &last))?,
-                None => place.blocked(wait).await.map_err(|turned| away(turned, &last))?,
+                Some(own) => place.aside(own, again).await.map_err(|turned| away(turned, &last))?,
+                None => place.blocked(again).await.map_err(|turned| away(turned, &last))?,
             }
         }
     }

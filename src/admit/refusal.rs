@@ -48,6 +48,8 @@ pub(super) struct Refusal {
     pub why: Why,
     /// Until when.
     pub when: When,
+    /// When it is worth trying all candidates again: the soonest of what stands in the way of each.
+    pub again: Option<Duration>,
     /// Which deployment it is about.
     pub deployment: Arc<str>,
     /// Does it stand in the way of whoever calls, whichever candidate is asked?
@@ -64,13 +66,14 @@ impl Refusal {
             Why::Limit(limit) => !matches!(limit.scope, Scope::Deployment | Scope::Credential),
             _ => false,
         };
-        Self { why, when, deployment: Arc::clone(&deployment.name), is_callers, own: None }
+        let again = if let When::After(wait) = when { Some(wait) } else { None };
+        Self { why, when, again, deployment: Arc::clone(&deployment.name), is_callers, own: None }
     }
 
     /// There is nobody to ask.
     pub(super) fn nobody() -> Self {
         let deployment = Arc::default();
-        Self { why: Why::Nobody, when: When::Never, deployment, is_callers: false, own: None }
+        Self { why: Why::Nobody, when: When::Never, again: None, deployment, is_callers: false, own: None }
     }
 
     /// Why a call that stood in line was turned away: the line's word, about the limit it waited for.
@@ -91,10 +94,10 @@ impl Refusal {
     /// The one to wait for, and to tell: a limit that ends, else a budget, else what is wrong with the deployments.
     #[must_use]
     pub(super) fn or_sooner(self, other: Option<Self>) -> Self {
-        match other {
-            Some(other) if other.rank() <= self.rank() => other,
-            _ => self,
-        }
+        let Some(other) = other else { return self };
+        let again = self.again.into_iter().chain(other.again).min();
+        let told = if other.rank() <= self.rank() { other } else { self };
+        Self { again, ..told }
     }
 
     fn rank(&self) -> (u8, Duration) {

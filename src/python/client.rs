@@ -301,7 +301,6 @@ impl Engine {
 
     /// Starts warming deployments up; returns the future of what came of it and the number to cancel it by.
     #[pyo3(signature = (port, event_loop, *, ping = None, models = None, timeout = None, concurrency = None))]
-    #[expect(clippy::too_many_arguments, reason = "the shape of a Python method")]
     fn start_warm_up<'py>(
         &self,
         port: &Bound<'py, Port>,

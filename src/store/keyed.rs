@@ -152,7 +152,7 @@ impl Keyed {
             return Place::Own;
         }
         let before = table.bytes();
-        self.swept += table.look_for_room(limit, now, spare);
+        self.swept += table.look_for_room(subject, (limit, now), spare);
         let left = spare.saturating_add(before).saturating_sub(table.bytes());
         let is_known = table.meters.contains_key(&subject);
         let is_own = is_known
@@ -217,23 +217,23 @@ impl Table {
         !self.is_full() || places(self.meters.capacity()).max(FEWEST) * ENTRY <= spare
     }
 
-    /// Forgets whom it can, if it is time for that; how many were looked at.
-    fn look_for_room(&mut self, limit: &Limit, now: Now, spare: usize) -> u64 {
+    /// Forgets whom it can but for `subject`, if it is time for that; how many were looked at.
+    fn look_for_room(&mut self, subject: u64, (limit, now): (&Limit, Now), spare: usize) -> u64 {
         self.asked += 1;
         let all = self.meters.len();
         let is_scarce = self.is_full() || spare < SCARCE;
         if !is_scarce || self.asked <= all / SWEPT_AFTER {
             return 0;
         }
-        self.forget(limit, now);
+        self.forget(subject, (limit, now));
         all as u64
     }
 
-    /// Forgets those of whom nothing counts. The others move to a table that has room for them and a quarter more.
-    fn forget(&mut self, limit: &Limit, now: Now) {
+    /// Forgets those of whom nothing counts, but for `subject`: it has been told that it fits. The others move to a table that has room for them and a quarter more.
+    fn forget(&mut self, subject: u64, (limit, now): (&Limit, Now)) {
         self.asked = 0;
         let (all, capacity) = (self.meters.len(), self.meters.capacity());
-        self.meters.retain(|_, meter| meter.used(limit, now) > 0);
+        self.meters.retain(|known, meter| meter.used(limit, now) > 0 || *known == subject);
         self.heap = self.meters.values().map(Meter::heap).sum();
         let live = self.meters.len();
         if live < all {

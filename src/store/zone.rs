@@ -53,7 +53,8 @@ impl Zone {
 
     fn midnight(&self, date: Date) -> Option<u64> {
         let zoned: ZonedDateTime = date.to_zoned_datetime(self.0.clone()).ok()?;
-        u64::try_from(zoned.timestamp().as_second()).ok()?.checked_mul(NANOS)
+        // The week in which time began had begun before.
+        u64::try_from(zoned.timestamp().as_second().max(0)).ok()?.checked_mul(NANOS)
     }
 }
 
@@ -104,6 +105,7 @@ mod tests {
             ("+08:00", Every::Day, "2026-11-28T16:00:00Z", "2026-11-28T16:00:00Z", "2026-11-29T16:00:00Z"),
             ("+05:30", Every::Hour, "2026-11-29T10:45:00Z", "2026-11-29T10:30:00Z", "2026-11-29T11:30:00Z"),
             ("UTC", Every::Week, "2026-11-29T12:00:00Z", "2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z"),
+            ("UTC", Every::Week, "1970-01-02T00:00:00Z", "1970-01-01T00:00:00Z", "1970-01-05T00:00:00Z"),
             ("UTC", Every::Month, "2026-02-28T23:59:59Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
         ] {
             assert_eq!(span(zone, every, wall), (at(start), at(end)), "{zone} {every:?} {wall}");

@@ -18,6 +18,7 @@ mod learned;
 mod limiter;
 mod limits;
 mod settling;
+mod storms;
 #[path = "../support/mod.rs"]
 mod support;
 mod waiting;

@@ -34,6 +34,21 @@ async fn q1_a_slot_that_is_given_back_is_used_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn q1_room_that_comes_first_is_used_wherever_it_comes() {
+    let world = World::answering(|seen| {
+        if seen.host.starts_with("slow") { ok().after(Duration::from_secs(20)) } else { ok() }
+    });
+    let config = hosts(&["slow"], SLOT, "") + &hosts(&["quick"], "limits = { requests_per_second = 1 }", "");
+    let engine = world.engine(&config);
+    let calls: Vec<_> = (0..3).map(|_| start(&engine, CallOptions::default())).collect();
+    let began = now();
+    for call in calls.into_iter().skip(1) {
+        call.await.unwrap().unwrap();
+    }
+    assert!((now() - began).as_secs_f64() < 1.1, "{:?}", now() - began);
+}
+
+#[tokio::test(start_paused = true)]
 async fn higher_priority_goes_first_and_equals_in_their_order() {
     let engine = slow(1.0).engine(&hosts(&["a"], SLOT, ""));
     let order = Arc::new(Mutex::new(Vec::new()));

@@ -74,6 +74,21 @@ fn t5_a_bucket_that_was_full_meanwhile_gets_nothing_back() {
 }
 
 #[test]
+fn t5_two_shortages_of_one_instant_are_two() {
+    memory(|stand| {
+        let account = stand.open(limit("bucket", 20, bucket(SECOND, 20)));
+        let old = stand.try_one(&account, 20).unwrap();
+        stand.advance(SECOND * 3 / 4);
+        let new = stand.try_one(&account, 2).unwrap();
+        // Of 20 that come back, 7 are missing: it is full, and the other 13 are nobody's.
+        drop(old);
+        stand.spend(&account, 20).unwrap();
+        drop(new);
+        assert_eq!(stand.used(&account), 20);
+    });
+}
+
+#[test]
 fn t1_what_comes_back_late_is_credited_while_the_shortage_lasts() {
     memory(|stand| {
         // Calls that take ten times as long as the window, and use a tenth of what they reserved.
@@ -191,7 +206,9 @@ proptest! {
                 if stand.used(&account) == 0 {
                     // Those that are held from before cannot have been used within this shortage.
                     (kept, full_at) = (0, now);
-                    held.iter_mut().for_each(|(_, own)| *own = 0);
+                    for (_, own) in &mut held {
+                        *own = 0;
+                    }
                 }
                 let amount = amount.min(burst);
                 if let Ok(hold) = stand.try_one(&account, amount) {

@@ -6,13 +6,13 @@ use super::stand::{DAY, MINUTE, NANO, SECOND, Stand, bucket, calendar, limit, lo
 use fairlead::store::{Every, Window};
 
 /// A window of each kind, a minute long where it has a length.
-pub fn windows(most: u64) -> [Window; 5] {
+pub(crate) fn windows(most: u64) -> [Window; 5] {
     let budget = calendar(Every::Day, "UTC");
     [sliding(MINUTE), log(MINUTE), bucket(MINUTE, most), Window::Concurrency, budget]
 }
 
 /// The whole limit can be had, and not one more.
-pub fn l1_the_whole_limit_and_not_one_more(stand: Stand<'_>) {
+pub(crate) fn l1_the_whole_limit_and_not_one_more(stand: Stand<'_>) {
     for most in [1, 2, 7, 60, 128, 129, 1000] {
         for (number, window) in windows(most).into_iter().enumerate() {
             let account = stand.open(limit(&format!("{most} {number}"), most, window.clone()));
@@ -29,7 +29,7 @@ pub fn l1_the_whole_limit_and_not_one_more(stand: Stand<'_>) {
 
 /// Whoever waits until just before the edge of a window and floods, then floods again behind the edge, gets no more than
 /// the limit in any window.
-pub fn l1_a_flood_at_the_edge_of_a_window_gets_one_limit(stand: Stand<'_>) {
+pub(crate) fn l1_a_flood_at_the_edge_of_a_window_gets_one_limit(stand: Stand<'_>) {
     for (name, window) in [("log", log(MINUTE)), ("sliding", sliding(MINUTE))] {
         for most in [10, 1000] {
             let account = stand.open(limit(&format!("{name} {most}"), most, window.clone()));
@@ -48,7 +48,7 @@ pub fn l1_a_flood_at_the_edge_of_a_window_gets_one_limit(stand: Stand<'_>) {
 }
 
 /// Buckets of 100 that get 10 a second: 20 times 5, then a wait of half a second.
-pub fn l2_twenty_times_five_of_a_hundred_then_half_a_second(stand: Stand<'_>) {
+pub(crate) fn l2_twenty_times_five_of_a_hundred_then_half_a_second(stand: Stand<'_>) {
     let account = stand.open(limit("bucket", 10, bucket(SECOND, 100)));
     for _ in 0..20 {
         stand.spend(&account, 5).unwrap();
@@ -61,7 +61,7 @@ pub fn l2_twenty_times_five_of_a_hundred_then_half_a_second(stand: Stand<'_>) {
 }
 
 /// A reservation that is denied leaves every other account as it was, wherever in it the denial is.
-pub fn l5_a_denial_leaves_the_others_untouched(stand: Stand<'_>) {
+pub(crate) fn l5_a_denial_leaves_the_others_untouched(stand: Stand<'_>) {
     for (number, window) in windows(10).into_iter().enumerate() {
         for full in 0..3 {
             let open =
@@ -80,7 +80,7 @@ pub fn l5_a_denial_leaves_the_others_untouched(stand: Stand<'_>) {
 }
 
 /// Of several that do not fit, the one that takes longest says how long.
-pub fn l4_several_that_do_not_fit_wait_for_the_last(stand: Stand<'_>) {
+pub(crate) fn l4_several_that_do_not_fit_wait_for_the_last(stand: Stand<'_>) {
     let [short, long] = [("short", SECOND), ("long", MINUTE)].map(|(name, length)| {
         let account = stand.open(limit(name, 1, log(length)));
         stand.spend(&account, 1).unwrap();
@@ -97,7 +97,7 @@ pub fn l4_several_that_do_not_fit_wait_for_the_last(stand: Stand<'_>) {
 }
 
 /// What is larger than the limit is let in when nothing else is there, and leaves a debt; or never.
-pub fn l7_more_than_the_limit_when_nothing_is_in_use_or_never(stand: Stand<'_>) {
+pub(crate) fn l7_more_than_the_limit_when_nothing_is_in_use_or_never(stand: Stand<'_>) {
     for (number, window) in windows(10).into_iter().enumerate() {
         let debt = stand.open(limit(&format!("debt {number}"), 10, window.clone()));
         let little = stand.try_one(&debt, 1).unwrap();
@@ -114,7 +114,7 @@ pub fn l7_more_than_the_limit_when_nothing_is_in_use_or_never(stand: Stand<'_>) 
 }
 
 /// A limit of nothing lets nothing in, and says so.
-pub fn l7_of_nothing_there_is_nothing(stand: Stand<'_>) {
+pub(crate) fn l7_of_nothing_there_is_nothing(stand: Stand<'_>) {
     for (number, window) in windows(1).into_iter().enumerate() {
         let account = stand.open(limit(&number.to_string(), 0, window));
         assert_eq!(stand.try_one(&account, 1).unwrap_err(), When::Never);
@@ -122,7 +122,7 @@ pub fn l7_of_nothing_there_is_nothing(stand: Stand<'_>) {
 }
 
 /// A limit that only watches counts, says what it would have refused, and refuses nothing.
-pub fn l10_a_limit_that_watches_counts_and_never_refuses(stand: Stand<'_>) {
+pub(crate) fn l10_a_limit_that_watches_counts_and_never_refuses(stand: Stand<'_>) {
     for (number, window) in windows(3).into_iter().enumerate() {
         let watching = stand.open(Limit { shadow: true, ..limit(&format!("watching {number}"), 3, window) });
         let strict = stand.open(limit(&format!("strict {number}"), 9, log(DAY)));
@@ -143,7 +143,7 @@ pub fn l10_a_limit_that_watches_counts_and_never_refuses(stand: Stand<'_>) {
 }
 
 /// What is held is given back once, however it ends.
-pub fn t1_what_is_held_is_settled_once(stand: Stand<'_>) {
+pub(crate) fn t1_what_is_held_is_settled_once(stand: Stand<'_>) {
     for (number, window) in windows(100).into_iter().enumerate() {
         let open = |which: u32| stand.open(limit(&format!("{number} {which}"), 100, window.clone()));
         let accounts = [open(0), open(1), open(2)];
@@ -177,7 +177,7 @@ pub fn t1_what_is_held_is_settled_once(stand: Stand<'_>) {
 }
 
 /// What was used above the reservation is a debt, and blocks until it is repaid.
-pub fn t4_what_was_used_above_the_reservation_is_a_debt(stand: Stand<'_>) {
+pub(crate) fn t4_what_was_used_above_the_reservation_is_a_debt(stand: Stand<'_>) {
     for (number, window) in windows(100).into_iter().enumerate() {
         if window == Window::Concurrency {
             continue;
@@ -205,7 +205,7 @@ pub fn t4_what_was_used_above_the_reservation_is_a_debt(stand: Stand<'_>) {
 }
 
 /// What comes back when its window is over is nobody's.
-pub fn t5_what_comes_back_after_its_window_is_dropped(stand: Stand<'_>) {
+pub(crate) fn t5_what_comes_back_after_its_window_is_dropped(stand: Stand<'_>) {
     for (number, window) in windows(100).into_iter().enumerate() {
         let over = match window {
             Window::Concurrency => continue,
@@ -218,9 +218,9 @@ pub fn t5_what_comes_back_after_its_window_is_dropped(stand: Stand<'_>) {
             stand.advance(over);
             stand.spend(&account, 100).unwrap();
             if settles {
-                stand.settle(old, 10)
+                stand.settle(old, 10);
             } else {
-                drop(old)
+                drop(old);
             }
             assert_eq!(stand.used(&account), 100, "{window:?}");
             assert!(stand.try_one(&account, 1).is_err(), "{window:?}");

@@ -6,7 +6,10 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
+    clippy::similar_names,
+    clippy::unchecked_time_subtraction,
     reason = "a test fails by panicking"
 )]
 

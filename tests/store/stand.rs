@@ -11,32 +11,32 @@ use fairlead::store::{
 use tokio::runtime::{Builder, Runtime};
 
 /// The first of January 2026 in UTC, a Thursday: when every test begins.
-pub const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
-pub const NANO: Duration = Duration::from_nanos(1);
-pub const SECOND: Duration = Duration::from_secs(1);
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
+pub(crate) const NANO: Duration = Duration::from_nanos(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Any store, and how its clock is moved.
 #[derive(Clone, Copy)]
-pub struct Stand<'a> {
-    pub store: &'a dyn Store,
-    pub advance: &'a dyn Fn(Duration),
+pub(crate) struct Stand<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) advance: &'a dyn Fn(Duration),
     /// The shortest time that its clock knows.
-    pub grain: Duration,
+    pub(crate) grain: Duration,
 }
 
 impl Stand<'_> {
-    pub fn open(&self, limit: Limit) -> Account {
+    pub(crate) fn open(&self, limit: Limit) -> Account {
         self.store.account(limit)
     }
 
-    pub fn advance(&self, time: Duration) {
+    pub(crate) fn advance(&self, time: Duration) {
         (self.advance)(time);
     }
 
     /// Reserves all of `charges`: accounts, subjects, amounts.
-    pub fn try_all(&self, charges: &[(&Account, u64, u64)]) -> Result<Hold, Denial> {
+    pub(crate) fn try_all(&self, charges: &[(&Account, u64, u64)]) -> Result<Hold, Denial> {
         let charges: Vec<Charge<'_>> =
             charges.iter().map(|&(account, subject, amount)| Charge { account, subject, amount }).collect();
         match self.store.reserve(&charges) {
@@ -46,36 +46,36 @@ impl Stand<'_> {
         }
     }
 
-    pub fn try_one(&self, account: &Account, amount: u64) -> Result<Hold, When> {
+    pub(crate) fn try_one(&self, account: &Account, amount: u64) -> Result<Hold, When> {
         self.try_all(&[(account, 0, amount)]).map_err(|denial| denial.when)
     }
 
     /// Reserves what counts as used whatever comes.
-    pub fn spend(&self, account: &Account, amount: u64) -> Result<(), When> {
+    pub(crate) fn spend(&self, account: &Account, amount: u64) -> Result<(), When> {
         self.try_one(account, amount).map(|hold| self.keep(hold))
     }
 
-    pub fn spend_for(&self, account: &Account, subject: u64, amount: u64) -> Result<(), When> {
+    pub(crate) fn spend_for(&self, account: &Account, subject: u64, amount: u64) -> Result<(), When> {
         let hold = self.try_all(&[(account, subject, amount)]);
         hold.map(|hold| self.keep(hold)).map_err(|denial| denial.when)
     }
 
     /// All that was reserved was used.
-    pub fn keep(&self, hold: Hold) {
+    pub(crate) fn keep(&self, hold: Hold) {
         self.store.settle(hold, &mut |_, reserved| reserved);
     }
 
-    pub fn settle(&self, hold: Hold, used: u64) {
+    pub(crate) fn settle(&self, hold: Hold, used: u64) {
         self.store.settle(hold, &mut |_, _| used);
     }
 
-    pub fn used(&self, account: &Account) -> u64 {
+    pub(crate) fn used(&self, account: &Account) -> u64 {
         self.store.used(account, 0)
     }
 }
 
 /// Puts a memory store with room for `bytes` on the stand, in virtual time.
-pub fn with_bytes<T>(bytes: usize, test: impl FnOnce(Stand<'_>, &Memory) -> T) -> T {
+pub(crate) fn with_bytes<T>(bytes: usize, test: impl FnOnce(Stand<'_>, &Memory) -> T) -> T {
     let runtime = virtual_time();
     let _inside = runtime.enter();
     clock::pretend(NEW_YEAR);
@@ -85,16 +85,16 @@ pub fn with_bytes<T>(bytes: usize, test: impl FnOnce(Stand<'_>, &Memory) -> T) -
 }
 
 /// Puts a memory store on the stand, in virtual time.
-pub fn memory<T>(test: impl FnOnce(Stand<'_>) -> T) -> T {
+pub(crate) fn memory<T>(test: impl FnOnce(Stand<'_>) -> T) -> T {
     with_bytes(64 << 20, |stand, _| test(stand))
 }
 
-pub fn virtual_time() -> Runtime {
+pub(crate) fn virtual_time() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 /// A limit on tokens.
-pub fn limit(name: &str, most: u64, window: Window) -> Limit {
+pub(crate) fn limit(name: &str, most: u64, window: Window) -> Limit {
     Limit {
         scope: Scope::Global,
         measure: Measure::Tokens,
@@ -106,28 +106,28 @@ pub fn limit(name: &str, most: u64, window: Window) -> Limit {
     }
 }
 
-pub fn reject(limit: Limit) -> Limit {
+pub(crate) fn reject(limit: Limit) -> Limit {
     Limit { oversize: Oversize::Reject, ..limit }
 }
 
-pub fn log(length: Duration) -> Window {
+pub(crate) fn log(length: Duration) -> Window {
     Window::Log { length }
 }
 
-pub fn sliding(length: Duration) -> Window {
+pub(crate) fn sliding(length: Duration) -> Window {
     Window::Sliding { length }
 }
 
-pub fn bucket(per: Duration, burst: u64) -> Window {
+pub(crate) fn bucket(per: Duration, burst: u64) -> Window {
     Window::Bucket { per, burst }
 }
 
-pub fn calendar(every: Every, zone: &str) -> Window {
+pub(crate) fn calendar(every: Every, zone: &str) -> Window {
     Window::Calendar { every, zone: Zone::parse(zone).unwrap() }
 }
 
 /// How many cases a property is tried with: few, unless more are asked for.
-pub fn cases() -> proptest::test_runner::Config {
+pub(crate) fn cases() -> proptest::test_runner::Config {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     proptest::test_runner::Config {
         cases: asked.unwrap_or(200),

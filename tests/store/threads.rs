@@ -100,8 +100,9 @@ fn all_or_nothing(seed: u64, window: &Window) {
     let taken = taken.into_inner().unwrap();
     for (which, most) in mosts.iter().enumerate() {
         let mut model = Log::default();
-        let own: Vec<_> = taken.iter().filter(|(_, account, _)| *account == which).collect();
-        own.iter().for_each(|(at, _, amount)| _ = model.take(*at, *amount));
+        for (at, _, amount) in taken.iter().filter(|(_, account, _)| *account == which) {
+            model.take(*at, *amount);
+        }
         for at in model.moments() {
             assert!(model.within(at, MINUTE) <= *most, "{} of {most} at {at}", model.within(at, MINUTE));
         }

@@ -37,7 +37,7 @@ fn l7_more_than_the_limit_when_nothing_is_in_use_or_never() {
 
 /// One step of a schedule.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// This many nanoseconds pass.
     Pass(u64),
     /// As long passes as the last denial said, and a nanosecond less or more.
@@ -49,7 +49,7 @@ pub enum Step {
 }
 
 /// Steps against a limit of `most` in a window of `length` nanoseconds.
-pub fn steps(most: u64, length: u64) -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps(most: u64, length: u64) -> impl Strategy<Value = Vec<Step>> {
     let amounts = prop_oneof![
         3 => 0..=most.min(3),
         3 => 0..=most.div_ceil(4),
@@ -77,14 +77,14 @@ pub fn steps(most: u64, length: u64) -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What is held, with what a model knows it by.
-pub struct Held {
-    pub hold: Hold,
-    pub known: usize,
-    pub reserved: u64,
+pub(crate) struct Held {
+    pub(crate) hold: Hold,
+    pub(crate) known: usize,
+    pub(crate) reserved: u64,
 }
 
 /// Holds on to something that one of the steps means.
-pub fn pick(held: &mut Vec<Held>, which: usize) -> Option<Held> {
+pub(crate) fn pick(held: &mut Vec<Held>, which: usize) -> Option<Held> {
     (!held.is_empty()).then(|| held.swap_remove(which % held.len()))
 }
 
@@ -95,7 +95,7 @@ fn nanos(when: When) -> u64 {
 
 impl Step {
     /// The nanoseconds that pass, if the last denial said `told`.
-    pub fn time(&self, told: u64) -> Option<u64> {
+    pub(crate) fn time(&self, told: u64) -> Option<u64> {
         match self {
             Self::Pass(time) => Some(*time),
             Self::PassAsTold(by) => Some(told.saturating_add_signed(i64::from(*by))),
@@ -256,6 +256,7 @@ fn had(stand: Stand<'_>, account: &Account, amount: u64, until: Duration) -> u64
         match stand.spend(account, amount) {
             Ok(()) => had += amount,
             Err(When::After(wait)) => {
+                assert!(!wait.is_zero(), "denied, and told not to wait");
                 stand.advance(wait);
                 passed += wait;
             }

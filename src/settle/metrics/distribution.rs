@@ -149,11 +149,11 @@ mod tests {
                 let wanted = observed.iter().filter(|one| **one as f64 > below && **one as f64 <= bound);
                 // Nothing is below the first bound but zero itself.
                 let zeros = if below == 0.0 { observed.iter().filter(|one| **one == 0).count() } else { 0 };
-                prop_assert_eq!(count as usize, wanted.count() + zeros);
+                prop_assert_eq!(count, (wanted.count() + zeros) as u64);
                 below = bound;
             }
             prop_assert_eq!(distribution.sum(), Value::Whole(observed.iter().sum()));
-            prop_assert_eq!(distribution.count() as usize, observed.len());
+            prop_assert_eq!(distribution.count(), observed.len() as u64);
         }
     }
 
