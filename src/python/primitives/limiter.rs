@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
 use super::seconds;
-use crate::admit::{self, Late, Share, Taking};
+use crate::admit::{self, InLine, Late, Share, Taking};
 use crate::clock::{self, Instant};
 use crate::error::{Error, Failure, Kind, LimitReached};
 use crate::live::hash;
@@ -180,23 +180,26 @@ impl Limiter {
         Ok(Wanted { amount: self.terms.amount(n)?, subject: subject(key), until })
     }
 
-    fn spawn(&self, wanted: Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
-        let task = wait(self.current(), Arc::clone(&self.terms), wanted, recipient, Alive::new());
-        Ok(runtime::get()?.spawn(task).abort_handle())
+    /// Joins the line at once, so that those who ask first are served first, and waits on the I/O threads.
+    fn spawn(&self, py: Python<'_>, wanted: &Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
+        let runtime = runtime::get()?;
+        let in_line = self.current().line_up(wanted.amount, wanted.subject);
+        let in_line = in_line.map_err(|late| errors::exception(py, &self.terms.late(late)))?;
+        let task = wait(in_line, wanted.until, Arc::clone(&self.terms), recipient, Alive::new());
+        Ok(runtime.spawn(task).abort_handle())
     }
 }
 
 async fn wait(
-    limiter: admit::Limiter,
+    in_line: InLine,
+    until: Option<Instant>,
     terms: Arc<Terms>,
-    wanted: Wanted,
     recipient: Recipient,
     alive: Alive,
 ) {
     let _alive = alive;
-    let Wanted { amount, subject, until } = wanted;
-    let taken = AssertUnwindSafe(limiter.take(amount, subject, until)).catch_unwind().await;
-    recipient.tell(match taken {
+    let room = AssertUnwindSafe(in_line.room(until)).catch_unwind().await;
+    recipient.tell(match room {
         Ok(Ok(share)) => Done::Share(share),
         Ok(Err(late)) => Done::Failed(terms.late(late)),
         Err(_) => Done::Failed(errors::internal()),
@@ -237,7 +240,7 @@ impl Limiter {
         let wanted = self.wanted(n, timeout, key)?;
         let (inbox, id) = port.get().ticket()?;
         let future = event_loop.call_method0(intern!(event_loop.py(), "create_future"))?;
-        let abort = self.spawn(wanted, Recipient::Loop(inbox, id))?;
+        let abort = self.spawn(event_loop.py(), &wanted, Recipient::Loop(inbox, id))?;
         port.get().wait(id, future.clone().unbind(), Some(abort), None);
         Ok((future, id))
     }
@@ -253,7 +256,7 @@ impl Limiter {
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = self.wanted(n, timeout, key)?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        let abort = self.spawn(wanted, Recipient::Thread(sender))?;
+        let abort = self.spawn(py, &wanted, Recipient::Thread(sender))?;
         task::listen(py, receiver, &abort)?.into_python(py, None)
     }
 
