@@ -99,24 +99,25 @@ impl Limiter {
     ///
     /// There was no room in time, or there will not be.
     pub async fn take(&self, amount: u64, subject: u64, until: Option<Instant>) -> Result<Share, Late> {
-        let began = clock::now();
-        if let Taking::Taken(share) = self.try_take(amount, subject) {
-            return Ok(share);
+        match self.try_take(amount, subject) {
+            Taking::Taken(share) => Ok(share),
+            Taking::NotYet(_) => self.line_up(amount, subject)?.room(until).await,
         }
+    }
+
+    /// Stands in line for `amount` from now on, whenever that is waited for.
+    ///
+    /// # Errors
+    ///
+    /// The line takes nobody.
+    pub fn line_up(&self, amount: u64, subject: u64) -> Result<InLine, Late> {
+        let began = clock::now();
         let crowd = Crowd::join(&self.queues, subject);
         let end = began.checked_add(LONGEST).unwrap_or(began);
-        let until = until.unwrap_or(end);
         let who = Waiting { tenant: 0, weight: 1.0, priority: 0, cost: 1, deadline: end };
-        let late = |retry_after| Late { waited: clock::now().saturating_duration_since(began), retry_after };
-        let mut place = crowd.queue.join(who).map_err(|away| late(away.retry_after()))?;
-        match tokio::time::timeout_at(until, self.stand(&mut place, (amount, subject), until)).await {
-            Ok(Ok(share)) => {
-                place.served(1);
-                Ok(share)
-            }
-            Ok(Err(retry_after)) => Err(late(retry_after)),
-            Err(_) => Err(late(place.retry_after())),
-        }
+        let late = |away: TurnedAway| Late { waited: Duration::ZERO, retry_after: away.retry_after() };
+        let place = crowd.queue.join(who).map_err(late)?;
+        Ok(InLine { place, _crowd: crowd, limiter: self.clone(), wanted: (amount, subject), began })
     }
 
     /// What `subject` has in use.
@@ -129,17 +130,56 @@ impl Limiter {
         self.queues.waiting(subject)
     }
 
-    /// Stands in line until there is room. An error is the wait that the limit itself makes too long.
-    async fn stand(
-        &self,
-        place: &mut Place,
-        (amount, subject): (u64, u64),
-        until: Instant,
-    ) -> Result<Share, Duration> {
+    fn take_now(&self, amount: u64, subject: u64) -> Taking {
+        match self.store.reserve(&[Charge { account: &self.account, subject, amount }]) {
+            Reserving::Ready(Reserved::Granted(hold)) => {
+                Taking::Taken(Share { store: self.store.clone(), hold, since: clock::now() })
+            }
+            Reserving::Ready(Reserved::Denied(denial)) => Taking::NotYet(denial.when),
+            // The memory of a process always knows at once.
+            Reserving::Pending(_) => Taking::NotYet(When::GivenBack),
+        }
+    }
+}
+
+/// One who stands in line. Dropping it leaves the line.
+#[derive(Debug)]
+#[must_use = "dropping it leaves the line"]
+pub struct InLine {
+    place: Place,
+    _crowd: Crowd,
+    limiter: Limiter,
+    /// How much, and for whom.
+    wanted: (u64, u64),
+    began: Instant,
+}
+
+impl InLine {
+    /// Waits for room until `until`.
+    ///
+    /// # Errors
+    ///
+    /// There was none in time, or there will not be.
+    pub async fn room(mut self, until: Option<Instant>) -> Result<Share, Late> {
+        let until = until.unwrap_or_else(|| self.place.deadline());
+        let retry_after = match tokio::time::timeout_at(until, self.stand(until)).await {
+            Ok(Ok(share)) => {
+                self.place.served(1);
+                return Ok(share);
+            }
+            Ok(Err(retry_after)) => retry_after,
+            Err(_) => self.place.retry_after(),
+        };
+        Err(Late { waited: clock::now().saturating_duration_since(self.began), retry_after })
+    }
+
+    /// Tries at each of its turns. An error is the wait that the limit itself makes too long.
+    async fn stand(&mut self, until: Instant) -> Result<Share, Duration> {
+        let (amount, subject) = self.wanted;
         let away = |turned: TurnedAway| turned.retry_after();
-        place.turn().await.map_err(away)?;
+        self.place.turn().await.map_err(away)?;
         loop {
-            let wait = match self.take_now(amount, subject) {
+            let wait = match self.limiter.take_now(amount, subject) {
                 Taking::Taken(share) => return Ok(share),
                 Taking::NotYet(When::After(wait)) => Some(wait),
                 Taking::NotYet(When::GivenBack) => None,
@@ -149,18 +189,7 @@ impl Limiter {
             if let Some(wait) = wait.filter(|wait| *wait > left) {
                 return Err(wait);
             }
-            place.blocked(wait).await.map_err(away)?;
-        }
-    }
-
-    fn take_now(&self, amount: u64, subject: u64) -> Taking {
-        match self.store.reserve(&[Charge { account: &self.account, subject, amount }]) {
-            Reserving::Ready(Reserved::Granted(hold)) => {
-                Taking::Taken(Share { store: self.store.clone(), hold, since: clock::now() })
-            }
-            Reserving::Ready(Reserved::Denied(denial)) => Taking::NotYet(denial.when),
-            // The memory of a process always knows at once.
-            Reserving::Pending(_) => Taking::NotYet(When::GivenBack),
+            self.place.blocked(wait).await.map_err(away)?;
         }
     }
 }
@@ -191,6 +220,7 @@ impl Queues {
 }
 
 /// One who waits for a subject. The last one takes the line away.
+#[derive(Debug)]
 struct Crowd {
     queues: Arc<Queues>,
     subject: u64,

@@ -179,21 +179,21 @@ fn budget(value: &Bound<'_, PyAny>, options: &mut CallOptions) -> PyResult<()> {
     if let Ok(several) = value.cast::<PyTuple>() {
         return several.iter().try_for_each(|one| budget(&one, options));
     }
-    let purse = match value.cast::<Purse>() {
-        Ok(purse) => Arc::clone(purse.get().shared()),
-        Err(_) => match value.extract().ok().and_then(primitives::dollars) {
-            Some(most) => admit::Purse::new(most, None),
-            None => {
-                let message =
-                    format!("`fairlead.budget`: expected US dollars, 0 or more, or a Purse: {value}");
-                return Err(errors::misuse(value.py(), &message));
-            }
-        },
-    };
-    let outer = options.purse.take();
-    options.purse =
-        Some(outer.map_or_else(|| Arc::clone(&purse), |outer| admit::Purse::joined(&purse, &outer)));
+    let inner = purse(value)?;
+    let joined = options.purse.take().map(|outer| admit::Purse::joined(&inner, &outer));
+    options.purse = Some(joined.unwrap_or(inner));
     Ok(())
+}
+
+fn purse(value: &Bound<'_, PyAny>) -> PyResult<Arc<admit::Purse>> {
+    if let Ok(purse) = value.cast::<Purse>() {
+        return Ok(Arc::clone(purse.get().shared()));
+    }
+    let most = value.extract().ok().and_then(primitives::dollars).ok_or_else(|| {
+        let message = format!("`fairlead.budget`: expected US dollars, 0 or more, or a Purse: {value}");
+        errors::misuse(value.py(), &message)
+    })?;
+    Ok(admit::Purse::new(most, None))
 }
 
 fn names(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<String>> {

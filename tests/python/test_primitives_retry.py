@@ -294,7 +294,7 @@ def test_r6_jitter_keeps_its_range(jitter: Any, low: float, high: float, clock: 
         policy(Flaky(3), "up")
         thirds.append(clock.waits[2])
     assert low <= min(thirds) <= max(thirds) <= high
-    assert len(set(thirds)) == (1 if jitter == "none" else 200)
+    assert len(set(thirds)) == 1 if jitter == "none" else len(set(thirds)) > 150
 
 
 def test_r6_a_forked_child_has_chances_of_its_own(clock: Clock) -> None:

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
 use super::seconds;
-use crate::admit::{self, Late, Share, Taking};
+use crate::admit::{self, InLine, Late, Share, Taking};
 use crate::clock::{self, Instant};
 use crate::error::{Error, Failure, Kind, LimitReached};
 use crate::live::hash;
@@ -23,10 +23,43 @@ use crate::python::runtime::{self, Alive};
 use crate::python::task::{self, Done, Recipient};
 use crate::store::{Limit, Measure, Oversize, Scope, Window};
 
-/// Parts of one in which buckets count.
-const PARTS: f64 = 1_000_000.0;
 /// The largest whole number below which a float holds every one.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// In which parts of the caller's units the store counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grain {
+    /// Whole ones.
+    One,
+    /// Buckets are refilled all the time.
+    Millionth,
+}
+
+impl Grain {
+    fn of(kind: &str) -> Self {
+        if kind == "token_bucket" { Self::Millionth } else { Self::One }
+    }
+
+    /// How many of the store's units one of the caller's is.
+    fn parts(self) -> f64 {
+        match self {
+            Self::One => 1.0,
+            Self::Millionth => 1_000_000.0,
+        }
+    }
+
+    /// Can it count `amount`?
+    fn holds(self, amount: f64) -> bool {
+        let is_whole = self == Self::Millionth || amount.fract() == 0.0;
+        amount >= 0.0 && amount * self.parts() <= EXACT && is_whole
+    }
+
+    fn units(self, amount: f64) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to fit")]
+        let units = (amount * self.parts()).round() as u64;
+        units
+    }
+}
 
 /// What a limit is, as it was asked for.
 struct Terms {
@@ -37,8 +70,7 @@ struct Terms {
     most: f64,
     /// The most that can be had at once.
     whole: f64,
-    /// How many of the store's units one of the caller's is.
-    parts: f64,
+    grain: Grain,
 }
 
 /// One limit. A forked child counts for itself, from nothing.
@@ -51,10 +83,10 @@ pub(super) struct Limiter {
 
 impl Terms {
     fn new(kind: &str, most: f64, per: f64, burst: Option<f64>, name: String) -> PyResult<Self> {
-        let parts = if kind == "token_bucket" { PARTS } else { 1.0 };
+        let grain = Grain::of(kind);
         let whole = burst.unwrap_or(most);
         for amount in [most, whole] {
-            if !(amount > 0.0 && amount * parts <= EXACT) || (amount * parts).fract() != 0.0 && parts == 1.0 {
+            if !grain.holds(amount) || grain.units(amount) == 0 {
                 let message = format!("{name}: a limit is a whole number above 0, and below 9e9: {amount}");
                 return Err(PyValueError::new_err(message));
             }
@@ -64,7 +96,7 @@ impl Terms {
             return Err(PyValueError::new_err(format!("{name}: `per` is more than 0 seconds")));
         }
         let (measure, window) = match kind {
-            "token_bucket" => (Measure::Requests, Window::Bucket { per: length, burst: units(whole, parts) }),
+            "token_bucket" => (Measure::Requests, Window::Bucket { per: length, burst: grain.units(whole) }),
             "sliding" => (Measure::Requests, Window::Sliding { length }),
             "log" => (Measure::Requests, Window::Log { length }),
             "concurrency" => (Measure::Concurrency, Window::Concurrency),
@@ -74,26 +106,26 @@ impl Terms {
             scope: Scope::Global,
             measure,
             identity: Arc::from(name.as_str()),
-            most: units(most, parts),
+            most: grain.units(most),
             window,
             oversize: Oversize::Reject,
             shadow: false,
         };
-        Ok(Self { name, limit, most, whole, parts })
+        Ok(Self { name, limit, most, whole, grain })
     }
 
     /// `n` in the store's units.
     fn amount(&self, n: f64) -> PyResult<u64> {
-        let Self { name, whole, parts, .. } = self;
-        if !(n >= 0.0) || (*parts == 1.0 && n.fract() != 0.0) {
-            let message = format!("{name}: expected an amount, 0 or more: {n}");
-            return Err(PyValueError::new_err(message));
-        }
+        let Self { name, whole, grain, .. } = self;
         if n > *whole {
             let message = format!("{name}: {n} is more than its capacity of {whole} and will never fit");
             return Err(PyValueError::new_err(message));
         }
-        Ok(units(n, *parts))
+        if !grain.holds(n) {
+            let message = format!("{name}: expected an amount, 0 or more: {n}");
+            return Err(PyValueError::new_err(message));
+        }
+        Ok(grain.units(n))
     }
 
     fn late(&self, late: Late) -> Error {
@@ -116,12 +148,6 @@ impl Terms {
             ..Failure::new(Kind::QueueTimeout, message)
         })
     }
-}
-
-fn units(amount: f64, parts: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to fit")]
-    let units = (amount * parts).round() as u64;
-    units
 }
 
 /// Of many subjects which; 0 is everybody.
@@ -154,23 +180,26 @@ impl Limiter {
         Ok(Wanted { amount: self.terms.amount(n)?, subject: subject(key), until })
     }
 
-    fn spawn(&self, wanted: Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
-        let task = wait(self.current(), Arc::clone(&self.terms), wanted, recipient, Alive::new());
-        Ok(runtime::get()?.spawn(task).abort_handle())
+    /// Joins the line at once, so that those who ask first are served first, and waits on the I/O threads.
+    fn spawn(&self, py: Python<'_>, wanted: &Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
+        let runtime = runtime::get()?;
+        let in_line = self.current().line_up(wanted.amount, wanted.subject);
+        let in_line = in_line.map_err(|late| errors::exception(py, &self.terms.late(late)))?;
+        let task = wait(in_line, wanted.until, Arc::clone(&self.terms), recipient, Alive::new());
+        Ok(runtime.spawn(task).abort_handle())
     }
 }
 
 async fn wait(
-    limiter: admit::Limiter,
+    in_line: InLine,
+    until: Option<Instant>,
     terms: Arc<Terms>,
-    wanted: Wanted,
     recipient: Recipient,
     alive: Alive,
 ) {
     let _alive = alive;
-    let Wanted { amount, subject, until } = wanted;
-    let taken = AssertUnwindSafe(limiter.take(amount, subject, until)).catch_unwind().await;
-    recipient.tell(match taken {
+    let room = AssertUnwindSafe(in_line.room(until)).catch_unwind().await;
+    recipient.tell(match room {
         Ok(Ok(share)) => Done::Share(share),
         Ok(Err(late)) => Done::Failed(terms.late(late)),
         Err(_) => Done::Failed(errors::internal()),
@@ -211,7 +240,7 @@ impl Limiter {
         let wanted = self.wanted(n, timeout, key)?;
         let (inbox, id) = port.get().ticket()?;
         let future = event_loop.call_method0(intern!(event_loop.py(), "create_future"))?;
-        let abort = self.spawn(wanted, Recipient::Loop(inbox, id))?;
+        let abort = self.spawn(event_loop.py(), &wanted, Recipient::Loop(inbox, id))?;
         port.get().wait(id, future.clone().unbind(), Some(abort), None);
         Ok((future, id))
     }
@@ -227,14 +256,14 @@ impl Limiter {
     ) -> PyResult<Bound<'py, PyAny>> {
         let wanted = self.wanted(n, timeout, key)?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        let abort = self.spawn(wanted, Recipient::Thread(sender))?;
+        let abort = self.spawn(py, &wanted, Recipient::Thread(sender))?;
         task::listen(py, receiver, &abort)?.into_python(py, None)
     }
 
     /// What is in use for `key`, in the caller's units.
     #[pyo3(signature = (key = None))]
     fn used(&self, key: Option<&str>) -> f64 {
-        self.current().used(subject(key)) as f64 / self.terms.parts
+        self.current().used(subject(key)) as f64 / self.terms.grain.parts()
     }
 
     /// How many wait: for `key`, or all.
