@@ -114,7 +114,9 @@ impl<'a> Gate<'a> {
         }
         let began = clock::now();
         let queue = queue.unwrap_or_else(|| self.queue());
-        let entered = self.stand_in_line(&queue, course, first, refusal, began + patience).await;
+        // Few calls wait: those that do not carry no room for it.
+        let waits = Box::pin(self.stand_in_line(&queue, course, first, refusal, began + patience));
+        let entered = waits.await;
         self.waited += clock::now().saturating_duration_since(began);
         entered.map(|entry| Entry { waited: self.waited, ..entry })
     }

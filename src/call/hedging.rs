@@ -58,7 +58,21 @@ impl Engine {
         gate: &mut Gate<'a>,
         course: &Course<'a>,
     ) -> (Arrival<'a>, Option<Other<'a>>) {
-        let Some(delay) = self.patience(&flight, asked, course) else { return (flight.fly().await, None) };
+        match self.patience(&flight, asked, course) {
+            None => (flight.fly().await, None),
+            // Few calls are hedged: the others carry no room for it.
+            Some(delay) => Box::pin(self.hedged(delay, flight, asked, gate, course)).await,
+        }
+    }
+
+    async fn hedged<'a>(
+        &self,
+        delay: Duration,
+        flight: Flight<'a>,
+        asked: &Asked<'a>,
+        gate: &mut Gate<'a>,
+        course: &Course<'a>,
+    ) -> (Arrival<'a>, Option<Other<'a>>) {
         let (position, started) = (flight.position, flight.job.limits.started);
         let mut first = pin!(flight.fly());
         let lingers = pin!(clock::sleep_until(clock::now() + delay));

@@ -60,7 +60,7 @@ async fn f99_an_outage_of_ten_minutes_opens_the_breaker_after_five_failures_and_
 async fn f100_who_flaps_every_second_changes_its_breaker_at_most_twelve_times_a_minute_and_nobody_is_hurt() {
     let began = now();
     let world = World::answering(move |seen| {
-        let up = (now() - began).as_secs() % 2 == 0;
+        let up = (now() - began).as_secs().is_multiple_of(2);
         if seen.host.starts_with('b') || up { ok() } else { status(500) }
     });
     let engine = world.engine(&hosts(&["a", "b"], "", ""));

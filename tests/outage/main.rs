@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(dead_code, reason = "the benchmark plays the others")]
 mod scenes;
 
 use fairlead::simulate::{Outcome, Policy};
