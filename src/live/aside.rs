@@ -26,6 +26,13 @@ pub enum Offence {
         /// The share that answered, of its peers.
         peers: f64,
     },
+    /// Failures far more often than before, while its peers are well.
+    Surge {
+        /// Failures of the last ten seconds or so.
+        failed: u32,
+        /// Attempts of the last ten seconds or so.
+        asked: u32,
+    },
     /// Far slower than usual, while its peers are not.
     Slow {
         /// How many times as long as usual its replies take.
@@ -39,6 +46,9 @@ impl fmt::Display for Offence {
             Self::InARow(failures) => write!(f, "{failures} failures in a row"),
             Self::Success { failed, asked, peers } => {
                 write!(f, "{failed} failures in {asked} against peers' success of {peers:.2}")
+            }
+            Self::Surge { failed, asked } => {
+                write!(f, "{failed} failures in {asked} lately, far more than before, its peers are well")
             }
             Self::Slow { times } => write!(f, "{times:.1} times as slow as usual, its peers are not"),
         }

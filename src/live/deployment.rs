@@ -15,6 +15,7 @@ use super::published::Published;
 use super::relation::{LONGEST, Relation};
 use super::room::Room;
 use super::silence::Silence;
+use super::surge::Surge;
 use super::tally::{Counted, Tally};
 use super::{Histogram, Until, hash};
 use crate::clock::{self, Instant};
@@ -70,6 +71,7 @@ pub struct Deployment {
     recent: Published<4>,
     minute: Published<4>,
     room: Published<2>,
+    surge: Published<2>,
     whole: Published<5>,
     streamed: Published<5>,
     /// The mean tokens of an answer, and of how many.
@@ -254,6 +256,11 @@ impl Deployment {
         (count > 0.0).then_some(mean)
     }
 
+    /// The evidence that it fails far more often than before.
+    pub fn surge(&self, now: Instant) -> Surge {
+        Surge::from(self.surge.read()).faded(self.since_origin(now), MINUTE)
+    }
+
     /// How many attempts at once it takes, as far as it was learned.
     pub fn room(&self) -> Room {
         self.room.read().into()
@@ -285,6 +292,7 @@ impl Deployment {
             self.room.change(|room| Room::from(room).returning().into());
             let at = self.since_origin(now);
             self.minute.change(|_| Tally { at, ..Tally::default() }.into());
+            self.surge.change(|_| Surge { at, ..Surge::default() }.into());
             for form in [Form::Whole, Form::Streamed] {
                 self.paces(form).change(|pace| Pace::from(pace).forgiven().into());
             }
@@ -305,6 +313,14 @@ impl Deployment {
         let seconds = self.since_origin(now);
         self.recent.change(|tally| Tally::from(tally).with(counted, seconds, DECAY).into());
         self.minute.change(|tally| Tally::from(tally).with(counted, seconds, MINUTE).into());
+        self.surge.change(|surge| {
+            let surge = Surge::from(surge).faded(seconds, MINUTE);
+            match counted {
+                Counted::Answer => surge.answered(),
+                Counted::Failure(_) | Counted::Relapse(_) => surge.failed(),
+            }
+            .into()
+        });
     }
 
     fn paces(&self, form: Form) -> &Published<5> {

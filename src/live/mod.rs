@@ -16,6 +16,7 @@ mod records;
 mod relation;
 pub mod room;
 mod silence;
+pub mod surge;
 pub mod tally;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use pace::Pace;
 use records::Records;
 pub use relation::Relation;
 pub use room::Room;
+pub use surge::Surge;
 pub use tally::Tally;
 
 /// The records of one engine.

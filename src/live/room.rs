@@ -20,9 +20,14 @@ pub struct Room {
 }
 
 impl Room {
-    /// An attempt was throttled with so many in flight, itself included.
+    /// An attempt was throttled with so many in flight, itself included. Where these are far fewer than it took before,
+    /// or one, they were not too many at once: the host refuses whatever comes. Then it is asked one at a time until it
+    /// answers, and what was learned of its room still holds.
     #[must_use]
     pub fn throttled(self, in_flight: f64) -> Self {
+        if in_flight <= 1.0 || in_flight < self.limit / 2.0 {
+            return self.returning();
+        }
         let limit = (in_flight * BACKOFF).max(1.0);
         if self.limit > 0.0 && self.limit <= limit { self } else { Self { limit, slow_start: limit } }
     }
@@ -76,6 +81,17 @@ mod tests {
             (21..=30).rev().fold(Room::default(), |room, in_flight| room.throttled(f64::from(in_flight)));
         assert!((room.limit - 18.9).abs() < 1e-9, "{room:?}");
         assert!(!room.is_full(17.0) && room.is_full(18.0));
+    }
+
+    #[test]
+    fn who_refuses_few_where_it_took_many_teaches_nothing_of_its_room() {
+        let refused = [2.0, 1.0, 1.0, 2.0, 1.0];
+        let mut room = refused.into_iter().fold(Room::default().throttled(30.0), Room::throttled);
+        assert!(!room.is_full(0.0) && room.is_full(1.0), "asked one at a time: {room:?}");
+        for in_flight in 1..=26 {
+            room = room.answered(f64::from(in_flight));
+        }
+        assert!(room.limit >= 27.0, "and as many as before after as many answers: {room:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::deployment::Deployment;
 use super::group::Group;
 use crate::clock::Instant;
 use crate::config::Ejection;
-use crate::live::{Form, Offence, Tally};
+use crate::live::{Form, Offence, Tally, surge};
 
 /// Answered failures in a row (Envoy's `consecutive_5xx`).
 pub const IN_A_ROW: u32 = 5;
@@ -75,6 +75,14 @@ pub fn slowness(own: f64, peers: &[f64]) -> Option<Offence> {
     (own >= SLOWER && own >= SLOWER * theirs).then_some(Offence::Slow { times: own })
 }
 
+/// Does the evidence say that it fails far more often than before, while that against one peer at least is less than
+/// half of what it takes? Where all of them get worse together, nobody is the outlier.
+pub fn surge(own: f64, lately: Tally, peers: impl IntoIterator<Item = f64>) -> Option<Offence> {
+    let is_well = |sum: f64| sum < surge::FOUND / 2.0;
+    let offence = Offence::Surge { failed: whole(lately.failed), asked: whole(lately.asked) };
+    (own >= surge::FOUND && peers.into_iter().any(is_well)).then_some(offence)
+}
+
 /// How many of a group of `members` may be aside at once: at most the share, at least one where there are two.
 pub fn most_aside(members: usize, share: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
@@ -94,6 +102,11 @@ pub(super) fn judge_failure(
         let offence = in_a_row(own.live.in_a_row(), manner).or_else(|| {
             let peers: Vec<Tally> = peers(own, group).map(|peer| peer.live.minute(now)).collect();
             success(own.live.minute(now), &peers)
+        });
+        let offence = offence.or_else(|| {
+            let asked = |peer: &&Arc<Deployment>| peer.live.aside_until(now).is_none();
+            let sums = self::peers(own, group).filter(asked).map(|peer| peer.live.surge(now).sum);
+            surge(own.live.surge(now).sum, own.live.recent(now), sums)
         });
         if let Some(offence) = offence {
             own.live.set_aside(offence, ejection.base, now);
@@ -188,6 +201,17 @@ mod tests {
         assert!(success(tally(50.0, 20.0), &good).is_some());
         let mixed = [tally(50.0, 0.0), tally(50.0, 20.0), tally(50.0, 5.0), tally(50.0, 15.0)];
         assert_eq!(success(tally(50.0, 20.0), &mixed), None, "nobody stands out of a mixed group");
+    }
+
+    #[test]
+    fn who_fails_more_often_than_before_is_an_outlier_only_beside_a_peer_that_does_not() {
+        let lately = tally(20.0, 6.0);
+        let offence = Some(Offence::Surge { failed: 6, asked: 20 });
+        assert_eq!(surge(8.0, lately, [0.3]), offence);
+        assert_eq!(surge(7.9, lately, [0.0]), None);
+        assert_eq!(surge(16.0, lately, [7.0]), None, "all get worse");
+        assert_eq!(surge(16.0, lately, [7.0, 1.0]), offence);
+        assert_eq!(surge(16.0, lately, []), None);
     }
 
     #[test]

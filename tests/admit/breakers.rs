@@ -67,6 +67,31 @@ async fn b7_a_lone_deployment_is_asked_once_a_second_while_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_failed_is_asked_again_where_the_one_beside_it_is_open() {
+    let failures = Arc::new(Mutex::new(0));
+    let left = Arc::clone(&failures);
+    let world = World::answering(move |seen| {
+        let mut left = left.lock();
+        match seen.host.as_str() {
+            "a.test" => status(500),
+            _ if *left > 0 => {
+                *left -= 1;
+                status(500)
+            }
+            _ => ok(),
+        }
+    });
+    let engine = world.engine(&hosts(&["a", "b"], "", "[routing.ejection]\nenabled = false"));
+    for _ in 0..5 {
+        ask(&engine).await.unwrap();
+    }
+    let before = world.hosts().len();
+    *failures.lock() = 1;
+    ask(&engine).await.unwrap();
+    assert_eq!(world.hosts()[before..], ["b.test", "b.test"], "the breaker of `a` is open");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_without_configured_models_is_never_refused_by_its_breaker() {
     let world = sick(&["a"]);
     let engine = world.engine("[client]\nprovider = 'openai'\napi_key = 'k'\nbase_url = 'http://a.test/v1'");

@@ -155,6 +155,16 @@ def test_what_is_wrong_is_told_without_a_traceback(
     assert says in err
 
 
+@pytest.mark.soak
+def test_the_page_tells_what_its_example_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    _, trace, _ = told(capsys, "--generate", "20", "--seconds", "1200", "--model", "smart")
+    Path("t.jsonl").write_text(trace, encoding="utf-8")
+    _, out, _ = told(capsys, "-c", "c.toml", "--trace", "t.jsonl", "--scenario", "s.toml", "--plot", "p.svg")
+    assert f"<!-- table -->\n```text\n{out}```\n" in PAGE
+    chart = Path(__file__).parents[2] / "docs" / "simulate.svg"
+    assert Path("p.svg").read_text(encoding="utf-8") == chart.read_text(encoding="utf-8")
+
+
 def test_a_trace_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = told(capsys, "-c", "c.toml")
     assert (status, out) == (1, "")

@@ -99,6 +99,51 @@ async fn who_becomes_slow_alone_is_set_aside_and_who_is_slow_by_nature_is_not() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_takes_requests_and_answers_none_is_passed_over_before_the_first_limit_ends() {
+    // Well for a minute, then a black hole for a minute; what it has begun with it answers.
+    let hole = |scene: &Scene| match scene.minute() {
+        1 => (seconds(0.0), Meets::Never),
+        _ => (seconds(0.5 * jitter(scene.luck)), wrote(100)),
+    };
+    let fleet = Fleet::new(vec![("hole", Box::new(hole)), ("b", works())], 1);
+    let hosts = [("hole", ""), ("b", "")];
+    // Neither failures nor breakers: no attempt fails before its limit of 40 s.
+    let engine = fleet.engine(&config("ordered", &hosts, "timeouts = { attempt = 40 }"));
+    for _ in 0..1800 {
+        let engine = engine.clone();
+        tokio::spawn(async move { receipt(&engine, call()).await.unwrap() });
+        tokio::time::sleep(seconds(0.1)).await;
+    }
+    let lost = fleet.asked("hole", seconds(60.0), seconds(100.0));
+    assert!((5..60).contains(&lost), "{lost} of 400 fell into it before the first limit ended");
+    let back = fleet.asked("hole", seconds(170.0), seconds(180.0));
+    assert!(back > 60, "{back} of 100");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_with_the_first_answer() {
+    // For five seconds nothing comes, then everything at once: a stutter, not a failure.
+    let stutters = |scene: &Scene| {
+        let at = scene.at.as_secs_f64();
+        let until = if (60.0..65.0).contains(&at) { 65.0 - at } else { 0.0 };
+        (seconds(until + 0.5), wrote(100))
+    };
+    let fleet = Fleet::new(vec![("a", Box::new(stutters)), ("b", works())], 1);
+    let engine = fleet.engine(&config("ordered", &[("a", ""), ("b", "")], ""));
+    let mut silent = Vec::new();
+    for tick in 0..900 {
+        let call_engine = engine.clone();
+        tokio::spawn(async move { receipt(&call_engine, call()).await.unwrap() });
+        if standing(&engine.route(&call()).unwrap(), "a") == Standing::Silent {
+            silent.push(tick);
+        }
+        tokio::time::sleep(seconds(0.1)).await;
+    }
+    let (first, last) = (silent[0], silent[silent.len() - 1]);
+    assert!((610..640).contains(&first) && last <= 657, "silent from {first} to {last} tenths of a second");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_throttled_deployment_is_passed_over_at_the_load_it_was_refused_at() {
     let four = |scene: &Scene| match scene.in_flight {
         5.. => (seconds(0.05), status(429)),
