@@ -416,7 +416,7 @@ def _simulate(given: argparse.Namespace) -> int:
     if given.generate is not None:
         share = min(max(given.streams, 0.0), 1.0)
         sizes = (given.input, given.output)
-        _say(_core._trace(given.generate, given.seconds, given.model, share, *sizes, seed), end="")
+        _say(_core._trace(given.generate, given.seconds, given.model, share, sizes, seed), end="")
         return FINE
     if given.trace is None:
         _complain("--trace FILE is needed; --generate RATE prints one")

@@ -48,19 +48,20 @@ pub(super) fn simulate<'py>(
     Ok(pythonize::pythonize(py, &told)?)
 }
 
-/// A Poisson process as a trace: `rate` calls a second for so many `seconds`.
+/// A Poisson process as a trace: `rate` calls a second for so many `seconds`, prompts and answers of about so many
+/// tokens (`sizes`).
 #[pyfunction]
-#[pyo3(name = "_trace", signature = (rate, seconds, model, streams, input, output, seed))]
+#[pyo3(name = "_trace")]
 pub(super) fn trace(
     py: Python<'_>,
     rate: f64,
     seconds: f64,
     model: Option<String>,
     streams: f64,
-    input: f64,
-    output: f64,
+    sizes: (f64, f64),
     seed: u64,
 ) -> PyResult<String> {
+    let (input, output) = sizes;
     let trace = Poisson { rate, seconds, model, streams, input, output }.trace(seed);
     trace.written().map_err(|error| errors::exception(py, &error))
 }
