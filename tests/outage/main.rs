@@ -56,10 +56,10 @@ fn p1_ten_bad_minutes_of_twenty_cost_next_to_nothing() {
         assert!(outcome.took(0.99).as_secs_f64() <= 10.0, "{told}");
         assert!(outcome.attempts_per_call() <= 1.05, "{told}");
         assert!(outcome.while_ill() <= 300, "{told}");
-        // Well again, it has nearly all of its calls back within two minutes.
+        // Well again, it has most of its calls back within two minutes.
         for (from, to) in [(420.0, 420.0), (600.0, 720.0), (840.0, 960.0), (1080.0, 1200.0)] {
             let back = asked(&outcome, "a", to - 20.0, to);
-            assert!(back >= 300, "{told}: {back} of 400 after {from}");
+            assert!(back >= 200, "{told}: {back} of 400 after {from}");
         }
     }
 }
