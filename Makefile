@@ -104,6 +104,7 @@ $(VENV)/.tools: $(VENV)/.python pyproject.toml
 $(VENV)/.extras: $(VENV)/.python pyproject.toml
 	@$(REQUIREMENTS) test lint > $(VENV)/extras.txt
 	$(BIN)/python -m pip install --quiet --requirement $(VENV)/extras.txt
+	$(BIN)/python -m pip install --quiet --no-deps 'instructor>=1.10'
 	@touch $@
 
 # The development profile: dependencies optimised, our own code quick to build.
