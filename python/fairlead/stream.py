@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from asyncio import get_running_loop
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .types import Receipt
 
 Chunk = TypeVar("Chunk")
+Taken = TypeVar("Taken")
 
 
 class StreamResponse:
@@ -78,9 +79,14 @@ class AsyncStream(_Stream[Chunk], AsyncIterator[Chunk]):
 
     async def __anext__(self) -> Chunk:
         chunk: Chunk | None = self._core.take()
-        return chunk if chunk is not None else await self._next()
+        return chunk if chunk is not None else await self._next(self._core.take)
 
-    async def _next(self) -> Chunk:
+    async def _frames(self) -> bytes:
+        """All events that are there as an event stream has them; `[DONE]` is the reader's to add."""
+        frames = self._core.take_frames()
+        return frames if frames is not None else await self._next(self._core.take_frames)
+
+    async def _next(self, take: Callable[[], Taken | None]) -> Taken:
         loop = get_running_loop()
         while True:
             waiting = self._core.wait(loop, port_of(loop))
@@ -94,9 +100,9 @@ class AsyncStream(_Stream[Chunk], AsyncIterator[Chunk]):
                     port_of(loop).cancel(number)
                     self._core.interrupt()
                     raise
-            chunk: Chunk | None = self._core.take()
-            if chunk is not None:
-                return chunk
+            taken = take()
+            if taken is not None:
+                return taken
 
     async def close(self) -> None:
         """Stop reading."""
