@@ -145,7 +145,7 @@ def _manner(error: FairleadError) -> _Manner:
         # A call's own argument, which may well be the request's; anything else is the service's.
         return _Manner(400, _REQUEST, None) if _PARAMETER.match(error.message) else manner
     if isinstance(error, errors._Limit):
-        return manner._replace(message=error.message) if error.scope in _OF_CALLERS else manner
+        return manner._replace(message=_limit_in_words(error) or manner.message)
     if isinstance(error, errors.PermissionDeniedError) and not error.attempts:
         return _Manner(403, "permission_error", "not_allowed")
     if isinstance(error, errors.InternalServerError) and error.attempts:
@@ -153,6 +153,18 @@ def _manner(error: FairleadError) -> _Manner:
     if isinstance(error, errors.APIStatusError) and manner.message is None:
         return _of_a_bad_request(error, manner)
     return manner
+
+
+def _limit_in_words(error: errors._Limit) -> str | None:
+    """A limit of the caller's own; others are not told."""
+    if error.scope not in _OF_CALLERS or error.limit is None or error.window is None:
+        return None
+    if error.limit_type == "cost":
+        return f"The budget of ${error.limit:g} per {error.window} is used up."
+    if error.limit_type == "concurrency":
+        return f"The limit of {error.limit:g} calls at once is reached."
+    kind = str(error.limit_type).replace("_", " ")
+    return f"The limit of {error.limit:g} {kind} per {error.window} is reached."
 
 
 def _of_a_failing_provider(error: FairleadError, manner: _Manner) -> _Manner:
