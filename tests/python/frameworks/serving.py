@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -195,7 +196,7 @@ async def stream_of(
 def events_in(body: bytes | str) -> list[Any]:
     """The data of the events of a body, in order, chunk framing undone; `[DONE]` as it is."""
     text = body if isinstance(body, str) else body.decode()
-    found = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
+    found = [line[6:] for line in re.split("\r?\n", text) if line.startswith("data: ")]
     return [data if data == "[DONE]" else json.loads(data) for data in found]
 
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from serving import browsing, served
 
+JSON = {"content-type": "application/json"}
 TIMEOUT = {"timeout": 0.3}
 HIDDEN = ("north", "secret-name", "127.0.0.1", "scripted failure")
 """What is nobody's business: names of providers and deployments, addresses, a provider's own words."""
@@ -164,7 +165,7 @@ def test_a_deadline_is_504(up: Upstream) -> None:
 def test_an_unknown_model_and_a_wrong_argument_are_the_requests_fault(up: Upstream) -> None:
     with served(application(configuration(up))) as server, browsing(server) as http:
         unknown = http.post("/ask", json={"model": "smrat"})
-        wrong = http.post("/ask", content='{"options": {"temperature": NaN}}')
+        wrong = http.post("/ask", content='{"options": {"temperature": NaN}}', headers=JSON)
         invalid = http.post("/ask", json={"text": 3})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
     assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "temperature")
