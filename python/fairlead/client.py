@@ -21,6 +21,7 @@ from .resources.models import AsyncModels, Models, configured
 from .structured.calls import AsyncStructuredCalls, StructuredCalls
 from .structured.memory import Memory
 from .text import AsyncTextStream, TextStream, arguments, text_of
+from .tools.calls import AsyncToolCalls, ToolCalls
 from .types import Anything, Route, Stats, Warmed
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ class _BaseClient:
         )
 
 
-class AsyncClient(_BaseClient, AsyncStructuredCalls):
+class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls):
     """Calls language models, from any event loop and any thread.
 
     ```python
@@ -390,7 +391,7 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls):
         await self.aclose()
 
 
-class Client(_BaseClient, StructuredCalls):
+class Client(_BaseClient, StructuredCalls, ToolCalls):
     """As `AsyncClient`, for threads that block; waiting can be interrupted by Ctrl-C."""
 
     @cached_property

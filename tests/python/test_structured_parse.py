@@ -55,7 +55,9 @@ def test_arguments_of_pydantic_classes_become_objects(up: Upstream, client: Any)
     assert function["parameters"]["additionalProperties"] is False
 
 
-def test_tools_of_the_openai_sdk_and_of_ours_and_strict_ones_become_objects(up: Upstream, client: Any) -> None:
+def test_tools_of_the_openai_sdk_and_of_ours_and_strict_ones_become_objects(
+    up: Upstream, client: Any
+) -> None:
     openai = pytest.importorskip("openai")
     strict = {"type": "function", "function": {"name": "s", "strict": True, "parameters": {"type": "object"}}}
     loose = {"type": "function", "function": {"name": "l", "parameters": {"type": "object"}}}

@@ -183,7 +183,7 @@ def test_members_of_pydantic_classes_are_found_by_their_aliases() -> None:
     class Outer(pydantic.BaseModel):  # type: ignore[misc, name-defined]
         first_name: str = pydantic.Field(alias="firstName")
         inner: Inner | None = None
-        by_name: dict[str, Inner] = {}
+        by_name: dict[str, Inner] = pydantic.Field(default_factory=dict)
         pair: tuple[Inner, str] | None = None
 
     growing = Growing(Outer, is_wrapped=False)

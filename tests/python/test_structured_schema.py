@@ -30,14 +30,14 @@ class Step(pydantic.BaseModel):  # type: ignore[misc, name-defined]
 class Node(pydantic.BaseModel):  # type: ignore[misc, name-defined]
     name: str
     parent: Node | None = None
-    children: list[Node] = []
+    children: list[Node] = pydantic.Field(default=[])
 
 
 class Answer(pydantic.BaseModel):  # type: ignore[misc, name-defined]
     value: int
     colour: Colour = pydantic.Field(description="which", default=Colour.RED)
     kind: Literal["a", "b"]
-    steps: list[Step] = []
+    steps: list[Step] = pydantic.Field(default=[])
     best: Step = pydantic.Field(description="the best of them")
     either: Step | Node | str | None = None
 

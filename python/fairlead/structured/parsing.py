@@ -97,20 +97,20 @@ class Reading:
             schema, read = _class(tool, "tools")
             self._tools[tool.__name__] = read
             parameters = schemas.strict(schema)
-            described = {"description": schema["description"]} if "description" in schema else {}
-            function = {"name": tool.__name__, **described, "parameters": parameters, "strict": True}
+            words = {"description": schema["description"]} if "description" in schema else {}
+            function = {"name": tool.__name__, **words, "parameters": parameters, "strict": True}
             return {"type": "function", "function": function}
         if not isinstance(tool, Mapping):
             if callable(getattr(tool, "parse", None)):
                 self._tools[tool.name] = tool.parse
             return tool
-        function: Any = tool.get("function")
-        if isinstance(function, Mapping):
-            model: Any = getattr(function, "model", None)
+        described: Any = tool.get("function")
+        if isinstance(described, Mapping):
+            model: Any = getattr(described, "model", None)
             if hasattr(model, "model_validate_json"):
-                self._tools[str(function.get("name"))] = model.model_validate_json
-            elif function.get("strict") is True:
-                self._tools[str(function.get("name"))] = json.loads
+                self._tools[str(described.get("name"))] = model.model_validate_json
+            elif described.get("strict") is True:
+                self._tools[str(described.get("name"))] = json.loads
         return tool
 
 

@@ -109,6 +109,14 @@ class TextParams(RequestOptions, total=False):
     verbosity: Literal["low", "medium", "high"] | None
 
 
+class ToolParams(TextParams, total=False):
+    """The arguments of `run_tools` that are sent, but the model, the messages and the tools."""
+
+    parallel_tool_calls: bool
+    tool_choice: Any
+    """Holds for the first turn where it forces a tool."""
+
+
 class StructuredParams(TextParams, total=False):
     """The arguments of `generate_structured` and its kin, but the model, the messages and the schema."""
 
