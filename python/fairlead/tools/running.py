@@ -177,7 +177,7 @@ def _too_long(seconds: float) -> str:
 
 
 def _whole(result: Any, limit: float | None = None) -> Any:
-    """A result that may have to be awaited, in a thread without an event loop; then it is cancelled in time."""
+    """A result that may have to be awaited, in a thread without an event loop; it is cancelled in time."""
     if not inspect.isawaitable(result):
         return result
 

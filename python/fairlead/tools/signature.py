@@ -135,7 +135,7 @@ def _model_of(
         default = ... if parameter.default is parameter.empty else parameter.default
         kind, words = _described(kinds[name])
         # Names of parameters may be such as a pydantic class cannot have: theirs are its aliases.
-        told = {} if words is None else {"description": words}
+        told: Any = {} if words is None else {"description": words}
         members[f"p{place}"] = (kind, pydantic.Field(default, alias=name, **told))
     try:
         return pydantic.create_model("Arguments", __config__=pydantic.ConfigDict(extra="forbid"), **members)

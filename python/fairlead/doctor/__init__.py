@@ -1,0 +1,57 @@
+"""`fairlead doctor`: what is wrong between here and the models, and what to do about it.
+
+places     what there is to look at: the deployments of a configuration, or the providers with a key
+keys       keys of the environment, by their shape
+network    names, connections, certificates, proxies
+service    the service's own word: models, keys, credits, its clock
+offline    a local upstream instead of all services
+report     what was found, as text or JSON; no key is ever in it
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from . import keys, network, service
+from .offline import Offline
+from .places import Place, keys_for_all, places_of
+from .report import Report
+
+__all__ = ["Report", "examine"]
+
+
+def examine(
+    config: str | None = None, *, offline: bool = False, timeout: float = 10.0, ping: bool = False
+) -> Report:
+    """Look at everything.
+
+    Args:
+        config: a file; None is what a client without arguments finds.
+        offline: ask a local upstream instead of the services; keys need not be there.
+        timeout: seconds that one question to a network may take. Default: 10.
+        ping: also ask every model for one token, which costs that token. Default: False.
+
+    Returns:
+        Every check with its outcome; `is_well` tells whether nothing was found.
+    """
+    report = Report(keys.secrets())
+    with ExitStack() as stack:
+        local = stack.enter_context(Offline()) if offline else None
+        found = places_of(config, report, local)
+        keys.look(report, {place.provider for place in found}, is_needed=not offline)
+        network.look_at_proxies(report)
+        stack.enter_context(keys_for_all(offline))
+        for place in found:
+            _look_at(place, report, timeout, ping or offline)
+    return report
+
+
+def _look_at(place: Place, report: Report, timeout: float, ping: bool) -> None:
+    with place.client(report, timeout) as client:
+        if client is None:
+            return
+        url = None if place.has_proxy else place.address(timeout)
+        if url is not None and not network.look(report, place, url, timeout):
+            return
+        if service.look(report, place, client) and ping:
+            service.ping(report, place, client)
