@@ -416,7 +416,7 @@ def _models(given: argparse.Namespace) -> int:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from .doctor import examine
+    from .doctor.examine import examine
 
     report = examine(given.config, offline=given.offline, timeout=given.timeout, ping=given.ping)
     if given.json:

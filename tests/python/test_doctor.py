@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import trustme
 from fairlead import cli
-from fairlead.doctor import examine, keys, network
+from fairlead.doctor import keys, network
+from fairlead.doctor.examine import examine
 from fairlead.doctor.report import Report
 from fairlead.testing import Reply, Request, Upstream, fail, ok
 
