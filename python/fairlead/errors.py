@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -209,7 +209,7 @@ class StructuredOutputError(FairleadError):
 
     raw: str = ""
     """The last answer as the model wrote it."""
-    errors: list[str]
+    errors: Sequence[str] = ()
     """What is wrong with it, with its place: `$.steps[0].text: is missing`."""
     repairs: int = 0
     """How often the model had been shown what was wrong."""

@@ -28,7 +28,8 @@ def examine(
     with ExitStack() as stack:
         local = stack.enter_context(Offline()) if offline else None
         found = places_of(config, report, local)
-        keys.look(report, {place.provider for place in found}, is_needed=not offline)
+        if not offline:
+            keys.look(report, {place.provider for place in found})
         network.look_at_proxies(report)
         stack.enter_context(keys_for_all(offline))
         for place in found:

@@ -58,13 +58,13 @@ def with_key() -> list[str]:
     return [provider for provider, names in VARIABLES.items() if _first(names) is not None]
 
 
-def look(report: Report, providers: Iterable[str], *, is_needed: bool) -> None:
-    """Look at the keys of `providers`; where none is there at all, that is wrong if `is_needed`."""
+def look(report: Report, providers: set[str]) -> None:
+    """Look at the keys of `providers`; none at all is wrong."""
     for provider in sorted(providers):
         name = _first(VARIABLES.get(provider, ()))
         if name is not None:
             _shape(report, provider, name, os.environ[name])
-    if is_needed and not with_key() and not list(providers):
+    if not providers and not with_key():
         names = "OPENROUTER_API_KEY, OPENAI_API_KEY"
         report.add(
             "",
