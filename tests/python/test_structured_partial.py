@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from fairlead.structured.growing import Growing
@@ -193,3 +193,47 @@ def test_members_of_pydantic_classes_are_found_by_their_aliases() -> None:
     assert (found.first_name, found.inner, found.by_name) == ("Ada", Inner(n=1), {"a": Inner(n=2)})
     assert found.pair == [Inner(n=3), "x"]
     assert found.model_fields_set == {"first_name", "inner", "by_name", "pair"}
+
+
+def test_code_of_a_class_does_not_run_before_all_members_are_there() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Sum(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        parts: list[int]
+        name: str = "sum"
+        _total: int = pydantic.PrivateAttr(0)
+
+        def model_post_init(self, context: Any) -> None:
+            self._total = sum(self.parts) + len(self.name)
+
+    class Sums(pydantic.RootModel):  # type: ignore[misc, name-defined]
+        root: dict[str, Sum]
+
+    growing = Growing(Sums, is_wrapped=False)
+    found = growing.feed('{"a": {"name": "x"')
+    assert isinstance(found, Sums)
+    assert (found.root["a"].name, found.root["a"].parts) == ("x", None)
+    assert found.model_dump(warnings=False) == {"a": {"parts": None, "name": "x"}}
+    assert repr(found.root["a"]) == "Sum(parts=None, name='x')"
+
+
+def test_annotations_that_cannot_be_hashed_are_fine() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    kind = dict[str, Annotated[Plan | int, pydantic.Field(examples=[[1]])]]
+    growing = Growing(kind, is_wrapped=False)
+    assert growing.feed('{"a": {"title": "x"') == {"a": Plan("x", None, None)}  # type: ignore[arg-type]
+
+
+@given(st.dictionaries(st.text(max_size=6), VALUES, max_size=4), st.integers(1, 9))
+def test_what_was_seen_of_any_document_does_not_change(value: Any, size: int) -> None:
+    text = json.dumps(value)
+    growing = Growing(None, is_wrapped=False)
+    seen, then = [], []
+    for at in range(0, len(text), size):
+        found = growing.feed(text[at : at + size])
+        if found is not NOTHING:
+            seen.append(found)
+            then.append(json.dumps(found))
+    assert [json.dumps(one) for one in seen] == then
+    assert all(fits(one, value) for one in seen)
+    assert same(seen[-1], value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ class Growing:
         self._has_begun = False
         self._is_broken = False
         self._final: dict[tuple[int, Any], Any] = {}
+        self._done: dict[tuple[int, Any], list[Any]] = {}
 
     def feed(self, text: str) -> Any:
         """Add a piece; returns the answer so far, or `NOTHING`.
@@ -75,9 +77,16 @@ class Growing:
 
     def _make(self, kind: Any, value: Any, still_open: set[int]) -> Any:
         kind = _meant(kind, value)
+        if getattr(kind, "__pydantic_root_model__", False):
+            root = self._made(kind.model_fields["root"].annotation, value, still_open)
+            return _instance(kind, {"root": _Member("root", None)}, {"root": root})
         if isinstance(value, list):
-            inner = [_item(kind, position) for position in range(len(value))] if kind else [None] * len(value)
-            return [self._made(part, item, still_open) for part, item in zip(inner, value, strict=True)]
+            # Of a list only the last item may still grow.
+            done = self._done.setdefault((id(value), id(kind)), [])
+            for position in range(len(done), len(value) - 1):
+                done.append(self._made(_item(kind, position), value[position], still_open))
+            last = len(value) - 1
+            return [*done, self._made(_item(kind, last), value[last], still_open)] if value else []
         members = _members(kind)
         made = {
             name: self._made(members[name].kind if name in members else _value_of(kind), member, still_open)
@@ -92,27 +101,34 @@ class _Member:
     kind: Any
 
 
-@lru_cache(maxsize=512)
 def _members(kind: Any) -> dict[str, _Member]:
     """The members of a class by the names they have in JSON; empty for what has none."""
+    return _members_of(kind) if isinstance(kind, type) or is_typeddict(kind) else {}
+
+
+@lru_cache(maxsize=512)
+def _members_of(kind: Any) -> dict[str, _Member]:
     fields = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "model_fields", None)
-    if isinstance(kind, type) and isinstance(fields, Mapping):
+    if isinstance(fields, Mapping):
         found = {}
         for name, field in fields.items():
             alias = field.validation_alias if isinstance(field.validation_alias, str) else field.alias
             found[alias or name] = _Member(name, field.annotation)
         return found
-    if is_typeddict(kind) or (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        return {name: _Member(name, part) for name, part in get_type_hints(kind).items()}
+    if is_typeddict(kind) or dataclasses.is_dataclass(kind):
+        with contextlib.suppress(NameError):
+            return {name: _Member(name, part) for name, part in get_type_hints(kind).items()}
     return {}
 
 
 def _instance(kind: Any, members: Mapping[str, _Member], made: Mapping[str, Any]) -> Any:
+    """An object whose own code has not run: validators and `model_post_init` want all members."""
     values = {member.name: made.get(name) for name, member in members.items()}
+    instance = kind.__new__(kind)
     if hasattr(kind, "model_construct"):
         arrived = {member.name for name, member in members.items() if name in made}
-        return kind.model_construct(_fields_set=arrived, **values)
-    instance = object.__new__(kind)
+        slots = {"__dict__": values, "__pydantic_fields_set__": arrived}
+        values = {**slots, "__pydantic_extra__": None, "__pydantic_private__": None}
     for name, value in values.items():
         object.__setattr__(instance, name, value)
     return instance
@@ -122,7 +138,7 @@ def _meant(kind: Any, value: Any) -> Any:
     """The part of an annotation that `value` may be an object of."""
     if isinstance(kind, TypeVar):
         return None
-    if isinstance(kind, getattr(types, "TypeAliasType", ())) or type(kind).__name__ == "TypeAliasType":
+    if type(kind).__name__ == "TypeAliasType":
         return _meant(kind.__value__, value)
     origin = get_origin(kind)
     if origin is Annotated:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from ..errors import FairleadError
+from ..text import said
 from .target import Mismatch, Target
 
 Way = Literal["json_schema", "tool", "prompt"]
@@ -93,16 +94,12 @@ def mending(target: Target, message: Any, mismatch: Mismatch) -> list[Any]:
     """The messages that show the model its answer and what is wrong with it."""
     faults = "\n".join(f"- {problem}" for problem in mismatch.problems)
     words = f"That does not fit the schema:\n{faults}\n{instruction(target)}"
-    calls = [call.model_dump() for call in message.tool_calls or ()]
+    calls = [call.id for call in message.tool_calls or ()]
+    told = [{"role": "tool", "tool_call_id": call, "content": words} for call in calls]
     if calls:
-        told = [{"role": "tool", "tool_call_id": call.get("id"), "content": words} for call in calls]
-        return [{"role": "assistant", "content": message.content, "tool_calls": calls}, *told]
-    answer = {"role": "assistant", "content": message.content or ""}
-    return (
-        [answer, {"role": "user", "content": words}]
-        if message.content
-        else [{"role": "user", "content": words}]
-    )
+        return [said(message), *told]
+    answer = [said(message)] if message.content else []
+    return [*answer, {"role": "user", "content": words}]
 
 
 def is_refused(error: FairleadError, way: Way) -> bool:

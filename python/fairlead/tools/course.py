@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ..errors import FairleadError, ToolLoopError, _make
 from ..spending import Spending
 from ..structured.course import attempts_of, shared
-from ..text import arguments
+from ..text import arguments, said
 from ..types import ChatCompletion, Receipt
 from .tool import Tool, tool
 
@@ -133,7 +133,7 @@ class Course:
             message = reply.choices[0].message
             called = [_call(call, turn) for call in message.tool_calls or ()]
             if not called:
-                self._messages = [*self._messages, message.model_dump()]
+                self._messages = [*self._messages, said(message)]
                 return self._run(message.content or "")
             if turn == self._max_turns:
                 break
@@ -141,7 +141,7 @@ class Course:
             yield called
             self._calls += called
             told = [{"role": "tool", "tool_call_id": call.id, "content": call.result} for call in called]
-            self._messages = [*self._messages, message.model_dump(), *told]
+            self._messages = [*self._messages, said(message), *told]
             self._count(called)
         raise self._stopped("turns", f"no answer after {self._max_turns} turns")
 
