@@ -44,6 +44,9 @@ NO_THINKING: Mapping[str, Mapping[str, Any]] = {
 }
 """How each provider is told not to reason."""
 
+ALIASES: Mapping[str, str] = {"claude": "anthropic", "custom": "openai-compatible", "google": "gemini"}
+"""Other names that `LLM` may have."""
+
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -114,7 +117,8 @@ class LLMSettings:
         thinking = os.environ.get("DISABLE_THINKING", "").strip().lower()
         if thinking not in (*_YES, *_NO):
             problems.append(_problem("DISABLE_THINKING", f"expected true or false, not {thinking!r}"))
-        provider = os.environ.get("LLM", "").strip().lower() or _likely()
+        named = os.environ.get("LLM", "").strip().lower() or _likely()
+        provider = ALIASES.get(named, named)
         if thinking in _YES and provider not in NO_THINKING:
             problems.append(
                 _problem("DISABLE_THINKING", f"it is not known how {provider} is told not to reason")

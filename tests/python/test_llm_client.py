@@ -105,11 +105,14 @@ def test_a_pydantic_class_gives_its_objects(up: Upstream) -> None:
     assert done(lambda client: client.generate_structured("m", MESSAGES, answer)) == answer(n=7)
 
 
-@pytest.mark.parametrize("provider", ["openrouter", "dashscope", "anthropic"])
+@pytest.mark.parametrize(
+    ("named", "provider"),
+    [("openrouter", "openrouter"), ("DashScope", "dashscope"), ("claude", "anthropic"), ("google", "gemini")],
+)
 def test_thinking_is_switched_off_as_the_provider_wants_it(
-    provider: str, up: Upstream, environment: pytest.MonkeyPatch
+    named: str, provider: str, up: Upstream, environment: pytest.MonkeyPatch
 ) -> None:
-    environment.setenv("LLM", provider)
+    environment.setenv("LLM", named)
     environment.setenv(f"{provider.upper()}_API_KEY", "k")
     environment.setenv(f"{provider.upper()}_BASE_URL", up.base_url)
     environment.setenv("DISABLE_THINKING", "True")
