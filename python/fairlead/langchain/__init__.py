@@ -1,0 +1,8 @@
+"""LangChain on the engine: a chat model, embeddings and a rate limiter. Needs `fairlead[langchain]`."""
+
+from ._errors import is_retryable
+from .chat_models import ChatFairlead
+from .embeddings import FairleadEmbeddings
+from .rate_limiter import FairleadRateLimiter
+
+__all__ = ["ChatFairlead", "FairleadEmbeddings", "FairleadRateLimiter", "is_retryable"]
