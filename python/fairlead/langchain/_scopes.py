@@ -24,12 +24,13 @@ def scope_of(config: Mapping[str, Any] | None, model: Any) -> dict[str, Any] | N
         model: the chat model; its own tags and metadata count too.
     """
     around = var_child_runnable_config.get()
-    if config is None and around is None and not model.metadata and not model.tags:
+    own = {name: value for name, value in (model.metadata or {}).items() if name != "lc_versions"}
+    if config is None and around is None and not own and not model.tags:
         return None
     given: dict[str, Any] = {}
     for source in (around, config):
         given.update((name, value) for name, value in (source or {}).items() if value is not None)
-    known = {**(given.get("configurable") or {}), **(given.get("metadata") or {}), **(model.metadata or {})}
+    known = {**(given.get("configurable") or {}), **(given.get("metadata") or {}), **own}
     return options_of(known, (*(given.get("tags") or ()), *(model.tags or ())))
 
 

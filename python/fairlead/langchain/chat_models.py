@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from ._chunks import Pieces
 from ._errors import as_langchain, is_retryable
 from ._events import Events
 from ._frames import anext_events, next_events
+from ._loading import register
 from ._messages import to_wire
 from ._model import EngineModel
 from ._replies import result_of
@@ -121,8 +121,7 @@ class ChatFairlead(EngineModel):
         return super().astream_events(input, config, **kwargs)
 
     def _scoped(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-        scope = scope_of(config, self)
-        return kwargs if scope is None else {**kwargs, SCOPE: scope}
+        return {**kwargs, SCOPE: scope_of(config, self)}
 
     # ===== tools and structured output =====
 
@@ -175,8 +174,8 @@ class ChatFairlead(EngineModel):
         Args:
             schema: a pydantic class (answers are instances), a `TypedDict` or a JSON schema (answers are
                 dicts).
-            method: `json_schema`, the provider's own structured output; `function_calling`, a forced tool;
-                `json_mode`, any JSON, told in the prompt.
+            method: `json_schema`, the provider's own structured output; `function_calling`, a forced tool
+                (also for classes of pydantic v1); `json_mode`, any JSON, told in the prompt.
             include_raw: answer with `raw`, `parsed` and `parsing_error`, and raise nothing for bad answers.
             strict: must the provider hold the answer to the schema? Default: yes for pydantic classes.
             tools: tools to offer besides, with `json_schema`.
@@ -190,7 +189,6 @@ class ChatFairlead(EngineModel):
         if schema is None and method != "json_mode":
             raise ValueError(f"method={method!r} needs a schema")
         if method == "json_schema" and is_pydantic_v1(schema):
-            warnings.warn("a pydantic v1 class: method='function_calling' is used", stacklevel=2)
             method = "function_calling"
         told = {FORMATS[0]: {"kwargs": {"method": method, "strict": strict}, "schema": schema}}
         if method == "function_calling":
@@ -363,3 +361,6 @@ class ChatFairlead(EngineModel):
     def _events(self, run: Any, kwargs: dict[str, Any]) -> Events:
         id = "" if run is None else f"{LC_ID_PREFIX}-{run.run_id}"
         return Events(id, kwargs.get("model") or self.model_name)
+
+
+register(ChatFairlead)
