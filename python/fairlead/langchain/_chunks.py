@@ -17,6 +17,10 @@ _WHOLE = ("audio", "annotations", "images")
 """Members of deltas that are handed over with the last chunk."""
 
 
+_PLAIN = {"role", "content"}
+"""Members of a delta that is a piece of text and no more."""
+
+
 class Pieces:
     """Makes chunks of events, and keeps what the last chunk tells: usage, metadata, how it ended."""
 
@@ -38,7 +42,7 @@ class Pieces:
         delta = choice.get("delta") or {}
         text = delta.get("content")
         if choice.get("finish_reason") is None and len(choices) == 1 and not choice.get("index"):
-            if text and len(delta) == 1 and choice.get("logprobs") is None:
+            if text and (len(delta) == 1 or delta.keys() <= _PLAIN) and choice.get("logprobs") is None:
                 return _build.generation_chunk(_build.chunk({"content": text}), text)
         else:
             self._note(event)
