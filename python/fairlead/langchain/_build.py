@@ -51,14 +51,16 @@ _generation_chunk = _blank(ChatGenerationChunk(message=AIMessageChunk(content=""
 _result = _blank(ChatResult(generations=[]))
 
 
-def generation(answer: AIMessage, text: str) -> ChatGeneration:
-    """An answer as callbacks see it."""
-    return _generation({"message": answer, "text": text})
+def generation(answer: AIMessage, text: str, info: dict[str, Any]) -> ChatGeneration:
+    """An answer as callbacks see it; tracers read `info`."""
+    return _generation({"message": answer, "text": text, "generation_info": info})
 
 
-def generation_chunk(piece: AIMessageChunk, text: str) -> ChatGenerationChunk:
-    """A piece of an answer as callbacks see it."""
-    return _generation_chunk({"message": piece, "text": text})
+def generation_chunk(
+    piece: AIMessageChunk, text: str, info: dict[str, Any] | None = None
+) -> ChatGenerationChunk:
+    """A piece of an answer as callbacks see it; tracers read `info`."""
+    return _generation_chunk({"message": piece, "text": text, "generation_info": info})
 
 
 def result(generations: list[ChatGeneration], output: dict[str, Any]) -> ChatResult:

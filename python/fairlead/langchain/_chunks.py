@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from . import _build
 from ._frames import Event
 from ._reasoning import merged, reasoning_in
-from ._usage import PROVIDER, response_metadata, usage_metadata
+from ._usage import PROVIDER, response_metadata, traced, usage_metadata
 
 _WHOLE = ("audio", "annotations", "images")
 """Members of deltas that are handed over with the last chunk."""
@@ -63,7 +63,7 @@ class Pieces:
         }
         if self._usage:
             given["usage_metadata"] = usage_metadata(self._usage, self._head.get("service_tier"))
-        return _build.generation_chunk(_build.chunk(given), "")
+        return _build.generation_chunk(_build.chunk(given), "", traced(receipt))
 
     def _note(self, event: Event) -> None:
         """Keep the head and the usage of an event."""

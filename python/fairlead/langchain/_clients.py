@@ -36,10 +36,12 @@ def clients_of(owner: Any) -> Clients:
     """
     if owner.client is not None or owner.async_client is not None:
         return _given(owner.client, owner.async_client)
+    base_url = _base_url(owner)
+    key = _key(owner, base_url)
     if isinstance(owner.config, Mapping):
-        return _made(owner.config, owner.base_url, _key(owner))
+        return _made(owner.config, base_url, key)
     paths = _paths(owner.config)
-    return _shared(paths, owner.base_url, _key(owner), _surroundings(paths, owner.base_url))
+    return _shared(paths, base_url, key, _surroundings(paths, base_url))
 
 
 def _given(blocking: Client | None, awaited: AsyncClient | None) -> Clients:
@@ -52,10 +54,18 @@ def _given(blocking: Client | None, awaited: AsyncClient | None) -> Clients:
     )
 
 
-def _key(owner: Any) -> SecretStr | None:
+def _base_url(owner: Any) -> str | None:
+    """The single upstream. That of the environment stands back where a configuration is given."""
+    base_url: str | None = owner.base_url
+    if owner.config is not None and base_url == os.environ.get(URL_VARIABLE):
+        return None
+    return base_url
+
+
+def _key(owner: Any, base_url: str | None) -> SecretStr | None:
     """The key that goes to the upstream. That of the environment is `base_url`'s alone."""
     key: SecretStr | None = owner.api_key
-    if key is None or (not owner.base_url and key.get_secret_value() == os.environ.get(KEY_VARIABLE)):
+    if key is None or (not base_url and key.get_secret_value() == os.environ.get(KEY_VARIABLE)):
         return None
     return key
 

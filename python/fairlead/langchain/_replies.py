@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from ..types import ChatCompletion
 from . import _build
 from ._reasoning import reasoning_in
-from ._usage import response_metadata, usage_metadata
+from ._usage import response_metadata, traced, usage_metadata
 
 _KEPT = ("refusal", "audio", "annotations", "images", "function_call", "reasoning_details")
 """Members of a message that LangChain has no place of its own for."""
@@ -46,7 +46,8 @@ def _generation(choice: dict[str, Any], body: dict[str, Any], receipt: Any, usag
     if said.get("tool_calls"):
         given["tool_calls"], given["invalid_tool_calls"] = _calls(said["tool_calls"])
     message: AIMessage = _build.message(given)
-    return _build.generation(message, content if isinstance(content, str) else str(message.text))
+    text = content if isinstance(content, str) else str(message.text)
+    return _build.generation(message, text, traced(receipt))
 
 
 def _calls(raw: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:

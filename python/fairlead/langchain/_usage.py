@@ -64,6 +64,14 @@ def response_metadata(reply: Any, receipt: Any, finish_reason: str | None) -> di
     return told
 
 
+def traced(receipt: Any) -> dict[str, Any]:
+    """What LangSmith reads to attribute a run to the provider and the model that served it.
+
+    Messages do not carry it: LangChain takes it out of what becomes their metadata.
+    """
+    return {"lc_gateway_metadata": {"provider": receipt.provider, "model": receipt.upstream_model}}
+
+
 def _story(receipt: Any) -> dict[str, Any]:
     story: dict[str, Any] = {
         "provider": receipt.provider,

@@ -21,6 +21,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import ModelRefusalError
 from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from pydantic import BaseModel
 
@@ -264,6 +265,24 @@ def priced(up: Upstream) -> dict[str, Any]:
         "price": price,
     }
     return {"models": {"gpt-4o-mini": {"deployments": [deployment]}}}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_tracers_learn_which_provider_and_model_served(streamed: bool, up: Upstream) -> None:
+    collector = RunCollectorCallbackHandler()
+    model, config = (
+        chat(up, model="openai/gpt-4o-mini", base_url=None, config=named(up)),
+        {"callbacks": [collector]},
+    )
+    reply = merged(model.stream("?", config)) if streamed else model.invoke("?", config)
+    [run] = collector.traced_runs
+    assert run.extra["metadata"]["ls_gateway_info"] == {"provider": "openai", "model": "gpt-4o-mini"}
+    assert run.extra["metadata"]["ls_model_name"] == "openai/gpt-4o-mini"
+    assert "lc_gateway_metadata" not in reply.response_metadata
+
+
+def named(up: Upstream) -> dict[str, Any]:
+    return {"providers": {"openai": {"base_url": up.base_url, "api_key": "k"}}}
 
 
 THOUGHTS = [

@@ -1,6 +1,7 @@
 """LangChain's standard suites, every toggle on that has a test, nothing overridden and nothing excused.
 
-They run against an upstream of ours, with an event loop for each test.
+They run against an upstream of ours, with an event loop for each test. The one test that replays recordings
+of Python's HTTP libraries (`enable_vcr_tests`) has nothing to replay here: the engine uses none of them.
 """
 
 from __future__ import annotations
@@ -184,3 +185,27 @@ class TestFairleadEmbeddingsIntegration(EmbeddingsIntegrationTests):
     @property
     def embedding_model_params(self) -> dict[str, Any]:
         return {"model": "text-embedding-3-small"}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        TestChatFairleadUnit,
+        TestChatFairleadIntegration,
+        TestFairleadEmbeddingsUnit,
+        TestFairleadEmbeddingsIntegration,
+    ],
+)
+def test_the_suites_are_whole(own: type) -> None:
+    """No test of theirs is replaced, left out or excused."""
+    for name in (name for name in dir(own) if name.startswith("test_")):
+        assert name not in vars(own)
+        assert not [
+            mark for mark in getattr(getattr(own, name), "pytestmark", []) if mark.name in ("xfail", "skip")
+        ]
+
+
+def test_every_toggle_is_on() -> None:
+    own = TestChatFairleadIntegration()
+    toggles = [name for name in dir(own) if name.startswith(("supports_", "has_", "returns_"))]
+    assert [name for name in toggles if not getattr(own, name)] == []
