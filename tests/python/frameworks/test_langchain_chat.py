@@ -270,10 +270,7 @@ def priced(up: Upstream) -> dict[str, Any]:
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_tracers_learn_which_provider_and_model_served(streamed: bool, up: Upstream) -> None:
     collector = RunCollectorCallbackHandler()
-    model, config = (
-        chat(up, model="openai/gpt-4o-mini", base_url=None, config=named(up)),
-        {"callbacks": [collector]},
-    )
+    model, config = ChatFairlead(model="openai/gpt-4o-mini", config=named(up)), {"callbacks": [collector]}
     reply = merged(model.stream("?", config)) if streamed else model.invoke("?", config)
     [run] = collector.traced_runs
     assert run.extra["metadata"]["ls_gateway_info"] == {"provider": "openai", "model": "gpt-4o-mini"}
@@ -483,8 +480,10 @@ def test_the_key_of_the_environment_goes_to_the_base_url_alone(
     monkeypatch.setenv("OPENAI_BASE_URL", up.base_url)
     ChatFairlead(model="openai/m").invoke("Hi")
     ChatFairlead(model="m", base_url=up.base_url).invoke("Hi")
+    monkeypatch.setenv("FAIRLEAD_BASE_URL", "http://127.0.0.1:9/v1")
+    ChatFairlead(model="openai/m", config=named(up)).invoke("Hi")
     keys = [request.headers["authorization"] for request in up.requests]
-    assert keys == ["Bearer of-openai", "Bearer of-the-gateway"]
+    assert keys == ["Bearer of-openai", "Bearer of-the-gateway", "Bearer k"]
 
 
 def test_the_profile_is_what_all_deployments_of_the_route_can_do() -> None:
