@@ -22,6 +22,7 @@ def _blank(instance: Built) -> Callable[[dict[str, Any]], Built]:
     """What makes instances like this one, with other values for some members."""
     class_ = type(instance)
     defaults = dict(vars(instance))
+    has_extra = instance.__pydantic_extra__ is not None
     containers = [(name, type(value)) for name, value in defaults.items() if isinstance(value, (dict, list))]
     new = class_.__new__
 
@@ -33,7 +34,7 @@ def _blank(instance: Built) -> Callable[[dict[str, Any]], Built]:
         values.update(given)
         _set(built, "__dict__", values)
         _set(built, "__pydantic_fields_set__", set(given))
-        _set(built, "__pydantic_extra__", None)
+        _set(built, "__pydantic_extra__", {} if has_extra else None)
         _set(built, "__pydantic_private__", None)
         return built
 

@@ -42,7 +42,12 @@ class Pieces:
         delta = choice.get("delta") or {}
         text = delta.get("content")
         if choice.get("finish_reason") is None and len(choices) == 1 and not choice.get("index"):
-            if text and (len(delta) == 1 or delta.keys() <= _PLAIN) and choice.get("logprobs") is None:
+            if (
+                type(text) is str
+                and text
+                and (len(delta) == 1 or delta.keys() <= _PLAIN)
+                and choice.get("logprobs") is None
+            ):
                 return _build.generation_chunk(_build.chunk({"content": text}), text)
         else:
             self._note(event)
@@ -81,7 +86,7 @@ class Pieces:
             if delta.get(name):
                 self._extras[name] = _joined(self._extras.get(name), delta[name])
         text, extras = delta.get("content") or "", _extras(delta)
-        calls = [_call_chunk(call) for call in delta.get("tool_calls") or ()]
+        calls = [_call_chunk(*numbered) for numbered in enumerate(delta.get("tool_calls") or ())]
         if not text and not extras and not calls:
             return None
         given: dict[str, Any] = {"content": text, "additional_kwargs": extras}
@@ -105,14 +110,14 @@ def _extras(delta: Event) -> dict[str, Any]:
     return extras
 
 
-def _call_chunk(call: Event) -> Any:
+def _call_chunk(position: int, call: Event) -> Any:
     function = call.get("function") or {}
     arguments = function.get("arguments")
     return tool_call_chunk(
         name=function.get("name"),
         args=arguments,
         id=call.get("id"),
-        index=call.get("index", 0),
+        index=call.get("index", position),
     )
 
 
@@ -121,8 +126,6 @@ def _joined(known: Any, more: Any) -> Any:
     if isinstance(known, list) and isinstance(more, list):
         return known + more
     if isinstance(known, dict) and isinstance(more, dict):
-        texts = {
-            name: known[name] + more[name] for name in ("data", "transcript") if {name} <= {*known} & {*more}
-        }
-        return {**known, **more, **texts}
+        grown = [name for name in ("data", "transcript") if name in known and name in more]
+        return {**known, **more, **{name: known[name] + more[name] for name in grown}}
     return more

@@ -205,7 +205,14 @@ class EngineModel(BaseChatModel, ABC):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         kwargs.pop(SCOPE, None)
-        return super()._get_llm_string(stop, **kwargs)
+        return super()._get_llm_string(stop, **kwargs) + self._behind()
+
+    def _behind(self) -> str:
+        """What is not written out with the model but decides who answers; for LangChain's cache."""
+        if self.client is None and self.async_client is None and not isinstance(self.config, Mapping):
+            return ""
+        client = self._engines().awaited
+        return f"---{client.base_url} {client._engine.configuration()['hash']}"
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None], /) -> dict[str, Any]:
         outputs = [output for output in llm_outputs if output]

@@ -274,12 +274,31 @@ def test_tracers_learn_which_provider_and_model_served(streamed: bool, up: Upstr
     reply = merged(model.stream("?", config)) if streamed else model.invoke("?", config)
     [run] = collector.traced_runs
     assert run.extra["metadata"]["ls_gateway_info"] == {"provider": "openai", "model": "gpt-4o-mini"}
-    assert run.extra["metadata"]["ls_model_name"] == "openai/gpt-4o-mini"
+    assert run.extra["metadata"]["ls_model_name"] == "gpt-4o-mini"
     assert "lc_gateway_metadata" not in reply.response_metadata
 
 
 def named(up: Upstream) -> dict[str, Any]:
     return {"providers": {"openai": {"base_url": up.base_url, "api_key": "k"}}}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_messages_are_as_if_langchain_had_made_them(streamed: bool, up: Upstream) -> None:
+    up.reply = ok("Well.", tool_calls=[tool_call("look", {"at": 1})])
+    pieces = list(chat(up)._stream([HumanMessage("?")])) if streamed else []
+    generation: Any = pieces[0] if pieces else chat(up)._generate([HumanMessage("?")]).generations[0]
+    message = generation.message
+    for built in (message, generation):
+        fields = {name: getattr(built, name) for name in type(built).model_fields}
+        made = type(built)(**fields)
+        assert built == made
+        assert vars(built) == vars(made)
+        assert dumpd(built) == dumpd(made)
+        assert repr(built) == repr(made)
+        assert pickle.loads(pickle.dumps(built)) == made
+        assert built.model_copy(deep=True) == made
+    message.additional_kwargs["own"] = message.response_metadata["own"] = 1
+    assert "own" not in chat(up).invoke("?").additional_kwargs
 
 
 THOUGHTS = [
@@ -421,6 +440,18 @@ def test_langchains_cache_does_not_tell_callers_apart(up: Upstream) -> None:
     again = model.invoke("Hi", {"configurable": {"thread_id": "b"}, "tags": ["t"]})
     assert again.content == first.content
     assert len(up.requests) == 1
+
+
+def test_langchains_cache_tells_configurations_apart(up: Upstream) -> None:
+    cache = InMemoryCache()
+    up.reply = lambda request: ok(request.model)
+    for name in ("a", "b", "a"):
+        deployment = {"provider": "openai", "model": name, "base_url": up.base_url, "api_key": "k"}
+        config = {"models": {"m": {"deployments": [deployment]}}}
+        assert ChatFairlead(model="m", config=config, cache=cache).invoke("?").text == name
+        with fairlead.Client(config) as client:
+            assert ChatFairlead(model="m", client=client, cache=cache).invoke("?").text == name
+    assert len(up.requests) == 2
 
 
 def test_no_key_and_no_configuration_with_keys_is_written_out(up: Upstream) -> None:
