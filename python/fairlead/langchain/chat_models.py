@@ -11,6 +11,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langchain_core.utils.utils import LC_ID_PREFIX
 
@@ -36,6 +37,7 @@ from ._structured import (
     tools_of,
 )
 from ._structured import response_format as format_of
+from ._unobserved import answer, is_unobserved
 
 _UNSENT = (*FORMATS, SCOPE, "stream", "stream_usage", "fairlead", "extra_headers")
 """Arguments of a call that are not sent as they are."""
@@ -84,7 +86,11 @@ class ChatFairlead(EngineModel):
         **kwargs: Any,
     ) -> AIMessage:
         """As `invoke`, awaited; being cancelled ends the call upstream."""
-        return await super().ainvoke(input, config, stop=stop, **self._scoped(config, kwargs))
+        given = self._scoped(config, kwargs)
+        ensured = ensure_config(config)
+        if is_unobserved(self, ensured, given):
+            return await answer(self, input, ensured, stop, given)
+        return await super().ainvoke(input, config, stop=stop, **given)
 
     def stream(
         self,

@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import threading
+import uuid
 from typing import Any
 
 import fairlead
@@ -17,10 +18,13 @@ pytest.importorskip("langchain_core")
 from fairlead.langchain import ChatFairlead
 from fairlead.testing import Upstream, ok, sse, stream, tool_call
 from langchain_core.caches import InMemoryCache
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
 from langchain_core.exceptions import ModelRefusalError
+from langchain_core.globals import set_llm_cache
 from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tracers.context import collect_runs
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from pydantic import BaseModel
@@ -432,6 +436,66 @@ def test_events_of_a_stream_with_thoughts_text_and_calls(up: Upstream) -> None:
 
 
 # ===== LangChain's own services around a call =====
+
+
+async def test_an_answer_is_the_same_whether_or_not_somebody_watches(up: Upstream) -> None:
+    up.reply = ok("Well.", tool_calls=[tool_call("look", {"at": 1})], model="m-1")
+    model, run = chat(up), uuid.uuid4()
+    config: Any = {"run_id": run, "configurable": {"thread_id": "t"}}
+    alone = await model.ainvoke("?", config)
+    watched = await model.ainvoke("?", {**config, "callbacks": [Seen()]})
+    assert alone.id == watched.id == f"lc_run--{run}-0"
+    assert (await model.ainvoke("?")).id.startswith("lc_run--")
+    for message in (alone, watched):
+        for name in ("id", "created"):
+            del message.response_metadata[name]
+    assert vars(alone) == vars(watched)
+
+
+async def test_whoever_watches_from_afar_sees_the_run(up: Upstream) -> None:
+    model = chat(up)
+    with get_usage_metadata_callback() as usage:
+        await model.ainvoke("Hi")
+    assert usage.usage_metadata["m"]["total_tokens"] == 2
+    seen = Seen()
+
+    async def inside(it: str) -> Any:
+        return await model.ainvoke(it)
+
+    await RunnableLambda(inside).ainvoke("Hi", {"callbacks": [seen]})
+    await chat(up, callbacks=[seen]).ainvoke("Hi")
+    assert seen.runs == ["start", "end"] * 2
+    with collect_runs() as collected:
+        await model.ainvoke("Hi")
+    assert len(collected.traced_runs) == 1
+
+
+async def test_a_subclass_that_replaces_a_step_is_asked(up: Upstream) -> None:
+    class Loud(ChatFairlead):
+        async def agenerate(self, *args: Any, **kwargs: Any) -> Any:
+            loud.append(1)
+            return await super().agenerate(*args, **kwargs)
+
+    loud: list[int] = []
+    await Loud(model="m", api_key="test", base_url=up.base_url).ainvoke("Hi")
+    assert loud == [1]
+
+
+async def test_caches_and_missing_caches_hold_for_awaited_calls(up: Upstream) -> None:
+    model = chat(up, cache=InMemoryCache())
+    await model.ainvoke("Hi")
+    await model.ainvoke("Hi")
+    assert len(up.requests) == 1
+    set_llm_cache(InMemoryCache())
+    try:
+        await chat(up).ainvoke("Hi")
+        await chat(up).ainvoke("Hi")
+        await chat(up, cache=False).ainvoke("Hi")
+    finally:
+        set_llm_cache(None)
+    assert len(up.requests) == 3
+    with pytest.raises(ValueError, match="no cache found"):
+        await chat(up, cache=True).ainvoke("Hi")
 
 
 def test_langchains_cache_does_not_tell_callers_apart(up: Upstream) -> None:

@@ -208,6 +208,15 @@ async def test_leaving_a_stream_frees_the_upstreams_socket(up: Upstream) -> None
     assert await asyncio.to_thread(up.requests[0].wait_closed)
 
 
+async def test_leaving_a_stream_of_events_frees_the_upstreams_socket(up: Upstream) -> None:
+    up.reply = stream(["a"] * 1000, interval=0.05)
+    run = await chat(up).astream_events("?", version="v3")
+    async for _ in run.text:
+        break
+    await run.aclose()
+    assert await asyncio.to_thread(up.requests[0].wait_closed)
+
+
 def test_leaving_a_blocking_stream_frees_the_upstreams_socket(up: Upstream) -> None:
     up.reply = stream(["a"] * 1000, interval=0.05)
     for _ in chat(up).stream("?"):
