@@ -235,7 +235,7 @@ class ChatFairlead(EngineModel):
         if self.model_name is not None:
             request["model"] = self.model_name
         given, scope = kwargs.get("fairlead"), kwargs.get(SCOPE)
-        headers = kwargs.get("extra_headers")
+        headers = {**(request.get("extra_headers") or {}), **(kwargs.get("extra_headers") or {})}
         request.update((name, value) for name, value in kwargs.items() if name not in _UNSENT)
         ends = stop or request.get("stop") or self.stop
         if ends:
@@ -250,7 +250,7 @@ class ChatFairlead(EngineModel):
         if options:
             request["fairlead"] = options
         if headers or self.default_headers:
-            request["extra_headers"] = {**(self.default_headers or {}), **(headers or {})}
+            request["extra_headers"] = {**(self.default_headers or {}), **headers}
         return request
 
     def _stream_request(

@@ -87,7 +87,7 @@ def test_arguments_of_the_model_the_binding_and_the_call_are_sent(up: Upstream) 
         temperature=0.5,
         max_tokens=9,
         stop=["END"],
-        model_kwargs={"user": "u"},
+        model_kwargs={"user": "u", "extra_headers": {"x-more": "d"}},
         default_headers={"x-team": "a", "x-kind": "b"},
     )
     model.bind(seed=7).invoke("Hi", model="other", extra_headers={"x-kind": "c"}, stop=["NOW"])
@@ -103,7 +103,7 @@ def test_arguments_of_the_model_the_binding_and_the_call_are_sent(up: Upstream) 
         "seed": 7,
         "stop": ["NOW"],
     }
-    assert (request.headers["x-team"], request.headers["x-kind"]) == ("a", "c")
+    assert [request.headers[name] for name in ("x-team", "x-kind", "x-more")] == ["a", "c", "d"]
 
 
 def test_unknown_arguments_of_the_constructor_are_sent_with_a_warning(up: Upstream) -> None:
