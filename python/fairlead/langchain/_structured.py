@@ -15,7 +15,7 @@ from langchain_core.utils.function_calling import convert_to_openai_function, co
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
-from ..structured import response_format_of
+from ..structured.parsing import response_format_of
 
 FORMATS = ("ls_structured_output_format", "structured_output_format")
 """Arguments that tell tracers what is asked for. They are never sent."""
