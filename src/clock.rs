@@ -61,16 +61,41 @@ impl Rng {
 
     /// A uniform 64-bit number.
     pub fn u64(&self) -> u64 {
-        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.0.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        mix(self.0.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA))
     }
 
     /// A uniform number in `[0, 1)`.
     pub fn unit(&self) -> f64 {
-        // 53 bits: every value a double can hold evenly spaced in [0, 1).
-        (self.u64() >> 11) as f64 / (1_u64 << 53) as f64
+        unit(self.u64())
     }
+
+    /// Numbers for one who needs many, without the cost of sharing each with other threads.
+    pub fn draws(&self) -> Draws {
+        Draws(self.u64())
+    }
+}
+
+/// A generator of one thread's own, as [`Rng`] is for all.
+#[derive(Debug)]
+pub struct Draws(u64);
+
+impl Draws {
+    /// A uniform number in `[0, 1)`.
+    pub fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(GAMMA);
+        unit(mix(self.0))
+    }
+}
+
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn unit(bits: u64) -> f64 {
+    // 53 bits: every value a double can hold evenly spaced in [0, 1).
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }

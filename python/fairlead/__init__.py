@@ -68,7 +68,10 @@ if TYPE_CHECKING:
         StreamIdleTimeout,
         StreamInterrupted,
         StreamTruncated,
+        StructuredOutputError,
         TLSError,
+        ToolError,
+        ToolLoopError,
         UnexpectedRedirect,
         UnprocessableEntityError,
         WriteTimeout,
@@ -85,7 +88,11 @@ if TYPE_CHECKING:
     from .primitives.token_bucket import TokenBucket
     from .response import APIResponse, StreamAPIResponse
     from .router import Router
+    from .spending import Spending
     from .stream import AsyncStream, Stream
+    from .structured.course import Structured
+    from .tools.course import ToolCall, ToolRun
+    from .tools.tool import Tool, tool
 
 __all__ = [
     "NOT_GIVEN",
@@ -152,14 +159,22 @@ __all__ = [
     "RetryBudget",
     "Router",
     "Secret",
+    "Spending",
     "Stream",
     "StreamAPIResponse",
     "StreamIdleTimeout",
     "StreamInterrupted",
     "StreamTruncated",
+    "Structured",
+    "StructuredOutputError",
     "TLSError",
     "Timeout",
     "TokenBucket",
+    "Tool",
+    "ToolCall",
+    "ToolError",
+    "ToolLoopError",
+    "ToolRun",
     "UnexpectedRedirect",
     "UnprocessableEntityError",
     "WriteTimeout",
@@ -172,6 +187,7 @@ __all__ = [
     "register_secret_plugin",
     "scope",
     "set_testing",
+    "tool",
     "types",
 ]
 
@@ -242,7 +258,10 @@ _HOMES = {
         "StreamIdleTimeout",
         "StreamInterrupted",
         "StreamTruncated",
+        "StructuredOutputError",
         "TLSError",
+        "ToolError",
+        "ToolLoopError",
         "UnexpectedRedirect",
         "UnprocessableEntityError",
         "WriteTimeout",
@@ -271,9 +290,19 @@ _HOMES = {
         "StreamAPIResponse",
     ),
     "router": ("Router",),
+    "spending": ("Spending",),
     "stream": (
         "AsyncStream",
         "Stream",
+    ),
+    "structured.course": ("Structured",),
+    "tools.course": (
+        "ToolCall",
+        "ToolRun",
+    ),
+    "tools.tool": (
+        "Tool",
+        "tool",
     ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

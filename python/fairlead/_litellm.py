@@ -11,7 +11,7 @@ from typing import Any
 from ._core import Secret
 from .errors import ConfigError
 from .hooks import LOGGER
-from .structured import response_format_of
+from .structured.parsing import response_format_of
 from .types.params import ChatParams, EmbeddingParams
 
 ARGUMENTS = frozenset(

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from .stream import AsyncStream, Stream, StreamResponse, _Stream
-from .types import ChatCompletion, ChatCompletionChunk
+from .structured.parsing import Reading, StreamReading
+from .types import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
 
 Chunks = TypeVar("Chunks", bound="_Stream[Any]")
 
@@ -35,7 +36,8 @@ class TextEvent:
     type: Literal["content.delta", "refusal.delta"]
     delta: str
     snapshot: str
-    parsed: None = None
+    parsed: Any = None
+    """The JSON that has arrived, where a class was asked for: plain values, not validated."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class ContentDoneEvent:
     """The answer of a choice is complete."""
 
     content: str
-    parsed: None = None
+    parsed: Any = None
+    """The validated object, where a class was asked for."""
     type: Literal["content.done"] = "content.done"
 
 
@@ -64,7 +67,8 @@ class ToolArgumentsEvent:
     index: int
     arguments: str
     arguments_delta: str = ""
-    parsed_arguments: None = None
+    parsed_arguments: Any = None
+    """Where the tool is one that is read: the JSON that has arrived, and at the end the validated object."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,16 @@ class ChatCompletionStreamState:
     ```
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, input_tools: Any = None, response_format: Any = None, reading: Reading | None = None
+    ) -> None:
+        """
+        Args:
+            input_tools: the request's tools, for `parsed_arguments`.
+            response_format: the class that answers are objects of, for `parsed`.
+            reading: both, where they have been read already.
+        """
+        self._reading = StreamReading(reading or Reading(response_format, input_tools))
         self._whole: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
         self._open_call: dict[int, int] = {}
@@ -113,19 +126,23 @@ class ChatCompletionStreamState:
     def current_completion_snapshot(self) -> ChatCompletion:
         """What has been put together so far."""
         choices = [self._choices[index] for index in sorted(self._choices)]
-        return ChatCompletion.model_validate(
+        kind = ChatCompletion if self._reading.whole.is_idle else ParsedChatCompletion
+        return kind.model_validate(
             {**self._whole, "object": "chat.completion", "choices": [_without_call_index(c) for c in choices]}
         )
 
     def get_final_completion(self) -> ChatCompletion:
-        """The whole completion, once every chunk has been added.
+        """The whole completion, once every chunk has been added; with its objects where some were asked for.
 
         Raises:
             RuntimeError: when no chunk has been.
+            LengthFinishReasonError, ContentFilterFinishReasonError, pydantic.ValidationError: as `parse`.
         """
         if not self._whole:
             raise RuntimeError("no chunk has been received")
-        return self.current_completion_snapshot
+        whole = self.current_completion_snapshot
+        found: ChatCompletion = self._reading.whole.into(whole) if not self._reading.whole.is_idle else whole
+        return found
 
     def _add(self, received: dict[str, Any]) -> Iterator[Event]:
         index = received.get("index") or 0
@@ -134,7 +151,7 @@ class ChatCompletionStreamState:
         )
         delta = received.get("delta") or {}
         merge(choice["message"], delta)
-        yield from _texts(choice["message"], delta)
+        yield from self._texts(index, choice["message"], delta)
         yield from self._calls(index, choice["message"], delta)
         yield from _logprobs(choice, received.get("logprobs") or {})
         # Some hosts send a `message` beside the delta; it would replace what was put together.
@@ -148,20 +165,44 @@ class ChatCompletionStreamState:
         for piece in delta.get("tool_calls") or ():
             number = piece.get("index") or 0
             if self._open_call.get(index, number) != number:
-                yield _arguments(message, self._open_call[index], "tool_calls.function.arguments.done")
+                yield self._arguments(index, message, self._open_call[index])
             self._open_call[index] = number
             added = (piece.get("function") or {}).get("arguments")
             if added:
-                yield _arguments(message, number, "tool_calls.function.arguments.delta", added)
+                yield self._arguments(index, message, number, added)
+
+    def _texts(self, index: int, message: dict[str, Any], delta: dict[str, Any]) -> Iterator[Event]:
+        if delta.get("content"):
+            parsed = self._reading.answer_so_far(index, delta["content"])
+            yield TextEvent("content.delta", delta["content"], message["content"], parsed)
+        if delta.get("refusal"):
+            yield TextEvent("refusal.delta", delta["refusal"], message["refusal"])
+
+    def _arguments(
+        self, index: int, message: dict[str, Any], number: int, added: str | None = None
+    ) -> ToolArgumentsEvent:
+        """What a tool call has got (`added`), or all of its arguments (None)."""
+        found = [call for call in message.get("tool_calls") or () if (call.get("index") or 0) == number]
+        function = (found[0].get("function") or {}) if found else {}
+        name, text = function.get("name") or "", function.get("arguments") or ""
+        if added is None:
+            parsed = self._reading.whole.arguments(name, text)
+            return ToolArgumentsEvent("tool_calls.function.arguments.done", name, number, text, "", parsed)
+        parsed = self._reading.arguments_so_far((index, number), name, added)
+        return ToolArgumentsEvent("tool_calls.function.arguments.delta", name, number, text, added, parsed)
 
     def _done(self, index: int, choice: dict[str, Any]) -> Iterator[Event]:
-        message = choice["message"]
+        message, reading = choice["message"], self._reading.whole
+        if not reading.is_idle:
+            reading.check(choice["finish_reason"], lambda: self.current_completion_snapshot)
         if message.get("content"):
-            yield ContentDoneEvent(message["content"])
+            yield ContentDoneEvent(
+                message["content"], reading.answer(message["content"], message.get("refusal"))
+            )
         if message.get("refusal"):
             yield RefusalDoneEvent(message["refusal"])
         if index in self._open_call:
-            yield _arguments(message, self._open_call.pop(index), "tool_calls.function.arguments.done")
+            yield self._arguments(index, message, self._open_call.pop(index))
         logprobs = choice.get("logprobs") or {}
         if logprobs.get("content"):
             yield LogprobsEvent("logprobs.content.done", logprobs["content"])
@@ -216,19 +257,6 @@ def _without_call_index(choice: dict[str, Any]) -> dict[str, Any]:
     return {**choice, "message": {**choice["message"], "tool_calls": whole}}
 
 
-def _texts(message: dict[str, Any], delta: dict[str, Any]) -> Iterator[Event]:
-    if delta.get("content"):
-        yield TextEvent("content.delta", delta["content"], message["content"])
-    if delta.get("refusal"):
-        yield TextEvent("refusal.delta", delta["refusal"], message["refusal"])
-
-
-def _arguments(message: dict[str, Any], index: int, kind: Any, added: str = "") -> ToolArgumentsEvent:
-    found = [call for call in message.get("tool_calls") or () if (call.get("index") or 0) == index]
-    function = (found[0].get("function") or {}) if found else {}
-    return ToolArgumentsEvent(kind, function.get("name") or "", index, function.get("arguments") or "", added)
-
-
 def _logprobs(choice: dict[str, Any], received: dict[str, Any]) -> Iterator[Event]:
     if not received:
         return
@@ -245,9 +273,9 @@ def _logprobs(choice: dict[str, Any], received: dict[str, Any]) -> Iterator[Even
 class _Events(Generic[Chunks]):
     """What both stream helpers share."""
 
-    def __init__(self, chunks: Chunks) -> None:
+    def __init__(self, chunks: Chunks, reading: Reading | None) -> None:
         self._chunks = chunks
-        self._state = ChatCompletionStreamState()
+        self._state = ChatCompletionStreamState(reading=reading)
         self._ready: deque[Event] = deque()
 
     @property
@@ -291,11 +319,16 @@ class AsyncChatCompletionStream(_Events[AsyncStream[ChatCompletionChunk]]):
 class AsyncChatCompletionStreamManager:
     """A stream to be opened by `async with`."""
 
-    def __init__(self, start: Callable[[], Awaitable[AsyncStream[ChatCompletionChunk]]]) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Awaitable[AsyncStream[ChatCompletionChunk]]],
+        reading: Reading | None = None,
+    ) -> None:
         self._start = start
+        self._reading = reading
 
     async def __aenter__(self) -> AsyncChatCompletionStream:
-        self._stream = AsyncChatCompletionStream(await self._start())
+        self._stream = AsyncChatCompletionStream(await self._start(), self._reading)
         return self._stream
 
     async def __aexit__(
@@ -334,11 +367,14 @@ class ChatCompletionStream(_Events[Stream[ChatCompletionChunk]]):
 class ChatCompletionStreamManager:
     """A stream to be opened by `with`."""
 
-    def __init__(self, start: Callable[[], Stream[ChatCompletionChunk]]) -> None:
+    def __init__(
+        self, start: Callable[[], Stream[ChatCompletionChunk]], reading: Reading | None = None
+    ) -> None:
         self._start = start
+        self._reading = reading
 
     def __enter__(self) -> ChatCompletionStream:
-        self._stream = ChatCompletionStream(self._start())
+        self._stream = ChatCompletionStream(self._start(), self._reading)
         return self._stream
 
     def __exit__(

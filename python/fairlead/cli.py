@@ -85,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--force", action="store_true", help="overwrite the output where it exists")
     importing.set_defaults(run=_import)
 
+    doctor = commands.add_parser("doctor", help="what is wrong between here and the models")
+    _config(doctor)
+    doctor.add_argument("--offline", action="store_true", help="ask a local upstream, not the services")
+    doctor.add_argument("--ping", action="store_true", help="ask each deployment for one token too")
+    doctor.add_argument(
+        "--timeout", type=_above_nothing, default=10.0, metavar="S", help="seconds for each step; default: 10"
+    )
+    _json(doctor, _doctor)
+
     models = commands.add_parser("models", help="what the catalogue knows of a model")
     models.add_argument("name", metavar="MODEL", help="provider/model, or a model at any provider")
     _json(models, _models)
@@ -404,6 +413,17 @@ def _models(given: argparse.Namespace) -> int:
     near = "; did you mean " + " or ".join(found["nearest"]) + "?" if found["nearest"] else ""
     _complain(f"the catalogue knows no {given.name}{near}")
     return WRONG
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from .doctor.examine import examine
+
+    report = examine(given.config, offline=given.offline, timeout=given.timeout, ping=given.ping)
+    if given.json:
+        _say(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+    else:
+        _say("\n".join(report.lines()))
+    return FINE if report.is_well else WRONG
 
 
 # ===== simulate =====

@@ -18,7 +18,10 @@ from .options import NOT_GIVEN, NotGiven, Options, Timeout, current_scope
 from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
 from .resources.models import AsyncModels, Models, configured
+from .structured.calls import AsyncStructuredCalls, StructuredCalls
+from .structured.memory import Memory
 from .text import AsyncTextStream, TextStream, arguments, text_of
+from .tools.calls import AsyncToolCalls, ToolCalls
 from .types import Anything, Route, Stats, Warmed
 
 if TYPE_CHECKING:
@@ -126,7 +129,7 @@ class _BaseClient:
         self._on_event = on_event
         self._options = options
         feed, poll = feed_for(on_event, bool(watch)), _poll(watch)
-        self._watch = watch
+        self._watch, self._memory = watch, Memory()
         self._engine = _core.Engine(sealed.value, self._arguments, options, feed, io_threads, poll)
         warn(self._engine.warnings())
 
@@ -262,7 +265,7 @@ class _BaseClient:
         )
 
 
-class AsyncClient(_BaseClient):
+class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls):
     """Calls language models, from any event loop and any thread.
 
     ```python
@@ -388,7 +391,7 @@ class AsyncClient(_BaseClient):
         await self.aclose()
 
 
-class Client(_BaseClient):
+class Client(_BaseClient, StructuredCalls, ToolCalls):
     """As `AsyncClient`, for threads that block; waiting can be interrupted by Ctrl-C."""
 
     @cached_property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -127,6 +127,8 @@ class FairleadError(Exception):
     """The response (`ErrorResponse`), where there was one."""
     request: Any = None
     """The request (`ErrorRequest`), where one was made."""
+    run: Any = None
+    """What `run_tools` had done (`ToolRun`) when the call failed."""
 
     def __init__(self, message: str = "") -> None:
         Exception.__init__(self, message)
@@ -200,6 +202,32 @@ class ContentFilterFinishReasonError(FairleadError):
 
     completion: Any = None
     """The reply."""
+
+
+class StructuredOutputError(FairleadError):
+    """An answer is not the object that was asked for, or the model refused; `attempts` are of all calls."""
+
+    raw: str = ""
+    """The last answer as the model wrote it."""
+    errors: Sequence[str] = ()
+    """What is wrong with it, with its place: `$.steps[0].text: is missing`."""
+    repairs: int = 0
+    """How often the model had been shown what was wrong."""
+    refusal: str | None = None
+    """Why the model refused, in its own words."""
+    completion: Any = None
+    """The last reply."""
+
+
+class ToolError(FairleadError):
+    """To be raised by a tool: the model is told `message` and nothing else."""
+
+
+class ToolLoopError(FairleadError):
+    """`run_tools` reached a bound before the model gave its answer; `run` is what was done until then."""
+
+    reason: str = ""
+    """`turns`: `max_turns` are used up; `repeats`: the same call failed again and again."""
 
 
 class APIError(FairleadError):

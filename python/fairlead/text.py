@@ -20,6 +20,13 @@ def arguments(model: str | None, messages: Any, params: Mapping[str, Any]) -> di
     return {**chosen, "messages": messages, **params}
 
 
+def said(message: Any) -> dict[str, Any]:
+    """A reply's message as it goes into the next request: whatever was received, but no empty members."""
+    return {
+        name: value for name, value in message.model_dump().items() if value is not None or name == "content"
+    }
+
+
 def text_of(reply: ChatCompletion) -> str:
     """The text of the first choice; empty where the model answered otherwise."""
     return reply.choices[0].message.content or ""

@@ -238,6 +238,7 @@ impl StreamCore {
     }
 
     /// `first` and all events that wait behind it, framed as they are sent.
+    #[expect(clippy::unnecessary_wraps, reason = "shown as a chunk is, which may fail")]
     fn frames<'py>(&self, py: Python<'py>, first: &Bytes) -> PyResult<Bound<'py, PyAny>> {
         let mut frames = Vec::new();
         sse::frame(first, &mut frames);

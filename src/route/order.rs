@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::chat::facts::Facts;
 use crate::clock::{self, Instant, Rng};
 use crate::config::{Routing, Strategy};
+use crate::live::breaker;
 
 /// What may be known of the call while its deployments are ordered.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,8 @@ pub struct Ask<'a> {
     pub thrifty: bool,
     /// What the strategies are tuned with.
     pub routing: &'a Routing,
+    /// How breakers close.
+    pub breaker: Option<&'a breaker::Policy>,
 }
 
 impl<'a> Ask<'a> {
@@ -39,6 +42,7 @@ impl<'a> Ask<'a> {
             health: snapshot.stages.health,
             thrifty: false,
             routing: &snapshot.routing,
+            breaker: snapshot.breaker.as_ref(),
         }
     }
 }
@@ -57,7 +61,7 @@ pub(super) struct Placed<'a> {
 /// First by whether they can be asked at all now, then by `priority`, then by the strategy. A conversation keeps its
 /// own deployment among the best.
 pub(super) fn order<'a>(group: &Group, eligible: &[&'a Post], ask: &Ask<'_>, rng: &Rng) -> Vec<Placed<'a>> {
-    let mut contenders = strategy::contenders(eligible, ask);
+    let mut contenders = strategy::contenders(eligible, ask, rng);
     let strategy = if ask.thrifty { Strategy::Cost } else { group.strategy };
     // Where money counts, tiers do not.
     let tier = |one: &Contender<'_>| if ask.thrifty { (one.tier().0, 0) } else { one.tier() };

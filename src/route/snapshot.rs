@@ -43,7 +43,7 @@ pub struct Snapshot {
     /// The shares of tenants that wait, where they are not 1.
     weights: HashMap<String, f64>,
     /// When breakers open; `None` without breakers.
-    breaker: Option<breaker::Policy>,
+    pub(super) breaker: Option<breaker::Policy>,
     /// What holds for all models.
     pub routing: Routing,
     /// What is counted for operators.

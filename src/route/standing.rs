@@ -50,6 +50,11 @@ pub enum Standing {
     Explored,
     /// The conversation's own: its prompt cache is warm.
     Kept,
+    /// Its breaker has just closed and this call is not of its share: behind those in full service.
+    SlowStart {
+        /// The share of its usual traffic, 0 to 1.
+        share: f64,
+    },
     /// Full: behind those that have room.
     Saturated {
         /// Attempts that are running.
@@ -102,6 +107,13 @@ impl fmt::Display for Standing {
             }
             Self::Explored => f.write_str("explored, to find out how it does now"),
             Self::Kept => f.write_str("the conversation's own"),
+            Self::SlowStart { share } => {
+                write!(
+                    f,
+                    "slow start: its breaker has just closed, it gets {:.0} % of its share",
+                    share * 100.0
+                )
+            }
             Self::Saturated { in_flight, limit: Full::Configured } => {
                 write!(f, "saturated: {in_flight} in flight")
             }
@@ -146,6 +158,10 @@ mod tests {
             (Standing::Priced(Nano(2_500_000_000)), "about $2.50"),
             (Standing::Saturated { in_flight: 64.0, limit: Full::Configured }, "saturated: 64 in flight"),
             (Standing::SetAside(offence), "set aside: 4 failures in 5 against peers' success of 0.90"),
+            (
+                Standing::SlowStart { share: 0.1 },
+                "slow start: its breaker has just closed, it gets 10 % of its share",
+            ),
             (Standing::Kept, "the conversation's own"),
         ] {
             assert_eq!(standing.to_string(), said);

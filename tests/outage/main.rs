@@ -95,15 +95,20 @@ fn whatever_happens_to_an_answer_before_its_first_content_no_call_fails() {
 #[test]
 fn s2_53_hedging_and_the_least_busy_choice_shorten_a_heavy_tail() {
     let scene = scenes::heavy_tail();
-    let first_token = scenes::against_tails().map(|(name, config)| {
-        let outcome = scene.run_over(&config, Policy::Written, 1).unwrap();
-        assert!(outcome.success() >= 0.999, "{name}: {}", shown(&outcome));
-        assert!(outcome.attempts_per_call() <= 1.06, "{name}: {}", shown(&outcome));
-        (outcome.first_token(0.99).as_secs_f64(), outcome.took(0.99).as_secs_f64())
+    // A tail is few calls, so it differs from seed to seed: the mean of some.
+    let seeds = 1..=3;
+    let tails = scenes::against_tails().map(|(name, config)| {
+        let outcomes = seeds.clone().map(|seed| {
+            let outcome = scene.run_over(&config, Policy::Written, seed).unwrap();
+            assert!(outcome.success() >= 0.999, "{name}: {}", shown(&outcome));
+            assert!(outcome.attempts_per_call() <= 1.06, "{name}: {}", shown(&outcome));
+            (outcome.first_token(0.99).as_secs_f64(), outcome.took(0.99).as_secs_f64())
+        });
+        outcomes.reduce(|one, other| (one.0 + other.0, one.1 + other.1)).unwrap()
     });
-    let [none, least_busy, hedging, both] = first_token;
-    assert!(least_busy.0 < none.0 && hedging.0 < none.0 && both.0 < none.0 / 2.0, "{first_token:?}");
-    assert!(least_busy.1 < none.1 && hedging.1 < none.1 && both.1 < none.1, "{first_token:?}");
+    let [none, least_busy, hedging, both] = tails;
+    assert!(least_busy.0 < none.0 && hedging.0 < none.0 && both.0 < none.0 / 2.0, "{tails:?}");
+    assert!(least_busy.1 < none.1 && hedging.1 < none.1 && both.1 < none.1, "{tails:?}");
 }
 
 #[test]

@@ -510,6 +510,24 @@ fn slow_calls_open_it_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_slow_start_is_told_only_while_it_lasts_and_begins_anew_with_each_closing() {
+    let (mut bench, open_for) = Bench::opened(GUARD);
+    let slow_start = |bench: &Bench| bench.breaker.slow_start(&bench.policy, bench.now);
+    for _ in 0..2 {
+        assert_eq!(slow_start(&bench), None, "open: nothing starts");
+        bench.pass_time(open_for.mul_f64(3.0));
+        assert_eq!(slow_start(&bench), None, "half-open: the probes decide");
+        bench.succeed().unwrap();
+        assert_eq!(slow_start(&bench), Some(LEAST_SHARE));
+        bench.pass_time(secs(5.0));
+        assert!((slow_start(&bench).unwrap() - 0.55).abs() < 1e-9);
+        bench.pass_time(secs(5.0));
+        assert_eq!((slow_start(&bench), slow_start(&bench)), (None, None));
+        while bench.fail().is_none() {}
+    }
+}
+
+#[test]
 fn after_closing_the_share_grows_from_a_tenth_to_all_in_ten_seconds() {
     let (mut bench, open_for) = Bench::opened(GUARD);
     assert_eq!(bench.share(), 0.0);

@@ -213,3 +213,36 @@ async fn streams_that_break_after_they_began_count_as_failures() {
     assert_eq!(decision.candidates[1].reason.to_string(), "set aside: 5 failures in a row");
     assert_eq!(other.requests.lock().len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_has_come_back_is_passed_over_in_nine_calls_of_ten_at_first_whatever_the_strategy() {
+    for strategy in ["ordered", "weighted", "least_busy", "cost", "latency", "adaptive"] {
+        let sick_for_a_while = |scene: &Scene| {
+            if scene.at < seconds(3.0) { (seconds(0.001), status(500)) } else { (seconds(0.5), wrote(100)) }
+        };
+        let fleet = Fleet::new(vec![("a", Box::new(sick_for_a_while)), ("b", works())], 1);
+        let extra = "[routing.ejection]\nenabled = false\n";
+        let engine = fleet.engine(&config(strategy, &[("a", "region = \"eu\""), ("b", "")], extra));
+        let for_a = || of(CallOptions { regions: vec!["eu".to_owned()], ..CallOptions::default() });
+        let passed_over = || {
+            let reasons = (0..1000).map(|_| standing(&engine.route(&call()).unwrap(), "a"));
+            reasons.filter(|reason| matches!(reason, Standing::SlowStart { .. })).count()
+        };
+        for _ in 0..5 {
+            receipt(&engine, for_a()).await.unwrap_err();
+        }
+        assert_eq!(passed_over(), 0, "{strategy}: while it is open its breaker refuses it");
+        tokio::time::sleep(seconds(10.0)).await;
+        receipt(&engine, for_a()).await.unwrap();
+        let first = passed_over();
+        assert!((820..=930).contains(&first), "{strategy}: passed over {first} times of 1,000");
+        tokio::time::sleep(seconds(5.0)).await;
+        let later = passed_over();
+        assert!(
+            (340..=500).contains(&later),
+            "{strategy}: passed over {later} times of 1,000 after five seconds"
+        );
+        tokio::time::sleep(seconds(5.0)).await;
+        assert_eq!(passed_over(), 0, "{strategy}: all of its share after ten seconds");
+    }
+}

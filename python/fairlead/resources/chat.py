@@ -11,7 +11,7 @@ from ..accumulate import AsyncChatCompletionStreamManager, ChatCompletionStreamM
 from ..options import current_scope
 from ..response import APIResponse, StreamAPIResponse
 from ..stream import AsyncStream, Stream
-from ..structured import parse_into, response_format_of
+from ..structured.parsing import reading_of
 from ..types import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
 from ..types.params import ChatParams, ParseParams
 
@@ -71,9 +71,12 @@ class AsyncCompletions:
         return await call(self._engine, _ASYNC, params)
 
     async def parse(
-        self, *, response_format: type[Content], **params: Unpack[ParseParams]
+        self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
     ) -> ParsedChatCompletion[Content]:
         """Ask for a completion that is an object of a pydantic class: `reply.choices[0].message.parsed`.
+
+        The arguments of tool calls become objects too (`call.function.parsed_arguments`), where the tool is a
+        pydantic class, strict, or made by `fairlead.tool` or `openai.pydantic_function_tool`.
 
         Raises:
             LengthFinishReasonError: when the answer was cut off.
@@ -81,14 +84,17 @@ class AsyncCompletions:
             pydantic.ValidationError: when the answer is not what was asked for.
             FairleadError: as `create`.
         """
-        given: Any = {**params, "response_format": response_format_of(response_format)}
-        reply: ParsedChatCompletion[Content] = parse_into(
-            await call(self._engine, _PARSED, given), response_format
-        )
+        reading, given = reading_of({"response_format": response_format, **params})
+        reply: ParsedChatCompletion[Content] = reading.into(await call(self._engine, _PARSED, given))
         return reply
 
-    def stream(self, **params: Unpack[ChatParams]) -> AsyncChatCompletionStreamManager:
+    def stream(
+        self, *, response_format: Any = None, **params: Unpack[ParseParams]
+    ) -> AsyncChatCompletionStreamManager:
         """A streamed completion as events, put together on the way.
+
+        With a pydantic class as `response_format`, and with tools as `parse` takes them, the events and the
+        final completion hold the objects too: `parsed` and `parsed_arguments`.
 
         ```python
         async with client.chat.completions.stream(model="m", messages=[...]) as stream:
@@ -98,7 +104,8 @@ class AsyncCompletions:
             completion = await stream.get_final_completion()
         ```
         """
-        return AsyncChatCompletionStreamManager(lambda: self.create(**params, stream=True))
+        reading, given = reading_of({"response_format": response_format, **params})
+        return AsyncChatCompletionStreamManager(lambda: self.create(**given, stream=True), reading)
 
     @cached_property
     def with_raw_response(self) -> AsyncCompletionsWithRawResponse:
@@ -153,17 +160,20 @@ class Completions:
         return self._engine.block(_SYNC, params, current_scope())
 
     def parse(
-        self, *, response_format: type[Content], **params: Unpack[ParseParams]
+        self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
     ) -> ParsedChatCompletion[Content]:
         """As `AsyncCompletions.parse`."""
-        given: Any = {**params, "response_format": response_format_of(response_format)}
+        reading, given = reading_of({"response_format": response_format, **params})
         answer = self._engine.block(_PARSED, given, current_scope())
-        reply: ParsedChatCompletion[Content] = parse_into(answer, response_format)
+        reply: ParsedChatCompletion[Content] = reading.into(answer)
         return reply
 
-    def stream(self, **params: Unpack[ChatParams]) -> ChatCompletionStreamManager:
+    def stream(
+        self, *, response_format: Any = None, **params: Unpack[ParseParams]
+    ) -> ChatCompletionStreamManager:
         """As `AsyncCompletions.stream`: `with client.chat.completions.stream(...) as stream`."""
-        return ChatCompletionStreamManager(lambda: self.create(**params, stream=True))
+        reading, given = reading_of({"response_format": response_format, **params})
+        return ChatCompletionStreamManager(lambda: self.create(**given, stream=True), reading)
 
     @cached_property
     def with_raw_response(self) -> CompletionsWithRawResponse:

@@ -154,10 +154,23 @@ class ChatCompletion(BaseModel):
     usage: CompletionUsage | None
 
 
+class ParsedFunction(Function):
+    """The function a tool call names, its arguments validated."""
+
+    parsed_arguments: Any
+
+
+class ParsedFunctionToolCall(ChatCompletionMessageToolCall):
+    """A tool the model wants called, its arguments validated."""
+
+    function: ParsedFunction
+
+
 class ParsedChatCompletionMessage(ChatCompletionMessage, Generic[Content]):
     """What the model answered, validated."""
 
     parsed: Content | None
+    tool_calls: list[ParsedFunctionToolCall] | None  # type: ignore[assignment]
 
 
 class ParsedChoice(Choice, Generic[Content]):

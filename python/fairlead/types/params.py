@@ -66,7 +66,8 @@ class ParseParams(RequestOptions, total=False):
     stream_options: Mapping[str, Any] | None
     temperature: float | None
     tool_choice: Any
-    tools: Iterable[Mapping[str, Any]]
+    tools: Iterable[Any]
+    """Dicts, or tools made by `fairlead.tool`; `parse` takes pydantic classes too."""
     top_k: int | None
     top_logprobs: int | None
     top_p: float | None
@@ -106,6 +107,28 @@ class TextParams(RequestOptions, total=False):
     top_p: float | None
     user: str
     verbosity: Literal["low", "medium", "high"] | None
+
+
+class ToolParams(TextParams, total=False):
+    """The arguments of `run_tools` that are sent, but the model, the messages and the tools."""
+
+    parallel_tool_calls: bool
+    tool_choice: Any
+    """Holds for the first turn where it forces a tool."""
+
+
+class StructuredParams(TextParams, total=False):
+    """The arguments of `generate_structured` and its kin, but the model, the messages and the schema."""
+
+    mode: Literal["auto", "json_schema", "tool", "prompt"]
+    """How the model is asked. Default: `auto`, the best way that it is not known to refuse."""
+    repairs: int
+    """How often the model may mend an answer that does not fit, 0 to 10; each is a call under the same
+    deadline and budget. Default: 1."""
+    strict: bool | None
+    """Is the service to hold the answer to the schema? Default: where strict mode can say it."""
+    name: str | None
+    """What the schema is called in requests. Default: its own name."""
 
 
 class EmbeddingParams(RequestOptions, total=False):

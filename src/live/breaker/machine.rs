@@ -319,11 +319,18 @@ impl Machine {
 
     /// The share of its usual traffic that it should get at `at`, 0 to 1.
     pub(super) fn share(&self, policy: &Policy, at: Duration) -> f64 {
-        match (self.phase, self.state(at)) {
-            (Phase::Closed { since: Some(since) }, _) => policy.share(at.saturating_sub(since)),
-            (_, State::Closed) => 1.0,
-            (_, State::HalfOpen) => super::LEAST_SHARE,
-            (_, State::Open | State::Isolated) => 0.0,
+        match self.state(at) {
+            State::Closed => self.slow_start(policy, at).unwrap_or(1.0),
+            State::HalfOpen => super::LEAST_SHARE,
+            State::Open | State::Isolated => 0.0,
+        }
+    }
+
+    /// The same while it grows after closing.
+    pub(super) fn slow_start(&self, policy: &Policy, at: Duration) -> Option<f64> {
+        match self.phase {
+            Phase::Closed { since: Some(since) } => policy.slow_start_share(at.saturating_sub(since)),
+            _ => None,
         }
     }
 }

@@ -25,7 +25,8 @@
 //! (how many at once) and the cool-down after `Retry-After` do likewise. Both count five failures in a row. Where one
 //! of a group fails, both act: it is refused while open, and stands last while aside; the first call that reaches it
 //! after its open time is the probe. Where all fail, ejection spares its share and the breakers open nonetheless.
-//! Slow start ([`Breaker::share`]) is a weight for the order as well; nothing is refused for it.
+//! Slow start ([`Breaker::slow_start`]) only reorders as well: whatever the strategy, one that has come back is passed
+//! over in a part of the calls; nothing is refused for it.
 
 mod machine;
 mod policy;
@@ -38,7 +39,7 @@ use std::time::Duration;
 
 use crate::clock::{self, Instant, Rng};
 use crate::error::Blow;
-use crate::sync::Mutex;
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 use machine::Machine;
 pub use policy::{Policy, Role, Slow};
@@ -56,6 +57,8 @@ pub struct Breaker {
     origin: Instant,
     rng: Rng,
     machine: Mutex<Machine>,
+    /// 1 from when it closes until its slow start is seen to be over: most orders need no lock to tell.
+    starting: AtomicUsize,
 }
 
 /// May a call go out?
@@ -92,7 +95,12 @@ impl Default for Breaker {
 impl Breaker {
     /// A closed one, whose beginning is `origin`; `seed` is for the spread of open times.
     pub fn new(origin: Instant, seed: u64) -> Self {
-        Self { origin, rng: Rng::seeded(seed), machine: Mutex::new(Machine::new()) }
+        Self {
+            origin,
+            rng: Rng::seeded(seed),
+            machine: Mutex::new(Machine::new()),
+            starting: AtomicUsize::new(0),
+        }
     }
 
     /// May a call go out at `now`? A half-open breaker's pass is one of its probes.
@@ -123,6 +131,19 @@ impl Breaker {
         self.machine.lock().share(policy, self.at(now))
     }
 
+    /// As [`Breaker::share`] while it grows after closing; `None` at any other time.
+    pub fn slow_start(&self, policy: &Policy, now: Instant) -> Option<f64> {
+        if self.starting.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let machine = self.machine.lock();
+        let share = machine.slow_start(policy, self.at(now));
+        if share.is_none() {
+            self.starting.store(0, Ordering::Relaxed);
+        }
+        share
+    }
+
     /// What an asking at `now` would be told to wait, without asking: zero where it would go out, `None` where it
     /// waits for a reset.
     pub fn wait(&self, policy: &Policy, now: Instant) -> Option<Duration> {
@@ -151,6 +172,14 @@ impl Breaker {
     /// ignored.
     pub fn reset(&self, policy: &Policy, now: Instant) -> Option<Transition> {
         self.machine.lock().reset(policy, self.at(now))
+    }
+
+    /// With the lock held: a slow start begins where `transition` closed it.
+    fn starts(&self, transition: Option<Transition>) -> Option<Transition> {
+        if transition.as_ref().is_some_and(|transition| transition.to == State::Closed) {
+            self.starting.store(1, Ordering::Relaxed);
+        }
+        transition
     }
 
     fn at(&self, now: Instant) -> Duration {
@@ -191,7 +220,8 @@ impl Pass {
     pub fn answered(&mut self, now: Instant) -> Option<Transition> {
         let moment = self.moment(now);
         let ticket = self.ticket.as_mut()?;
-        self.breaker.machine.lock().answered(&self.policy, ticket, moment)
+        let mut machine = self.breaker.machine.lock();
+        self.breaker.starts(machine.answered(&self.policy, ticket, moment))
     }
 
     /// The answer is complete.
@@ -201,7 +231,7 @@ impl Pass {
         let mut machine = self.breaker.machine.lock();
         let transition = machine.answered(&self.policy, &mut ticket, moment);
         machine.completed(&ticket);
-        transition
+        self.breaker.starts(transition)
     }
 
     /// The attempt failed, or its stream broke. `blow` is what the table of errors says of `cause`; a throttled

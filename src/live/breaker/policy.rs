@@ -106,13 +106,10 @@ impl Policy {
         Duration::try_from_secs_f64(middle * factor).unwrap_or(self.longest_open).min(self.longest_open)
     }
 
-    /// The share of the traffic so long after closing.
-    pub(super) fn share(&self, closed_for: Duration) -> f64 {
-        if closed_for >= self.slow_start {
-            return 1.0;
-        }
+    /// The share of the traffic so long after closing; `None` when that is all of it.
+    pub(super) fn slow_start_share(&self, closed_for: Duration) -> Option<f64> {
         let grown = closed_for.as_secs_f64() / self.slow_start.as_secs_f64();
-        super::LEAST_SHARE + (1.0 - super::LEAST_SHARE) * grown
+        (closed_for < self.slow_start).then_some(super::LEAST_SHARE + (1.0 - super::LEAST_SHARE) * grown)
     }
 
     /// Are `count` of so many calls at least this share, and calls enough to tell?

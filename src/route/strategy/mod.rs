@@ -21,6 +21,7 @@ use crate::config::Strategy;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
     Ready,
+    SlowStart,
     Saturated,
     Spare,
     SetAside,
@@ -71,18 +72,18 @@ impl<'a> From<Contender<'a>> for Placed<'a> {
 }
 
 /// The deployments with what keeps them from being asked.
-pub(super) fn contenders<'a>(eligible: &[&'a Post], ask: &Ask<'_>) -> Vec<Contender<'a>> {
+pub(super) fn contenders<'a>(eligible: &[&'a Post], ask: &Ask<'_>, rng: &Rng) -> Vec<Contender<'a>> {
     let bound = aside_bound(eligible, ask);
     let contender = |post: &'a Post| {
         let deployment = &*post.deployment;
         let in_flight = deployment.live.running();
-        let (class, standing) = stand(deployment, in_flight, bound, ask);
+        let (class, standing) = stand(deployment, in_flight, bound, ask, rng);
         Contender { deployment, standing, in_flight, distance: 1.0, post, class, key: 0.0, lot: 0.0 }
     };
     eligible.iter().copied().map(contender).collect()
 }
 
-fn stand(deployment: &Deployment, in_flight: f64, bound: u64, ask: &Ask<'_>) -> (Class, Standing) {
+fn stand(deployment: &Deployment, in_flight: f64, bound: u64, ask: &Ask<'_>, rng: &Rng) -> (Class, Standing) {
     let live = &deployment.live;
     if ask.health && deployment.is_resting(ask.now) {
         return (Class::Resting, Standing::Resting);
@@ -104,10 +105,19 @@ fn stand(deployment: &Deployment, in_flight: f64, bound: u64, ask: &Ask<'_>) -> 
     } else {
         (ask.health && live.room().is_full(in_flight)).then_some(Full::Learned)
     };
-    match full {
-        Some(limit) => (Class::Saturated, Standing::Saturated { in_flight, limit }),
+    if let Some(limit) = full {
+        return (Class::Saturated, Standing::Saturated { in_flight, limit });
+    }
+    match slow_start(deployment, ask).filter(|share| rng.unit() >= *share) {
+        Some(share) => (Class::SlowStart, Standing::SlowStart { share }),
         None => (Class::Ready, Standing::AsWritten),
     }
+}
+
+/// The share of its traffic that a deployment gets whose breaker has just closed.
+fn slow_start(deployment: &Deployment, ask: &Ask<'_>) -> Option<f64> {
+    let policy = ask.breaker.filter(|_| ask.health)?;
+    deployment.live.breaker.slow_start(policy, ask.now)
 }
 
 /// A deployment may serve several groups, so more of this one may be aside than its share: those that end first
@@ -135,8 +145,9 @@ pub(super) fn rank(strategy: Strategy, tier: &mut [Contender], ask: &Ask<'_>, rn
     let weights = || tier.iter().map(Contender::weight);
     let by_draw = strategy != Strategy::Adaptive
         && weights().zip(weights().skip(1)).all(|(one, other)| one.total_cmp(&other).is_eq());
+    let mut draws = rng.draws();
     for contender in tier.iter_mut() {
-        let unit = rng.unit();
+        let unit = draws.unit();
         contender.lot = if by_draw { unit } else { clock(unit, contender.weight()) };
     }
     match strategy {

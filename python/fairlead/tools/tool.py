@@ -1,0 +1,143 @@
+"""A function as a tool that a model may call."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from .. import _core
+from ..structured import schema as schemas
+from .signature import Signature
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Tool(Generic[P, R]):
+    """A function that a model may call; it can be called as before, too.
+
+    It goes into `tools=[...]` of `create`, `parse` and `run_tools` as it is.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        strict: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        self._function = function
+        self._signature = Signature(function)
+        self.name = schemas.label(str(name or getattr(function, "__name__", type(function).__name__)))
+        """What the model calls it."""
+        self.description = self._signature.summary if description is None else description
+        """What the model is told of it."""
+        self.parameters = schemas.strict(self._signature.schema) if strict else self._signature.schema
+        """The JSON schema of its arguments."""
+        self.is_strict = strict
+        """Is the service to hold arguments to the schema?"""
+        self.timeout = timeout
+        """Seconds that one call may take; None is no limit of its own."""
+        self.is_async = inspect.iscoroutinefunction(
+            function if inspect.isroutine(function) else type(function).__call__
+        )
+        """Is it awaited?"""
+        self.__name__ = self.name
+        self.__doc__ = getattr(function, "__doc__", None)
+        self.__wrapped__ = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._function(*args, **kwargs)
+
+    def parse(self, arguments: str) -> dict[str, Any]:
+        """The arguments that a model wrote, validated and as the function takes them.
+
+        Raises:
+            ToolError: when they are no JSON object or do not fit.
+        """
+        return self._signature.read(arguments)
+
+    def call(self, arguments: Mapping[str, Any]) -> Any:
+        """Call the function with arguments by their names; of an async function, the coroutine."""
+        by_position, by_name = self._signature.bound(arguments)
+        function: Any = self._function
+        return function(*by_position, **by_name)
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """The tool as it is sent."""
+        function = {
+            "name": self.name,
+            **({"description": self.description} if self.description else {}),
+            "parameters": self.parameters,
+            **({"strict": True} if self.is_strict else {}),
+        }
+        return {"type": "function", "function": function}
+
+    def __repr__(self) -> str:
+        return f"<Tool {self.name}>"
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a tool of a typed function, as a decorator or by a plain call.
+
+    ```python
+    @fairlead.tool
+    def weather(city: str, days: int = 1) -> str:
+        \"\"\"What the weather will be.
+
+        Args:
+            city: its name in English.
+        \"\"\"
+        return f"{days} days of sun in {city}"
+    ```
+
+    The schema is made of the annotations, with pydantic where it is installed; the descriptions of the
+    docstring (Google's, numpy's or Sphinx' style), or of `Annotated[str, "..."]`.
+
+    Args:
+        function: a function, a method or an object that is called; async or not.
+        name: what the model calls it. Default: its own name.
+        description: what the model is told. Default: the docstring without its sections.
+        strict: is the service to hold arguments to the schema? Every parameter is required then. Default:
+            False.
+        timeout: seconds that one call in `run_tools` may take. Default: no limit of its own.
+
+    Raises:
+        TypeError: for a parameter without annotation, or whose annotation cannot be said in JSON.
+    """
+    if isinstance(function, Tool):
+        return function
+    if function is not None:
+        return Tool(function, **options)
+    return lambda decorated: Tool(decorated, **options)
+
+
+def text_of(result: Any) -> str:
+    """What a tool returned, as the model is told it: text as it is, everything else as JSON."""
+    if isinstance(result, str):
+        return result
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        result = dataclasses.asdict(result)
+    try:
+        return _core._encode(result).decode()
+    except Exception:
+        pass
+    try:
+        return json.dumps(result, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return str(result)

@@ -1,0 +1,617 @@
+"""`ChatFairlead` by itself: what is sent, what comes back, and what LangChain is told."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+import threading
+import uuid
+from typing import Any
+
+import fairlead
+import pytest
+
+pytest.importorskip("langchain_core")
+
+from fairlead.langchain import ChatFairlead
+from fairlead.testing import Upstream, ok, sse, stream, tool_call
+from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
+from langchain_core.exceptions import ModelRefusalError
+from langchain_core.globals import set_llm_cache
+from langchain_core.load import dumpd
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tracers.context import collect_runs
+from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
+from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
+from pydantic import BaseModel
+
+BETA = pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+
+
+def chat(up: Upstream, **arguments: Any) -> ChatFairlead:
+    return ChatFairlead(**{"model": "m", "api_key": "test", "base_url": up.base_url, **arguments})
+
+
+def merged(chunks: Any) -> AIMessageChunk:
+    pieces = list(chunks)
+    return sum(pieces[1:], pieces[0])
+
+
+def delta(fields: dict[str, Any], finish: str | None = None, **members: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": fields, "finish_reason": finish}
+    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return {**head, "choices": [choice], **members}
+
+
+class Weather(BaseModel):
+    """How it is outside."""
+
+    place: str
+    degrees: int
+
+
+class Seen(BaseCallbackHandler):
+    """What callbacks are told."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+        self.options: list[Any] = []
+        self.params: list[Any] = []
+        self.tokens: list[str] = []
+
+    def on_chat_model_start(self, serialized: Any, messages: Any, **told: Any) -> None:
+        self.runs.append("start")
+        self.options.append(told["options"])
+        self.params.append(told["invocation_params"])
+
+    def on_llm_new_token(self, token: str, **told: Any) -> None:
+        self.tokens.append(token)
+
+    def on_llm_end(self, response: Any, **told: Any) -> None:
+        self.runs.append("end")
+
+    def on_llm_error(self, error: BaseException, **told: Any) -> None:
+        self.runs.append(type(error).__name__)
+
+
+# ===== what is sent =====
+
+
+def test_arguments_of_the_model_the_binding_and_the_call_are_sent(up: Upstream) -> None:
+    model = chat(
+        up,
+        temperature=0.5,
+        max_tokens=9,
+        stop=["END"],
+        model_kwargs={"user": "u", "extra_headers": {"x-more": "d"}},
+        default_headers={"x-team": "a", "x-kind": "b"},
+    )
+    model.bind(seed=7).invoke("Hi", model="other", extra_headers={"x-kind": "c"}, stop=["NOW"])
+    [request] = up.requests
+    body = request.json()
+    assert body["messages"] == [{"role": "user", "content": "Hi"}]
+    kept = ("model", "temperature", "max_tokens", "user", "seed", "stop")
+    assert {name: body[name] for name in kept} == {
+        "model": "other",
+        "temperature": 0.5,
+        "max_tokens": 9,
+        "user": "u",
+        "seed": 7,
+        "stop": ["NOW"],
+    }
+    assert [request.headers[name] for name in ("x-team", "x-kind", "x-more")] == ["a", "c", "d"]
+
+
+def test_unknown_arguments_of_the_constructor_are_sent_with_a_warning(up: Upstream) -> None:
+    with pytest.warns(UserWarning, match="verbosity"):
+        model = chat(up, verbosity="low")
+    model.invoke("Hi")
+    assert up.requests[0].json()["verbosity"] == "low"
+
+
+BASE64 = "aGk="
+PARTS = {
+    "text": ({"type": "text", "text": "a", "id": "x"}, {"type": "text", "text": "a"}),
+    "openai image": (
+        {"type": "image_url", "image_url": {"url": "http://h/i.png", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "http://h/i.png", "detail": "low"}},
+    ),
+    "v1 image url": (
+        {"type": "image", "url": "http://h/i.png"},
+        {"type": "image_url", "image_url": {"url": "http://h/i.png"}},
+    ),
+    "v1 image data": (
+        {"type": "image", "base64": BASE64, "mime_type": "image/png"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{BASE64}"}},
+    ),
+    "v0 image data": (
+        {"type": "image", "source_type": "base64", "data": BASE64, "mime_type": "image/png"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{BASE64}"}},
+    ),
+    "anthropic image": (
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": BASE64}},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{BASE64}"}},
+    ),
+    "anthropic document": (
+        {
+            "type": "document",
+            "title": "a.pdf",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": BASE64},
+        },
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{BASE64}"}},
+    ),
+    "v1 file": (
+        {"type": "file", "base64": BASE64, "mime_type": "application/pdf", "filename": "b.pdf"},
+        {"type": "file", "file": {"filename": "b.pdf", "file_data": f"data:application/pdf;base64,{BASE64}"}},
+    ),
+    "v1 file without a name": (
+        {"type": "file", "base64": BASE64, "mime_type": "application/pdf"},
+        {
+            "type": "file",
+            "file": {"filename": "file.pdf", "file_data": f"data:application/pdf;base64,{BASE64}"},
+        },
+    ),
+    "v1 file url": (
+        {"type": "file", "url": "http://h/a.pdf", "mime_type": "application/pdf"},
+        {"type": "file", "file": {"filename": "file.pdf", "file_data": "http://h/a.pdf"}},
+    ),
+    "file id": ({"type": "file", "file_id": "f1"}, {"type": "file", "file": {"file_id": "f1"}}),
+    "v1 audio": (
+        {"type": "audio", "base64": BASE64, "mime_type": "audio/wav"},
+        {"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}},
+    ),
+    "openai audio": (
+        {"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}},
+        {"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}},
+    ),
+    "video": (
+        {"type": "video", "base64": BASE64, "mime_type": "video/mp4"},
+        {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{BASE64}"}},
+    ),
+    "plain text": ({"type": "text-plain", "text": "a"}, {"type": "text", "text": "a"}),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_content_blocks_of_every_origin_reach_the_wire(name: str, up: Upstream) -> None:
+    given, wire = PARTS[name]
+    chat(up).invoke([HumanMessage([given])])
+    assert up.requests[0].json()["messages"][0]["content"] == [wire]
+
+
+def test_a_history_of_tools_is_sent_in_openais_form(up: Upstream) -> None:
+    call = {"type": "tool_call", "id": "c1", "name": "look", "args": {"at": "你好"}}
+    broken = {"type": "invalid_tool_call", "id": "c2", "name": "look", "args": "{", "error": None}
+    chat(up).invoke(
+        [
+            SystemMessage([{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]),
+            AIMessage(
+                [
+                    {"type": "text", "text": "I look."},
+                    {"type": "tool_use", "id": "c1", "name": "look", "input": {}},
+                ],
+                tool_calls=[call],
+                invalid_tool_calls=[broken],
+            ),
+            ToolMessage(
+                [{"type": "text", "text": "nothing"}], tool_call_id="c1", name="look", status="error"
+            ),
+            HumanMessage("And?", name="ann"),
+        ]
+    )
+    system, assistant, tool, user = up.requests[0].json()["messages"]
+    assert system == {"role": "system", "content": "Be brief."}
+    assert assistant["content"] == "I look."
+    assert [one["function"]["arguments"] for one in assistant["tool_calls"]] == ['{"at": "你好"}', "{"]
+    assert tool == {"role": "tool", "tool_call_id": "c1", "content": "nothing"}
+    assert user == {"role": "user", "content": "And?", "name": "ann"}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_what_tracers_and_routing_are_told_is_never_sent(streamed: bool, up: Upstream) -> None:
+    up.reply = ok('{"place": "here", "degrees": 3}')
+    seen = Seen()
+    model = chat(up, stream_usage=False).with_structured_output(Weather)
+    config: Any = {"callbacks": [seen], "tags": ["t"], "configurable": {"thread_id": "x"}}
+    found = list(model.stream("?", config))[-1] if streamed else model.invoke("?", config)
+    assert found == Weather(place="here", degrees=3)
+    body = up.requests[0].json()
+    assert {*body} - {"stream", "stream_options"} == {"model", "messages", "response_format"}
+    assert seen.options[0]["ls_structured_output_format"]["schema"]["title"] == "Weather"
+    assert "fairlead_scope" not in seen.params[0]
+
+
+# ===== what comes back =====
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_reply_tells_who_served_it_in_plain_json(streamed: bool, up: Upstream) -> None:
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 4,
+        "total_tokens": 13,
+        "prompt_tokens_details": {"cached_tokens": 5},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    up.reply = ok("Well.", usage=usage)
+    model = chat(up, model="gpt-4o-mini", base_url=None, config=priced(up))
+    reply = merged(model.stream("Hi")) if streamed else model.invoke("Hi")
+    told = reply.response_metadata
+    assert json.loads(json.dumps(told)) == told
+    assert (told["model_name"], told["model_provider"], told["finish_reason"]) == (
+        "gpt-4o-mini",
+        "fairlead",
+        "stop",
+    )
+    assert (told["provider"], told["deployment"], told["attempts"]) == ("openai", "openai/gpt-4o-mini", 1)
+    assert told["cost_usd"] == pytest.approx(9e-6 + 4 * 2e-6)
+    assert isinstance(told["id"], str)
+    assert reply.usage_metadata == {
+        "input_tokens": 9,
+        "output_tokens": 4,
+        "total_tokens": 13,
+        "input_token_details": {"cache_read": 5},
+        "output_token_details": {"reasoning": 2},
+    }
+
+
+def priced(up: Upstream) -> dict[str, Any]:
+    price = {"input": 1, "output": 2, "cache_read": 1}
+    deployment = {
+        "provider": "openai",
+        "model": "gpt-4o-mini",
+        "base_url": up.base_url,
+        "api_key": "k",
+        "price": price,
+    }
+    return {"models": {"gpt-4o-mini": {"deployments": [deployment]}}}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_tracers_learn_which_provider_and_model_served(streamed: bool, up: Upstream) -> None:
+    collector = RunCollectorCallbackHandler()
+    model, config = ChatFairlead(model="openai/gpt-4o-mini", config=named(up)), {"callbacks": [collector]}
+    reply = merged(model.stream("?", config)) if streamed else model.invoke("?", config)
+    [run] = collector.traced_runs
+    assert run.extra["metadata"]["ls_gateway_info"] == {"provider": "openai", "model": "gpt-4o-mini"}
+    assert run.extra["metadata"]["ls_model_name"] == "gpt-4o-mini"
+    assert "lc_gateway_metadata" not in reply.response_metadata
+
+
+def named(up: Upstream) -> dict[str, Any]:
+    return {"providers": {"openai": {"base_url": up.base_url, "api_key": "k"}}}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_messages_are_as_if_langchain_had_made_them(streamed: bool, up: Upstream) -> None:
+    up.reply = ok("Well.", tool_calls=[tool_call("look", {"at": 1})])
+    pieces = list(chat(up)._stream([HumanMessage("?")])) if streamed else []
+    generation: Any = pieces[0] if pieces else chat(up)._generate([HumanMessage("?")]).generations[0]
+    message = generation.message
+    for built in (message, generation):
+        fields = {name: getattr(built, name) for name in type(built).model_fields}
+        made = type(built)(**fields)
+        assert built == made
+        assert vars(built) == vars(made)
+        assert dumpd(built) == dumpd(made)
+        assert repr(built) == repr(made)
+        assert pickle.loads(pickle.dumps(built)) == made
+        assert built.model_copy(deep=True) == made
+    message.additional_kwargs["own"] = message.response_metadata["own"] = 1
+    assert "own" not in chat(up).invoke("?").additional_kwargs
+
+
+THOUGHTS = [
+    {"type": "reasoning.text", "text": "Hm, ", "index": 0, "format": "f"},
+    {"type": "reasoning.text", "text": "yes.", "index": 0, "format": "f", "signature": "s"},
+]
+WHOLE_THOUGHT = [{"type": "reasoning.text", "text": "Hm, yes.", "index": 0, "format": "f", "signature": "s"}]
+
+
+def test_thoughts_come_and_go_back(up: Upstream) -> None:
+    events = [
+        delta({"role": "assistant", "content": "", "reasoning": "Hm, ", "reasoning_details": THOUGHTS[:1]}),
+        delta({"reasoning": "yes.", "reasoning_details": THOUGHTS[1:]}),
+        delta({"content": "Yes."}),
+        delta({}, "stop"),
+    ]
+    up.script = [sse([json.dumps(event) for event in events] + ["[DONE]"])]
+    model = chat(up)
+    reply = merged(model.stream("?"))
+    assert [block["type"] for block in reply.content_blocks] == ["reasoning", "text"]
+    assert reply.content_blocks[0]["reasoning"] == "Hm, yes."
+    assert reply.additional_kwargs["reasoning_details"] == WHOLE_THOUGHT
+    model.invoke([HumanMessage("?"), reply, HumanMessage("Sure?")])
+    back = up.requests[1].json()["messages"][1]
+    assert back == {
+        "role": "assistant",
+        "content": "Yes.",
+        "reasoning_content": "Hm, yes.",
+        "reasoning_details": WHOLE_THOUGHT,
+    }
+
+
+def test_thoughts_in_standard_blocks_go_back_too(up: Upstream) -> None:
+    said = AIMessage([{"type": "reasoning", "reasoning": "Hm."}, {"type": "text", "text": "Yes."}])
+    chat(up).invoke([HumanMessage("?"), said, HumanMessage("Sure?")])
+    back = up.requests[0].json()["messages"][1]
+    assert back == {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_text_and_tool_calls_in_one_stream_stay_apart(version: str, up: Upstream) -> None:
+    calls = [tool_call("look", {"at": "a"}, "c1"), tool_call("look", {"at": "b"}, "c2")]
+    up.reply = ok("I look twice.", tool_calls=calls)
+    reply = merged(chat(up, output_version=version).stream("?"))
+    assert reply.text == "I look twice."
+    assert [(call["id"], call["args"]) for call in reply.tool_calls] == [
+        ("c1", {"at": "a"}),
+        ("c2", {"at": "b"}),
+    ]
+    assert [block["type"] for block in reply.content_blocks] == ["text", "tool_call", "tool_call"]
+
+
+def test_arguments_that_are_no_json_make_an_invalid_call(up: Upstream) -> None:
+    up.reply = ok(tool_calls=[tool_call("look", '{"at": ')])
+    reply = chat(up).invoke("?")
+    assert reply.tool_calls == []
+    [bad] = reply.invalid_tool_calls
+    assert (bad["name"], bad["args"]) == ("look", '{"at": ')
+
+
+def test_all_choices_are_generations(up: Upstream) -> None:
+    body = {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {"index": place, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            for place, text in enumerate(["a", "b"])
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    }
+    up.reply = fairlead.testing.Reply(body=body)
+    result = chat(up, n=2).generate([[HumanMessage("?")]])
+    assert [generation.text for generation in result.generations[0]] == ["a", "b"]
+    assert result.llm_output == {"model_name": "m", "token_usage": body["usage"]}
+
+
+@pytest.mark.parametrize("include_raw", [False, True], ids=["parsed", "raw"])
+def test_a_refusal_is_an_error_of_structured_output_alone(include_raw: bool, up: Upstream) -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I will not."}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    up.reply = fairlead.testing.Reply(body=body)
+    model = chat(up)
+    assert model.invoke("?").content_blocks == [{"type": "refusal", "refusal": "I will not."}]
+    asked = model.with_structured_output(Weather, include_raw=include_raw)
+    if include_raw:
+        assert isinstance(asked.invoke("?")["parsing_error"], ModelRefusalError)
+    else:
+        with pytest.raises(ModelRefusalError, match="I will not"):
+            asked.invoke("?")
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+def test_structured_output_with_the_raw_answer_and_its_fault(method: str, up: Upstream) -> None:
+    bad = '{"place": "here"}'
+    up.reply = ok(tool_calls=[tool_call("Weather", bad)]) if method == "function_calling" else ok(bad)
+    found = chat(up).with_structured_output(Weather, method=method, include_raw=True).invoke("?")
+    assert found["parsed"] is None
+    assert isinstance(found["raw"], AIMessage)
+    assert "degrees" in str(found["parsing_error"])
+
+
+# ===== the protocol of events =====
+
+
+@BETA
+def test_events_of_a_stream_with_thoughts_text_and_calls(up: Upstream) -> None:
+    events = [
+        delta({"role": "assistant", "reasoning_content": "Hm."}),
+        delta({"content": "I "}),
+        delta({"content": "look."}),
+        delta({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "look", "arguments": ""}}]}),
+        delta({"tool_calls": [{"index": 0, "function": {"arguments": '{"at": 1}'}}]}),
+        delta({}, "tool_calls", usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}),
+    ]
+    up.reply = sse([json.dumps(event) for event in events] + ["[DONE]"])
+    seen = Seen()
+    run = chat(up).stream_events("?", {"callbacks": [seen]}, version="v3")
+    told = list(run)
+    assert_valid_event_stream(told)
+    kinds = [event["content"]["type"] for event in told if event["event"] == "content-block-finish"]
+    assert kinds == ["reasoning", "text", "tool_call"]
+    assert told[0]["metadata"] == {"provider": "fairlead", "model": "m"}
+    assert run.output.tool_calls[0]["args"] == {"at": 1}
+    assert run.output.usage_metadata["total_tokens"] == 3
+    assert run.output.response_metadata["deployment"] == "openai/m"
+    assert "".join(seen.tokens) == "I look."
+    assert seen.runs == ["start", "end"]
+
+
+# ===== LangChain's own services around a call =====
+
+
+async def test_an_answer_is_the_same_whether_or_not_somebody_watches(up: Upstream) -> None:
+    up.reply = ok("Well.", tool_calls=[tool_call("look", {"at": 1})], model="m-1")
+    model, run = chat(up), uuid.uuid4()
+    config: Any = {"run_id": run, "configurable": {"thread_id": "t"}}
+    alone = await model.ainvoke("?", config)
+    watched = await model.ainvoke("?", {**config, "callbacks": [Seen()]})
+    assert alone.id == watched.id == f"lc_run--{run}-0"
+    assert (await model.ainvoke("?")).id.startswith("lc_run--")
+    for message in (alone, watched):
+        for name in ("id", "created"):
+            del message.response_metadata[name]
+    assert vars(alone) == vars(watched)
+
+
+async def test_whoever_watches_from_afar_sees_the_run(up: Upstream) -> None:
+    model = chat(up)
+    with get_usage_metadata_callback() as usage:
+        await model.ainvoke("Hi")
+    assert usage.usage_metadata["m"]["total_tokens"] == 2
+    seen = Seen()
+
+    async def inside(it: str) -> Any:
+        return await model.ainvoke(it)
+
+    await RunnableLambda(inside).ainvoke("Hi", {"callbacks": [seen]})
+    await chat(up, callbacks=[seen]).ainvoke("Hi")
+    assert seen.runs == ["start", "end"] * 2
+    with collect_runs() as collected:
+        await model.ainvoke("Hi")
+    assert len(collected.traced_runs) == 1
+
+
+async def test_a_subclass_that_replaces_a_step_is_asked(up: Upstream) -> None:
+    class Loud(ChatFairlead):
+        async def agenerate(self, *args: Any, **kwargs: Any) -> Any:
+            loud.append(1)
+            return await super().agenerate(*args, **kwargs)
+
+    loud: list[int] = []
+    await Loud(model="m", api_key="test", base_url=up.base_url).ainvoke("Hi")
+    assert loud == [1]
+
+
+async def test_caches_and_missing_caches_hold_for_awaited_calls(up: Upstream) -> None:
+    model = chat(up, cache=InMemoryCache())
+    await model.ainvoke("Hi")
+    await model.ainvoke("Hi")
+    assert len(up.requests) == 1
+    set_llm_cache(InMemoryCache())
+    try:
+        await chat(up).ainvoke("Hi")
+        await chat(up).ainvoke("Hi")
+        await chat(up, cache=False).ainvoke("Hi")
+    finally:
+        set_llm_cache(None)
+    assert len(up.requests) == 3
+    with pytest.raises(ValueError, match="no cache found"):
+        await chat(up, cache=True).ainvoke("Hi")
+
+
+def test_langchains_cache_does_not_tell_callers_apart(up: Upstream) -> None:
+    model = chat(up, cache=InMemoryCache())
+    first = model.invoke("Hi", {"configurable": {"thread_id": "a"}})
+    again = model.invoke("Hi", {"configurable": {"thread_id": "b"}, "tags": ["t"]})
+    assert again.content == first.content
+    assert len(up.requests) == 1
+
+
+def test_langchains_cache_tells_configurations_apart(up: Upstream) -> None:
+    cache = InMemoryCache()
+    up.reply = lambda request: ok(request.model)
+    for name in ("a", "b", "a"):
+        deployment = {"provider": "openai", "model": name, "base_url": up.base_url, "api_key": "k"}
+        config = {"models": {"m": {"deployments": [deployment]}}}
+        assert ChatFairlead(model="m", config=config, cache=cache).invoke("?").text == name
+        with fairlead.Client(config) as client:
+            assert ChatFairlead(model="m", client=client, cache=cache).invoke("?").text == name
+    assert len(up.requests) == 2
+
+
+def test_no_key_and_no_configuration_with_keys_is_written_out(up: Upstream) -> None:
+    config = {"providers": {"openai": {"api_key": "sk-in-the-config", "base_url": up.base_url}}}
+    model = ChatFairlead(
+        model="openai/m", api_key="sk-of-the-model", config=config, default_headers={"x": "sk-in-a-header"}
+    )
+    written = (
+        json.dumps(dumpd(model))
+        + repr(model)
+        + str(model.asdict())
+        + json.dumps(model.model_dump(), default=str)
+    )
+    for secret in ("sk-of-the-model", "sk-in-a-header"):
+        assert secret not in written.replace(repr(model), "")
+    assert "sk-in-the-config" not in json.dumps(dumpd(model))
+
+
+def test_a_model_can_be_copied_and_pickled(up: Upstream) -> None:
+    model = chat(up)
+    model.invoke("Hi")
+    assert copy.deepcopy(model).invoke("Hi").text == "Hi"
+    assert pickle.loads(pickle.dumps(model)).invoke("Hi").text == "Hi"
+
+
+def test_one_model_serves_many_event_loops_and_threads(up: Upstream) -> None:
+    model = chat(up)
+    said: list[str] = []
+
+    def ask() -> None:
+        said.append(asyncio.run(model.ainvoke("Hi")).text)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [asyncio.run(model.ainvoke("Hi")).text for _ in range(3)] + said == ["Hi"] * 7
+
+
+def test_models_of_the_same_arguments_share_an_engine_and_a_given_client_is_used(up: Upstream) -> None:
+    one, other = chat(up), chat(up, temperature=1)
+    assert one._engines().awaited is other._engines().awaited
+    with fairlead.Client(api_key="test", base_url=up.base_url) as client:
+        given = ChatFairlead(model="m", client=client)
+        assert asyncio.run(given.ainvoke("Hi")).text == "Hi"
+        assert client.stats()["total_requests"] == 1
+    with pytest.raises(TypeError, match=r"fairlead\.Client"):
+        ChatFairlead(model="m", client=object()).invoke("Hi")
+
+
+def test_the_key_of_the_environment_goes_to_the_base_url_alone(
+    up: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_API_KEY", "of-the-gateway")
+    monkeypatch.setenv("OPENAI_API_KEY", "of-openai")
+    monkeypatch.setenv("OPENAI_BASE_URL", up.base_url)
+    ChatFairlead(model="openai/m").invoke("Hi")
+    ChatFairlead(model="m", base_url=up.base_url).invoke("Hi")
+    monkeypatch.setenv("FAIRLEAD_BASE_URL", "http://127.0.0.1:9/v1")
+    ChatFairlead(model="openai/m", config=named(up)).invoke("Hi")
+    keys = [request.headers["authorization"] for request in up.requests]
+    assert keys == ["Bearer of-openai", "Bearer of-the-gateway", "Bearer k"]
+
+
+def test_the_profile_is_what_all_deployments_of_the_route_can_do() -> None:
+    small = {"provider": "openai", "model": "gpt-4o-mini", "api_key": "k", "context_window": 9000}
+    blind = {
+        "provider": "anthropic",
+        "model": "claude-sonnet-4-5",
+        "api_key": "k",
+        "supports": {"vision": False},
+    }
+    unknown = {"provider": "openai", "model": "house-model", "api_key": "k"}
+    config = {
+        "models": {
+            "one": {"deployments": [small]},
+            "two": {"deployments": [small, blind]},
+            "three": {"deployments": [small, unknown]},
+        }
+    }
+    with fairlead.Client(config) as client:
+        one, two, three = (ChatFairlead(model=name, client=client).profile for name in config["models"])
+    assert one is not None
+    assert two is not None
+    assert (one["max_input_tokens"], one["image_inputs"], one["tool_calling"]) == (9000, True, True)
+    assert (two["max_input_tokens"], two["tool_calling"]) == (9000, True)
+    assert "image_inputs" not in two
+    assert not {"max_input_tokens", "tool_calling"} & {*(three or {})}
+
+
+async def test_whole_and_streamed_answers_are_the_same(up: Upstream) -> None:
+    up.reply = stream(["Hel", "lo"])
+    model = chat(up, streaming=True)
+    seen = Seen()
+    whole = await model.ainvoke("?", {"callbacks": [seen]})
+    assert (whole.text, seen.tokens) == ("Hello", ["Hel", "lo", ""])
+    pieces = [chunk.text async for chunk in model.astream("?")]
+    assert pieces == ["Hel", "lo", ""]

@@ -1,0 +1,163 @@
+"""Schemas: made strict as the OpenAI SDK makes them, and checked without any other package."""
+
+from __future__ import annotations
+
+import copy
+import enum
+from typing import Any, Literal
+
+import pytest
+from fairlead.structured import schema as schemas
+from fairlead.structured.check import problems, same
+from hypothesis import given
+from hypothesis import strategies as st
+
+pydantic = pytest.importorskip("pydantic")
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Step(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+    """A step."""
+
+    text: str = pydantic.Field(description="what to do")
+    minutes: float = 1.0
+
+
+class Node(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+    name: str
+    parent: Node | None = None
+    children: list[Node] = pydantic.Field(default=[])
+
+
+class Answer(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+    value: int
+    colour: Colour = pydantic.Field(description="which", default=Colour.RED)
+    kind: Literal["a", "b"]
+    steps: list[Step] = pydantic.Field(default=[])
+    best: Step = pydantic.Field(description="the best of them")
+    either: Step | Node | str | None = None
+
+
+MODELS = [
+    Step,
+    Node,
+    Answer,
+    pydantic.create_model("Empty"),
+    pydantic.create_model("M", x=(dict[str, int], {})),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_a_schema_is_made_strict_as_the_openai_sdk_makes_it(model: Any) -> None:
+    theirs = pytest.importorskip("openai.lib._pydantic")
+    given = model.model_json_schema()
+    before = copy.deepcopy(given)
+    assert schemas.strict(given) == theirs.to_strict_json_schema(model)
+    assert given == before
+
+
+def test_making_strict_twice_changes_nothing() -> None:
+    once = schemas.strict(Answer.model_json_schema())
+    assert schemas.strict(once) == once
+
+
+def test_a_reference_that_leads_into_itself_ends() -> None:
+    loop = {"$defs": {"a": {"$ref": "#/$defs/a", "description": "d"}}, "$ref": "#/$defs/a", "title": "t"}
+    assert schemas.strict(loop)["$defs"]["a"] == {"$ref": "#/$defs/a"}
+
+
+def test_what_strict_mode_cannot_say_is_told() -> None:
+    assert schemas.is_strict(schemas.strict(Answer.model_json_schema()))
+    assert schemas.is_strict(schemas.strict(Node.model_json_schema()))
+    free = pydantic.create_model("Free", scores=(dict[str, int], ...))
+    assert not schemas.is_strict(schemas.strict(free.model_json_schema()))
+    assert not schemas.is_strict({"type": "object", "properties": {"a": {}}, "required": ["a"]})
+    assert not schemas.is_strict({"type": "array", "items": {"type": "string"}})
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 2, "pattern": "^[A-Z]"},
+        "age": {"type": ["integer", "null"], "minimum": 0, "exclusiveMaximum": 150},
+        "tags": {"type": "array", "items": {"enum": ["x", "y", 1]}, "maxItems": 2, "uniqueItems": True},
+        "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
+        "score": {"type": "number", "multipleOf": 0.5},
+        "form": {"oneOf": [{"type": "integer"}, {"type": "number"}, {"const": "n"}]},
+        "pair": {"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "boolean"}},
+        "not_this": {"not": {"type": "string"}},
+        "both": {"allOf": [{"type": "integer"}, {"minimum": 3}]},
+    },
+    "patternProperties": {"^x-": {"type": "string"}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+GOOD: list[dict[str, Any]] = [
+    {"name": "Ada"},
+    {"name": "Ada", "age": None, "tags": ["x", 1], "next": {"name": "Bob", "next": None}},
+    {"name": "Ada", "age": 3.0, "score": 1.5, "form": 1.5, "pair": ["a", True, False], "not_this": 1},
+    {"name": "Ada", "form": "n", "both": 3, "x-more": "yes"},
+]
+
+BAD: list[tuple[Any, list[str]]] = [
+    ([], ["$: expected object, not array"]),
+    ({}, ["$.name: is missing"]),
+    (
+        {"name": "a"},
+        ["$.name: expected at least 2 characters, not 1", "$.name: 'a' does not match ^[A-Z]"],
+    ),
+    ({"name": "Ada", "age": True}, ["$.age: expected integer or null, not boolean"]),
+    ({"name": "Ada", "age": 150}, ["$.age: expected below 150, not 150"]),
+    ({"name": "Ada", "age": 1.5}, ["$.age: expected integer or null, not number"]),
+    ({"name": "Ada", "tags": ["z"]}, ["$.tags[0]: 'z' is none of 'x', 'y', 1"]),
+    ({"name": "Ada", "tags": [True]}, ["$.tags[0]: True is none of 'x', 'y', 1"]),
+    ({"name": "Ada", "tags": ["x", "x"]}, ["$.tags: holds the same item twice"]),
+    ({"name": "Ada", "tags": ["x", "y", 1]}, ["$.tags: expected at most 2 items, not 3"]),
+    ({"name": "Ada", "next": {"name": "Bob", "age": -1}}, ["$.next.age: expected at least 0, not -1"]),
+    ({"name": "Ada", "score": 0.7}, ["$.score: 0.7 is no multiple of 0.5"]),
+    ({"name": "Ada", "form": 1}, ["$.form: fits 2 of the forms where it may fit one"]),
+    ({"name": "Ada", "pair": ["a", "b"]}, ["$.pair[1]: expected boolean, not string"]),
+    ({"name": "Ada", "not_this": "s"}, ["$.not_this: is what it may not be"]),
+    ({"name": "Ada", "both": 2}, ["$.both: expected at least 3, not 2"]),
+    ({"name": "Ada", "more": 1}, ["$.more: is none of its members"]),
+    ({"name": "Ada", "x-more": 1}, ["$.x-more: expected string, not integer"]),
+]
+
+
+@pytest.mark.parametrize("value", GOOD)
+def test_what_fits_has_no_problems(value: Any) -> None:
+    assert problems(value, SCHEMA) == []
+
+
+@pytest.mark.parametrize(("value", "expected"), BAD)
+def test_what_does_not_fit_is_told_with_its_place(value: Any, expected: list[str]) -> None:
+    assert problems(value, SCHEMA) == expected
+
+
+def test_problems_are_bounded_and_references_end() -> None:
+    assert len(problems([1] * 100, {"type": "array", "items": {"type": "string"}})) == 20
+    loop = {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
+    assert "nests deeper" in problems(1, loop)[0]
+    with pytest.raises(ValueError, match="no '#/\\$defs/gone'"):
+        problems(1, {"$ref": "#/$defs/gone"})
+
+
+@given(st.builds(Answer, value=st.integers(), kind=st.sampled_from("ab"), best=st.builds(Step)))
+def test_what_pydantic_accepts_fits_its_schema(answer: Any) -> None:
+    schema = Answer.model_json_schema()
+    assert problems(answer.model_dump(mode="json"), schema) == []
+    assert problems({**answer.model_dump(mode="json"), "value": "x"}, schema) == [
+        "$.value: expected integer, not string"
+    ]
+
+
+def test_equal_as_json() -> None:
+    assert same(1, 1.0)
+    assert not same(1, True)
+    assert same({"a": [1, {"b": None}]}, {"a": [1.0, {"b": None}]})
+    assert not same({"a": [0]}, {"a": [False]})

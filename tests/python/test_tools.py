@@ -1,0 +1,312 @@
+"""Functions as tools: schemas, arguments, results; with pydantic and without."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import fairlead
+import pytest
+from fairlead.testing import Upstream, ok, tool_call
+from fairlead.tools import docstring
+from fairlead.tools.tool import text_of
+
+
+class Unit(enum.Enum):
+    C = "celsius"
+    F = "fahrenheit"
+
+
+@dataclass
+class Place:
+    name: str
+    near: list[str] | None = None
+
+
+def weather(
+    city: str,
+    days: int = 1,
+    unit: Literal["C", "F"] = "C",
+    tags: list[str] | None = None,
+    exact: Annotated[bool, "to the degree"] = False,
+    scale: float = 1.0,
+    by_day: dict[str, int] | None = None,
+) -> str:
+    """What the weather will be.
+
+    Only for cities.
+
+    Args:
+        city (str): its name,
+            in English.
+        days: how many.
+
+    Returns:
+        A sentence.
+    """
+    return f"{city} {days} {unit} {tags} {exact} {scale} {by_day}"
+
+
+@pytest.fixture(params=["pydantic", "plain"])
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With pydantic, and as if it were not installed."""
+    if request.param == "plain":
+        monkeypatch.setitem(sys.modules, "pydantic", None)
+    else:
+        pytest.importorskip("pydantic")
+    return str(request.param)
+
+
+def test_a_schema_is_made_of_annotations_and_docstring(how: str) -> None:
+    made = fairlead.tool(weather)
+    assert (made.name, made.description) == ("weather", "What the weather will be.\n\nOnly for cities.")
+    assert made.parameters == {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "its name, in English."},
+            "days": {"type": "integer", "default": 1, "description": "how many."},
+            "unit": {"type": "string", "enum": ["C", "F"], "default": "C"},
+            "tags": {
+                "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}],
+                "default": None,
+            },
+            "exact": {"type": "boolean", "description": "to the degree", "default": False},
+            "scale": {"type": "number", "default": 1.0},
+            "by_day": {
+                "anyOf": [
+                    {"type": "object", "additionalProperties": {"type": "integer"}},
+                    {"type": "null"},
+                ],
+                "default": None,
+            },
+        },
+        "required": ["city"],
+        "additionalProperties": False,
+    }
+
+
+def test_arguments_are_what_the_function_takes(how: str) -> None:
+    @fairlead.tool
+    def visit(
+        place: Place, unit: Unit, pair: tuple[int, str], seen: set[int], others: Sequence[Place] = (), /
+    ) -> None:
+        """Visit."""
+
+    text = (
+        '{"place": {"name": "x"}, "unit": "celsius", "pair": [1, "a"], "seen": [1, 2],'
+        ' "others": [{"name": "y", "near": ["z"]}]}'
+    )
+    read = visit.parse(text)
+    assert read == {
+        "place": Place("x"),
+        "unit": Unit.C,
+        "pair": (1, "a"),
+        "seen": {1, 2},
+        "others": [Place("y", ["z"])],
+    }
+    assert visit.call(read) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", "no JSON object"),
+        ("{}", r"\$\.city"),
+        ('{"city": 1}', r"\$\.city"),
+        ('{"city": "x", "days": "many"}', r"\$\.days"),
+        ('{"city": "x", "more": 1}', r"\$\.more"),
+        ("[" * 100_000, "no JSON"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told_with_their_place(text: str, words: str, how: str) -> None:
+    with pytest.raises(fairlead.ToolError, match=words):
+        fairlead.tool(weather).parse(text)
+
+
+def test_no_arguments_are_an_empty_text_too(how: str) -> None:
+    @fairlead.tool
+    def now() -> str:
+        return "noon"
+
+    assert now.parse("") == now.parse("{}") == {}
+    assert now.parameters == {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def test_parameters_that_cannot_be_said_are_named(how: str) -> None:
+    def bare(a, b: int) -> None: ...  # type: ignore[no-untyped-def]
+
+    def open_(*parts: str) -> None: ...
+
+    def strange(thing: sys.__class__) -> None: ...
+
+    with pytest.raises(TypeError, match="bare: the parameter `a` has no annotation"):
+        fairlead.tool(bare)
+    with pytest.raises(TypeError, match=r"open_: the parameter `\*parts"):
+        fairlead.tool(open_)
+    with pytest.raises(TypeError, match="strange"):
+        fairlead.tool(strange)
+
+
+def test_a_tool_is_a_function_still() -> None:
+    made = fairlead.tool(weather)
+    assert made("Rome", days=2) == weather("Rome", 2)
+    assert fairlead.tool(made) is made
+    assert made.__wrapped__ is weather
+
+    @fairlead.tool(name="look up", description="d", strict=True, timeout=3)
+    async def look(word: str, most: int = 1) -> str:
+        return word
+
+    assert (look.name, look.description, look.timeout, look.is_async) == ("look_up", "d", 3, True)
+    assert look.parameters["required"] == ["word", "most"]
+    assert look.model_dump()["function"]["strict"] is True
+    assert asyncio.run(look("x")) == "x"
+
+
+class Shop:
+    def price(self, of: str) -> float:
+        """What it costs."""
+        return 2.5
+
+    def __call__(self, of: str) -> str:
+        """Buy it."""
+        return of
+
+
+def test_methods_and_objects_are_tools_too(how: str) -> None:
+    priced, bought = fairlead.tool(Shop().price), fairlead.tool(Shop())
+    assert (priced.name, list(priced.parameters["properties"])) == ("price", ["of"])
+    assert (bought.name, bought.description) == ("Shop", "Buy it.")
+    assert priced.call(priced.parse('{"of": "tea"}')) == 2.5
+    assert bought.call(bought.parse('{"of": "tea"}')) == "tea"
+
+
+def test_names_that_pydantic_keeps_for_itself_are_fine() -> None:
+    @fairlead.tool
+    def odd(schema: str, json: int, _hidden: int = 0, model_config: str = "") -> None: ...
+
+    assert list(odd.parameters["properties"]) == ["schema", "json", "_hidden", "model_config"]
+    assert odd.parse('{"schema": "a", "json": 1}') == {
+        "schema": "a",
+        "json": 1,
+        "_hidden": 0,
+        "model_config": "",
+    }
+
+
+def test_annotations_of_pydantic_are_understood() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Order(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        item: str
+        parent: Order | None = None
+
+    globals().update(Order=Order, pydantic=pydantic)
+
+    @fairlead.tool
+    def buy(order: Order, amount: Annotated[int, pydantic.Field(gt=0, description="pieces")]) -> None: ...
+
+    assert buy.parameters["properties"]["amount"] == {
+        "type": "integer",
+        "exclusiveMinimum": 0,
+        "description": "pieces",
+    }
+    assert "Order" in buy.parameters["$defs"]
+    read = buy.parse('{"order": {"item": "tea", "parent": {"item": "set"}}, "amount": 2}')
+    assert read == {"order": Order(item="tea", parent=Order(item="set")), "amount": 2}
+    with pytest.raises(fairlead.ToolError, match=r"\$\.amount"):
+        buy.parse('{"order": {"item": "tea"}, "amount": 0}')
+
+
+def test_a_tool_is_sent_as_it_is(up: Upstream) -> None:
+    up.script = [ok(tool_calls=[tool_call("weather", '{"city": "Rome"}')])]
+    with fairlead.Client(api_key="k", base_url=up.base_url) as client:
+        made = fairlead.tool(weather)
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], tools=[made])
+    assert up.requests[0].json()["tools"] == [made.model_dump()]
+
+
+# ===== docstrings and results =====
+
+NUMPY = """Sum.
+
+    More of it.
+
+    Parameters
+    ----------
+    a : int
+        the first,
+        of two
+    b, c : int, optional
+        the others
+
+    Returns
+    -------
+    int
+        a: not a parameter
+    """
+SPHINX = """Sum.
+
+    More of it.
+
+    :param a: the first,
+        of two
+    :param int b: the others
+    :type b: int
+    :returns: a number
+    """
+GOOGLE = """Sum.
+
+    More of it.
+
+    Args:
+        a: the first,
+            of two
+        b (int, optional): the others
+            c: still b
+        *rest: no name of a parameter
+
+    Returns:
+        int: a number
+    """
+
+
+@pytest.mark.parametrize(
+    ("doc", "told"),
+    [
+        (NUMPY, {"a": "the first, of two", "b": "the others", "c": "the others"}),
+        (SPHINX, {"a": "the first, of two", "b": "the others"}),
+        (
+            GOOGLE,
+            {"a": "the first, of two", "b": "the others c: still b", "rest": "no name of a parameter"},
+        ),
+        ("Sum.\n\nMore of it.", {}),
+    ],
+    ids=["numpy", "sphinx", "google", "plain"],
+)
+def test_docstrings_are_read_in_three_styles(doc: str, told: dict[str, str]) -> None:
+    assert docstring.read(doc) == ("Sum.\n\nMore of it.", told)
+
+
+def test_no_docstring_says_nothing() -> None:
+    assert docstring.read(None) == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ("as it is", "as it is"),
+        (None, "null"),
+        (1.5, "1.5"),
+        ({"a": [1, "ä"]}, '{"a":[1,"ä"]}'),
+        (Place("x", ["y"]), '{"name":"x","near":["y"]}'),
+        ([Unit.C], '["Unit.C"]'),
+    ],
+)
+def test_results_are_told_as_json(result: Any, text: str) -> None:
+    assert text_of(result) == text
