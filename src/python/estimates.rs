@@ -1,7 +1,7 @@
 //! Token estimates for those who keep a conversation within a window.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyDictMethods};
+use pyo3::types::{PyDict, PyList};
 
 use super::convert;
 use super::errors;
@@ -14,19 +14,22 @@ use crate::error::{Error, Kind};
 #[pyfunction]
 #[pyo3(name = "_estimate", signature = (model, messages, /))]
 pub(super) fn messages(model: &str, messages: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<f64>> {
-    messages.into_iter().map(|message| tokens(model, "messages", &[message])).collect()
+    let alone = |message: Bound<'_, PyAny>| {
+        let list = PyList::new(message.py(), [&message])?;
+        tokens(model, "messages", list.as_any())
+    };
+    messages.into_iter().map(alone).collect()
 }
 
 /// The tokens that `tools` come to.
 #[pyfunction]
 #[pyo3(name = "_estimate_tools", signature = (model, tools, /))]
-pub(super) fn tools(model: &str, tools: Vec<Bound<'_, PyAny>>) -> PyResult<f64> {
-    tokens(model, "tools", &tools)
+pub(super) fn tools(model: &str, tools: &Bound<'_, PyAny>) -> PyResult<f64> {
+    tokens(model, "tools", tools)
 }
 
-fn tokens(model: &str, member: &str, value: &[Bound<'_, PyAny>]) -> PyResult<f64> {
-    let Some(first) = value.first() else { return Ok(0.0) };
-    let py = first.py();
+fn tokens(model: &str, member: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let py = value.py();
     let body = PyDict::new(py);
     body.set_item(member, value)?;
     let facts = facts::scan(&convert::json(&body)?, Wants::NOTHING)
