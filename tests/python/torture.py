@@ -1,6 +1,6 @@
 """A process that is treated badly in every way at once, then must hold nothing. `test_torture.py` runs it.
 
-`python torture.py BASE_URL SECONDS SEED` prints a JSON object: how often each thing was done, and what was left.
+`python torture.py BASE_URL SECONDS SEED` tells as a JSON object how often each thing was done, and what was left.
 """
 
 from __future__ import annotations
@@ -291,17 +291,14 @@ def main() -> None:
     while descriptors() > DESCRIPTORS and time.monotonic() < expiry:
         gc.collect()
         time.sleep(0.05)
-    print(
-        json.dumps(
-            {
-                "done": work.done,
-                "wrong": work.wrong[:10],
-                "left": left,
-                "grown": grown,
-                "descriptors": max(0, descriptors() - DESCRIPTORS),
-            }
-        )
-    )
+    told = {
+        "done": work.done,
+        "wrong": work.wrong[:10],
+        "left": left,
+        "grown": grown,
+        "descriptors": max(0, descriptors() - DESCRIPTORS),
+    }
+    sys.stdout.write(json.dumps(told))
 
 
 DESCRIPTORS = 40
