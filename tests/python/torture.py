@@ -1,6 +1,6 @@
 """A process that is treated badly in every way at once, then must hold nothing. `test_torture.py` runs it.
 
-`python torture.py BASE_URL SECONDS SEED` tells as a JSON object how often each thing was done, and what was left.
+`python torture.py BASE_URL SECONDS SEED` tells as a JSON object what was done how often, and what was left.
 """
 
 from __future__ import annotations
