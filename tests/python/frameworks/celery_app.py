@@ -1,4 +1,4 @@
-"""A Celery application whose client is made at import and used by parent and children. `test_celery.py` runs it."""
+"""A Celery application whose client is made at import, for parent and children. `test_celery.py` runs it."""
 
 from __future__ import annotations
 
