@@ -8,8 +8,9 @@ client.chat.completions.create(model="smart", messages=[{"role": "user", "conten
 ```
 
 `OpenAI` and `AsyncOpenAI` are subclasses of the SDK's clients, so that whatever insists on those (instructor,
-pydantic-ai, tracers that patch them) runs through the engine. `fairlead.openai.httpx2` and `fairlead.openai.httpx`
-have the transports below them, for a client of one's own. Only the two clients import the SDK.
+pydantic-ai, tracers that patch them) runs through the engine. The transports below them are in
+`fairlead.openai.httpx2` and `fairlead.openai.httpx`, for a client of one's own. Only the clients import
+the SDK.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class _Transport:
         Args:
             client: what makes the calls; either kind will do. Its keys are sent, not those of the SDK.
             closes_client: is it closed with this transport? Default: False.
-            own_key: the API key of the SDK that stands for none; another one, which the caller set for a request,
-                is sent. Default: none is sent.
+            own_key: the API key of the SDK that stands for none; another one, which the caller set for a
+                request, is sent. Default: none is sent.
         """
         self._client = client
         self._closes_client = closes_client

@@ -140,8 +140,9 @@ class OpenAI(openai.OpenAI):
         """
         Args:
             config: as of `fairlead.Client`: a file, several, or a dict.
-            client: a fairlead client to call through, instead of one of its own; closing this one leaves it open.
-            api_key: as of `fairlead.Client`; needed only where neither the configuration nor the environment has it.
+            client: a fairlead client to call through, instead of one of its own; it stays open when this one
+                is closed.
+            api_key: as of `fairlead.Client`; needed where neither the configuration nor the environment has it.
             base_url: as of `fairlead.Client`: where `provider` listens.
             provider: as of `fairlead.Client`: a preset's name.
             max_retries: the engine's attempts after the first; the SDK itself makes one. Default: 2.

@@ -6,6 +6,8 @@ A client of the OpenAI SDK that is given such a client calls through the engine.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import httpx
 
 from ._frames import AsyncFrames, Frames
@@ -25,12 +27,12 @@ class _AsyncEvents(AsyncFrames, httpx.AsyncByteStream):
 class Transport(BlockingTransport, httpx.BaseTransport):
     """For `httpx.Client`."""
 
-    _library = httpx
-    _frames = _Events
+    _library: ClassVar[Any] = httpx
+    _frames: ClassVar[Any] = _Events
 
 
 class AsyncTransport(AwaitingTransport, httpx.AsyncBaseTransport):
     """For `httpx.AsyncClient`."""
 
-    _library = httpx
-    _frames = _AsyncEvents
+    _library: ClassVar[Any] = httpx
+    _frames: ClassVar[Any] = _AsyncEvents

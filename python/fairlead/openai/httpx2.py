@@ -6,6 +6,8 @@ A client of the OpenAI SDK that is given such a client calls through the engine.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import httpx2
 
 from ._frames import AsyncFrames, Frames
@@ -25,12 +27,12 @@ class _AsyncEvents(AsyncFrames, httpx2.AsyncByteStream):
 class Transport(BlockingTransport, httpx2.BaseTransport):
     """For `httpx2.Client`."""
 
-    _library = httpx2
-    _frames = _Events
+    _library: ClassVar[Any] = httpx2
+    _frames: ClassVar[Any] = _Events
 
 
 class AsyncTransport(AwaitingTransport, httpx2.AsyncBaseTransport):
     """For `httpx2.AsyncClient`."""
 
-    _library = httpx2
-    _frames = _AsyncEvents
+    _library: ClassVar[Any] = httpx2
+    _frames: ClassVar[Any] = _AsyncEvents

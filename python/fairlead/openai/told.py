@@ -19,7 +19,7 @@ _collected: ContextVar[tuple[list[Receipt], ...]] = ContextVar("fairlead_openai_
 
 @contextlib.contextmanager
 def receipts() -> Iterator[list[Receipt]]:
-    """Collects the receipts of all calls inside that were answered, whoever makes them, also in tasks started there.
+    """Collects the receipts of all calls inside that were answered, also in tasks that are started there.
 
     ```python
     with fairlead.openai.receipts() as told:
@@ -50,19 +50,19 @@ def receipt(response: Any) -> Receipt:
     """Why and how a call was served.
 
     Args:
-        response: what `with_raw_response` or `with_streaming_response` returns, a stream of the SDK, or a response
-            of httpx or httpx2. A stream's receipt is complete once the stream has ended.
+        response: what `with_raw_response` or `with_streaming_response` returns, a stream of the SDK, or a
+            response of httpx or httpx2. A stream's receipt is complete once the stream has ended.
 
     Raises:
-        TypeError: when it is none of these, or no call of the engine stands behind it. Parsed replies do not know
-            their response: use `with_raw_response`, or `receipts()`.
+        TypeError: when it is none of these, or no call of the engine stands behind it. Parsed replies do not
+            know their response: use `with_raw_response`, or `receipts()`.
     """
     http = getattr(response, "http_response", None) or getattr(response, "response", None) or response
     told = getattr(http, "extensions", {}).get(KEY)
     if isinstance(told, RawReply | StreamCore):
         return told.fairlead
     raise TypeError(
-        f"no receipt goes with a {type(response).__name__}: pass a raw response or a stream, or use receipts()"
+        f"no receipt goes with {type(response).__name__}: pass a raw response or a stream, or use receipts()"
     )
 
 
