@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyBytes, PyType};
 use tokio::sync::Notify;
 
 use super::errors;
@@ -19,6 +19,7 @@ use super::reply::{self, Meta};
 use super::runtime;
 use super::task::Done;
 use crate::error::{Error, Kind};
+use crate::send::sse;
 use crate::settle::Receipt;
 
 /// Bytes of events that the queue holds before reading pauses. The reader holds as many again, so 1 MiB in all is
@@ -223,6 +224,9 @@ impl Batch {
     }
 }
 
+/// What Python is shown of an event, and maybe of those behind it.
+type Show<'py> = fn(&StreamCore, Python<'py>, &Bytes) -> PyResult<Bound<'py, PyAny>>;
+
 impl StreamCore {
     /// `chunk` is the class of the objects handed out.
     pub(super) fn new(reader: Reader, chunk: &Bound<'_, PyType>) -> Self {
@@ -231,6 +235,48 @@ impl StreamCore {
 
     fn chunk<'py>(&self, py: Python<'py>, event: &Bytes) -> PyResult<Bound<'py, PyAny>> {
         model::build(self.chunk.bind(py), Text::checked(event), None)
+    }
+
+    /// `first` and all events that wait behind it, framed as they are sent.
+    fn frames<'py>(&self, py: Python<'py>, first: &Bytes) -> PyResult<Bound<'py, PyAny>> {
+        let mut frames = Vec::new();
+        sse::frame(first, &mut frames);
+        for event in self.batch.lock().events.drain(..) {
+            sse::frame(&event, &mut frames);
+        }
+        Ok(PyBytes::new(py, &frames).into_any())
+    }
+
+    fn next_ready<'py>(&self, py: Python<'py>, show: Show<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let channel = self.channel()?;
+        let taken = {
+            let mut batch = self.batch.lock();
+            if batch.turn_is_over() {
+                return Ok(None);
+            }
+            channel.take(&mut batch.events)
+        };
+        match taken {
+            Taken::Event(event) => show(self, py, &event).map(Some),
+            Taken::Nothing => Ok(None),
+            Taken::Failed(error) => Err(errors::exception(py, &error)),
+            Taken::End => Err(PyStopAsyncIteration::new_err(())),
+        }
+    }
+
+    fn next_blocking<'py>(&self, py: Python<'py>, show: Show<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        loop {
+            let taken = self.channel()?.take(&mut self.batch.lock().events);
+            match taken {
+                Taken::Event(event) => return show(self, py, &event).map(Some),
+                Taken::Failed(error) => return Err(errors::exception(py, &error)),
+                Taken::End => return Ok(None),
+                Taken::Nothing => {}
+            }
+            if !py.detach(|| self.reader.channel.wait_slice()) {
+                py.check_signals()?;
+            }
+        }
     }
 
     fn channel(&self) -> PyResult<&Channel> {
@@ -254,20 +300,12 @@ impl StreamCore {
     ///
     /// Raises what broke the stream, once; raises `StopAsyncIteration` at its end.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let channel = self.channel()?;
-        let taken = {
-            let mut batch = self.batch.lock();
-            if batch.turn_is_over() {
-                return Ok(None);
-            }
-            channel.take(&mut batch.events)
-        };
-        match taken {
-            Taken::Event(event) => self.chunk(py, &event).map(Some),
-            Taken::Nothing => Ok(None),
-            Taken::Failed(error) => Err(errors::exception(py, &error)),
-            Taken::End => Err(PyStopAsyncIteration::new_err(())),
-        }
+        self.next_ready(py, Self::chunk)
+    }
+
+    /// As `take`, but all chunks at hand at once, as the bytes of server-sent events.
+    fn take_frames<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.next_ready(py, Self::frames)
     }
 
     /// A future for the moment when something can be taken, and its number; `None` when that is now.
@@ -292,18 +330,12 @@ impl StreamCore {
 
     /// The next chunk, however long it takes; looks at signals meanwhile. `None` at the end.
     fn block<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        loop {
-            let taken = self.channel()?.take(&mut self.batch.lock().events);
-            match taken {
-                Taken::Event(event) => return self.chunk(py, &event).map(Some),
-                Taken::Failed(error) => return Err(errors::exception(py, &error)),
-                Taken::End => return Ok(None),
-                Taken::Nothing => {}
-            }
-            if !py.detach(|| self.reader.channel.wait_slice()) {
-                py.check_signals()?;
-            }
-        }
+        self.next_blocking(py, Self::chunk)
+    }
+
+    /// As `block`, but all chunks at hand at once, as the bytes of server-sent events.
+    fn block_frames<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.next_blocking(py, Self::frames)
     }
 
     /// Stops reading; the connection to the upstream is closed unless the stream was complete.

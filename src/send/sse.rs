@@ -47,6 +47,17 @@ impl fmt::Display for SseFault {
 
 impl std::error::Error for SseFault {}
 
+/// Appends an event of `data`, as [`Decoder`] gives it, to `frames` in the form that is sent.
+pub fn frame(data: &[u8], frames: &mut Vec<u8>) {
+    frames.reserve(b"data: \n\n".len() + data.len());
+    for line in data.split(|byte| *byte == b'\n') {
+        frames.extend_from_slice(b"data: ");
+        frames.extend_from_slice(line);
+        frames.push(b'\n');
+    }
+    frames.push(b'\n');
+}
+
 /// Turns network reads into events.
 #[derive(Debug)]
 pub struct Decoder {

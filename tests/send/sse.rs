@@ -1,7 +1,7 @@
 //! The event stream decoder against the grammar read line by line, whatever the network cuts.
 
 use bytes::Bytes;
-use fairlead::send::sse::{Decoder, Event, SseFault};
+use fairlead::send::sse::{Decoder, Event, SseFault, frame};
 use proptest::prelude::*;
 
 const LIMIT: usize = 1 << 20;
@@ -220,5 +220,13 @@ proptest! {
     )) {
         prop_assert_eq!(decode([&stream[..]]), reference(&stream));
         prop_assert_eq!(decode(stream.chunks(1)), reference(&stream));
+    }
+
+    #[test]
+    fn what_is_framed_is_decoded_to_the_same(stream in streams()) {
+        let expected: Vec<Plain> = reference(&stream).into_iter().map(|(_, data)| (None, data)).collect();
+        let mut frames = Vec::new();
+        expected.iter().for_each(|(_, data)| frame(data, &mut frames));
+        prop_assert_eq!(decode([&frames[..]]), expected);
     }
 }

@@ -1,6 +1,7 @@
 //! What it costs to decide where a call goes: 20 rules, 10 deployments, a prompt of 2 KB.
 //!
-//! No rule but the last holds, so all are evaluated. Prints nanoseconds: the median of many rounds.
+//! No rule but the last holds, so all are evaluated. Prints nanoseconds: the median of many rounds. Arguments are the
+//! strategies to measure, for a profiler; without any, all of them and the parts that make up a decision.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -19,13 +20,17 @@ const ROUNDS: usize = 200;
 const CALLS: u32 = 500;
 
 fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
     println!("{:18} {:>10}", "strategy", "ns");
     let open = call();
-    for strategy in STRATEGIES {
+    for strategy in STRATEGIES.iter().filter(|name| chosen.is_empty() || chosen.iter().any(|one| one == *name)) {
         match Engine::new(toml::from_str(&config(strategy)).expect("the configuration is one")) {
             Ok(engine) => println!("{strategy:12} {:>10}", median(|| drop(black_box(engine.route(&open))))),
             Err(error) => println!("{strategy:12} {error}"),
         }
+    }
+    if !chosen.is_empty() {
+        return;
     }
     let engine = Engine::new(toml::from_str(&config("ordered")).expect("the configuration is one"));
     let engine = engine.expect("it compiles");
