@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .._core import Engine
+from .._core import Engine, RawReply
 from ..client import AsyncClient, Client
 from ..errors import APIConnectionError, ClientClosed, FairleadError
 from ._answer import Answer, answered, failed
@@ -72,16 +72,17 @@ class _Transport:
         return failed(error)
 
     def _response(self, answer: Answer, request: Any) -> Any:
-        extensions = {} if answer.told is None else {KEY: answer.told}
-        if isinstance(answer.body, bytes):
-            content = {"content": answer.body}
-            if answer.told is not None and not isinstance(answer.told, FairleadError):
-                collect(answer.told)
+        status, headers, body, told = answer
+        if isinstance(body, bytes):
+            headers.append((b"content-length", b"%d" % len(body)))
+            # Not as `content=`: what is read before the client sees it has no `elapsed`.
+            stream = self._library.ByteStream(body)
         else:
-            content = {"stream": self._frames(answer.body, request)}
-        return self._library.Response(
-            answer.status, headers=answer.headers, extensions=extensions, request=request, **content
-        )
+            stream = self._frames(body, request)
+        if isinstance(told, RawReply):
+            collect(told)
+        extensions = {} if told is None else {KEY: told}
+        return self._library.Response(status, headers=headers, stream=stream, extensions=extensions)
 
     def _close(self) -> None:
         if self._closes_client:

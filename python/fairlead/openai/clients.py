@@ -112,7 +112,7 @@ def _changed(parts: _Parts, options: dict[str, Any]) -> dict[str, Any]:
         is_shared = parts.is_shared and not ours.keys() - {"max_retries"}
         parts = _around(parts.client.with_options(**ours), is_shared)
     extra = {**options.pop("_extra_kwargs", {}), "_parts": parts}
-    return {**options, "_extra_kwargs": extra}
+    return {**options, "http_client": parts.http_client, "_extra_kwargs": extra}
 
 
 class OpenAI(openai.OpenAI):
@@ -142,7 +142,7 @@ class OpenAI(openai.OpenAI):
             config: as of `fairlead.Client`: a file, several, or a dict.
             client: a fairlead client to call through, instead of one of its own; it stays open when this one
                 is closed.
-            api_key: as of `fairlead.Client`; needed where neither the configuration nor the environment has it.
+            api_key: as of `fairlead.Client`; needed where neither configuration nor environment has it.
             base_url: as of `fairlead.Client`: where `provider` listens.
             provider: as of `fairlead.Client`: a preset's name.
             max_retries: the engine's attempts after the first; the SDK itself makes one. Default: 2.
