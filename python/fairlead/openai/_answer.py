@@ -138,7 +138,8 @@ def shape(error: FairleadError) -> dict[str, Any]:
 
 def broken(error: FairleadError) -> bytes:
     """The event that ends a stream which broke, so that no reader takes it for complete."""
-    return b"data: " + json.dumps({"error": shape(error)}).encode() + b"\n\n"
+    told = {**shape(error), "message": error.message}
+    return b"data: " + json.dumps({"error": told}).encode() + b"\n\n"
 
 
 def _refused(status: int, message: str, code: str) -> Answer:
