@@ -49,8 +49,10 @@ _STATUS = {
 }
 """By its meaning: the status whose class the SDK raises, and OpenAI's type."""
 
+_OVERFLOW = "context_length_exceeded"
+
 _CODES = {
-    errors.ContextLengthExceeded: "context_length_exceeded",
+    errors.ContextLengthExceeded: _OVERFLOW,
     errors.ContentFiltered: "content_filter",
     errors.ModelNotFound: "model_not_found",
     errors.QuotaExceeded: "insufficient_quota",
@@ -126,10 +128,10 @@ def shape(error: FairleadError) -> dict[str, Any]:
     """OpenAI's error object: the provider's own where there is one, else ours."""
     own = error.body if isinstance(error.body, dict) else {}
     kind = _of(_CODES, error)
-    code = kind if error.code is None or kind == "context_length_exceeded" else error.code
+    code = kind if error.code is None or kind == _OVERFLOW else error.code
     return {
         **own,
-        "message": own.get("message") or error.message,
+        "message": _words(own.get("message") or error.message, code),
         "type": error.type or _of(_STATUS, error)[1],
         "param": error.param,
         "code": code or (None if own else _snake(type(error).__name__)),
@@ -184,6 +186,11 @@ def _passed(pairs: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
 def _bytes(value: str) -> bytes:
     return value.encode("latin-1", "replace")
+
+
+def _words(message: Any, code: str | None) -> Any:
+    """The message; callers look for one of the codes in it."""
+    return f"{message} ({code})" if code == _OVERFLOW and _OVERFLOW not in str(message) else message
 
 
 def _snake(name: str) -> str:
