@@ -22,7 +22,7 @@ def heard(up: Upstream) -> Any:
     return up.requests[-1]
 
 
-@pytest.mark.parametrize("sentinel", [openai.NOT_GIVEN, openai.omit])
+@pytest.mark.parametrize("sentinel", [openai.NOT_GIVEN, getattr(openai, "omit", openai.NOT_GIVEN)])
 def test_sentinels_leave_a_member_out_and_none_is_null(up: Upstream, twin: Twin, sentinel: Any) -> None:
     client = twin.client(up)
     create = client.chat.completions.create
@@ -175,9 +175,14 @@ def test_no_key_is_needed_where_fairlead_knows_it(
     assert heard(up).headers["authorization"] == "Bearer sk-test-0"
 
 
-def test_the_sdks_default_timeout_leaves_the_configuration_in_charge(up: Upstream, twin: Twin) -> None:
+@pytest.mark.parametrize("given", [{}, {"timeout": None}])
+def test_a_timeout_that_nobody_chose_leaves_the_configuration_in_charge(
+    up: Upstream, twin: Twin, given: Any
+) -> None:
     up.reply = ok(delay=3)
-    client = twin.make({**config(up.base_url, timeouts={"attempt": 0.2}), "retry": {"max_retries": 0}})
+    client = twin.make(
+        {**config(up.base_url, timeouts={"attempt": 0.2}), "retry": {"max_retries": 0}}, **given
+    )
     with pytest.raises(openai.APITimeoutError):
         twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES))
 

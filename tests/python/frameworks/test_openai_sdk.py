@@ -245,7 +245,7 @@ def test_closing_closes_what_is_its_own(up: Upstream) -> None:
     assert passing.is_closed()
     assert not shared.is_closed()
     assert own.fairlead.is_closed()
-    with pytest.raises((RuntimeError, openai.APIConnectionError), match="closed"):
+    with pytest.raises((RuntimeError, openai.APIConnectionError)):
         own.chat.completions.create(model="m", messages=MESSAGES)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +16,9 @@ import pytest
 from fairlead.openai import failure, receipt
 from fairlead.testing import Upstream, fail, hang, ok, stream
 from openai_twin import MESSAGES, text_of
+
+SDK_TAKES = [httpx, httpx2] if issubclass(openai.DefaultHttpxClient, httpx2.Client) else [httpx]
+"""Before its version 3 the SDK knows only one of them."""
 
 BODY = {"model": "m", "messages": MESSAGES}
 
@@ -87,6 +92,7 @@ def test_other_paths_pass_with_their_query(up: Upstream, library: Any, below: An
     assert up.requests[0].method == "GET"
 
 
+@pytest.mark.parametrize("library", SDK_TAKES)
 def test_the_sdk_takes_a_client_with_the_transport(up: Upstream, library: Any, below: Any) -> None:
     up.script = [ok("Hello"), stream("a b"), fail(429, retry_after=100)]
     with client_of(library, below) as http_client:
@@ -100,6 +106,7 @@ def test_the_sdk_takes_a_client_with_the_transport(up: Upstream, library: Any, b
     assert {request.headers["authorization"] for request in up.requests} == {"Bearer test"}
 
 
+@pytest.mark.parametrize("library", SDK_TAKES)
 def test_the_sdk_on_a_loop_takes_one_too(up: Upstream, library: Any, below: Any) -> None:
     up.script = [ok("Hello"), stream("a b"), fail(500)]
 
@@ -127,7 +134,7 @@ def test_a_transport_may_close_its_client(library: Any) -> None:
 
 
 def test_azures_client_of_the_sdk_goes_through_it_too(up: Upstream, below: Any) -> None:
-    with client_of(httpx2, below) as http_client:
+    with client_of(httpx, below) as http_client:
         client = openai.AzureOpenAI(
             api_key="unused",
             api_version="2025-01-01",
@@ -137,3 +144,23 @@ def test_azures_client_of_the_sdk_goes_through_it_too(up: Upstream, below: Any) 
         client.chat.completions.create(model="m", messages=MESSAGES)
     assert up.requests[0].path == "/v1/chat/completions"
     assert "api-key" not in up.requests[0].headers
+
+
+@pytest.mark.parametrize("module", ["fairlead.openai", "fairlead.openai.httpx", "fairlead.openai.httpx2"])
+def test_only_the_clients_import_the_sdk(module: str) -> None:
+    program = f"import sys, {module}\nassert 'openai' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_without_the_sdk_the_clients_say_what_to_install() -> None:
+    program = """
+import sys
+sys.modules["openai"] = None
+try:
+    from fairlead.openai import OpenAI
+except ImportError as error:
+    assert "fairlead[openai]" in str(error), error
+else:
+    raise SystemExit("imported")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
