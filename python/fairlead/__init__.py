@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import errors, types
     from ._core import Purse, Secret, __version__
     from .accumulate import ChatCompletionStreamState
+    from .batch import BatchSummary, Result, Results
     from .client import AsyncClient, Client
     from .defaults import acompletion, aembedding, completion, embedding
     from .errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         AttemptTimeout,
         AuthenticationError,
         BadRequestError,
+        BatchError,
         BudgetExceeded,
         CircuitOpen,
         ClientClosed,
@@ -108,6 +110,8 @@ __all__ = [
     "AttemptTimeout",
     "AuthenticationError",
     "BadRequestError",
+    "BatchError",
+    "BatchSummary",
     "BudgetExceeded",
     "ChatCompletionStreamState",
     "CircuitBreaker",
@@ -155,6 +159,8 @@ __all__ = [
     "RateLimitError",
     "ResponseTooLarge",
     "ResponseTruncated",
+    "Result",
+    "Results",
     "Retry",
     "RetryBudget",
     "Router",
@@ -198,6 +204,11 @@ _HOMES = {
         "__version__",
     ),
     "accumulate": ("ChatCompletionStreamState",),
+    "batch.results": (
+        "BatchSummary",
+        "Result",
+        "Results",
+    ),
     "client": (
         "AsyncClient",
         "Client",
@@ -218,6 +229,7 @@ _HOMES = {
         "AttemptTimeout",
         "AuthenticationError",
         "BadRequestError",
+        "BatchError",
         "BudgetExceeded",
         "CircuitOpen",
         "ClientClosed",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from . import _core
 from ._call import call_raw, warm_up
 from ._core import Endpoint, Secret
+from .batch.calls import AsyncBatchCalls, BatchCalls
 from .errors import ConfigError
 from .hooks import Hook, feed_for, warn
 from .options import NOT_GIVEN, NotGiven, Options, Timeout, current_scope
@@ -265,7 +266,7 @@ class _BaseClient:
         )
 
 
-class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls):
+class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchCalls):
     """Calls language models, from any event loop and any thread.
 
     ```python
@@ -391,7 +392,7 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls):
         await self.aclose()
 
 
-class Client(_BaseClient, StructuredCalls, ToolCalls):
+class Client(_BaseClient, StructuredCalls, ToolCalls, BatchCalls):
     """As `AsyncClient`, for threads that block; waiting can be interrupted by Ctrl-C."""
 
     @cached_property
