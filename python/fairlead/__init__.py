@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .accumulate import ChatCompletionStreamState
     from .batch import BatchSummary, Result, Results
     from .client import AsyncClient, Client
+    from .conversation import Conversation
     from .defaults import acompletion, aembedding, completion, embedding
     from .errors import (
         APIConnectionError,
@@ -129,6 +130,7 @@ __all__ = [
     "ContentFilterFinishReasonError",
     "ContentFiltered",
     "ContextLengthExceeded",
+    "Conversation",
     "Deadline",
     "DeadlineExceeded",
     "DnsError",
@@ -213,6 +215,7 @@ _HOMES = {
         "AsyncClient",
         "Client",
     ),
+    "conversation": ("Conversation",),
     "defaults": (
         "acompletion",
         "aembedding",

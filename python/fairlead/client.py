@@ -202,6 +202,10 @@ class _BaseClient:
         found: Route = self._engine.route(_ROUTE, arguments(model, messages, params), current_scope())
         return found
 
+    def _space(self, model: str | None) -> dict[str, Any]:
+        """The least room that deployments of `model` have: `context_window` and `max_output`, in tokens."""
+        return self._engine.space(_ROUTE, arguments(model, "", {}), current_scope())
+
     def stats(self) -> Stats:
         """What has happened so far, as a plain dict; `fairlead.types.Stats` describes each entry.
 
