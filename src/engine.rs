@@ -14,7 +14,7 @@ use crate::config::{Config, check};
 use crate::error::{Error, Kind};
 use crate::live::breaker::Transition;
 use crate::live::{KeyUsage, Live};
-use crate::route::{self, Decision, Hosts, Snapshot};
+use crate::route::{self, Decision, Hosts, Plan, Snapshot, Space};
 use crate::secret::Outside;
 use crate::send::{self, Connect};
 use crate::settle::metrics::{self, Metrics, Statistics};
@@ -145,9 +145,21 @@ impl Engine {
     ///
     /// As the call itself would fail before anything is sent.
     pub fn route(&self, call: &Call) -> Result<Arc<Decision>, Error> {
+        self.plan(call).map(|plan| plan.decision)
+    }
+
+    /// How much room the call has in the deployments of its own model, without sending anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::route`].
+    pub fn space(&self, call: &Call) -> Result<Space, Error> {
+        self.plan(call).map(|plan| plan.space())
+    }
+
+    fn plan(&self, call: &Call) -> Result<Plan, Error> {
         let snapshot = self.snapshot()?;
-        let plan = route::plan(&snapshot, call, &call.facts(snapshot.wants())?, &self.rng)?;
-        Ok(plan.decision)
+        route::plan(&snapshot, call, &call.facts(snapshot.wants())?, &self.rng)
     }
 
     /// What exists now.

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from . import errors, types
     from ._core import Purse, Secret, __version__
     from .accumulate import ChatCompletionStreamState
+    from .batch import BatchSummary, Result, Results
     from .client import AsyncClient, Client
+    from .conversation import Conversation
     from .defaults import acompletion, aembedding, completion, embedding
     from .errors import (
         APIConnectionError,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         AttemptTimeout,
         AuthenticationError,
         BadRequestError,
+        BatchError,
         BudgetExceeded,
         CircuitOpen,
         ClientClosed,
@@ -108,6 +111,8 @@ __all__ = [
     "AttemptTimeout",
     "AuthenticationError",
     "BadRequestError",
+    "BatchError",
+    "BatchSummary",
     "BudgetExceeded",
     "ChatCompletionStreamState",
     "CircuitBreaker",
@@ -125,6 +130,7 @@ __all__ = [
     "ContentFilterFinishReasonError",
     "ContentFiltered",
     "ContextLengthExceeded",
+    "Conversation",
     "Deadline",
     "DeadlineExceeded",
     "DnsError",
@@ -155,6 +161,8 @@ __all__ = [
     "RateLimitError",
     "ResponseTooLarge",
     "ResponseTruncated",
+    "Result",
+    "Results",
     "Retry",
     "RetryBudget",
     "Router",
@@ -198,10 +206,16 @@ _HOMES = {
         "__version__",
     ),
     "accumulate": ("ChatCompletionStreamState",),
+    "batch.results": (
+        "BatchSummary",
+        "Result",
+        "Results",
+    ),
     "client": (
         "AsyncClient",
         "Client",
     ),
+    "conversation": ("Conversation",),
     "defaults": (
         "acompletion",
         "aembedding",
@@ -218,6 +232,7 @@ _HOMES = {
         "AttemptTimeout",
         "AuthenticationError",
         "BadRequestError",
+        "BatchError",
         "BudgetExceeded",
         "CircuitOpen",
         "ClientClosed",

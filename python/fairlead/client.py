@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from . import _core
 from ._call import call_raw, warm_up
 from ._core import Endpoint, Secret
+from .batch.calls import AsyncBatchCalls, BatchCalls
 from .errors import ConfigError
 from .hooks import Hook, feed_for, warn
 from .options import NOT_GIVEN, NotGiven, Options, Timeout, current_scope
@@ -201,6 +202,10 @@ class _BaseClient:
         found: Route = self._engine.route(_ROUTE, arguments(model, messages, params), current_scope())
         return found
 
+    def _space(self, model: str | None) -> dict[str, Any]:
+        """The least room that deployments of `model` have: `context_window` and `max_output`, in tokens."""
+        return self._engine.space(_ROUTE, arguments(model, "", {}), current_scope())
+
     def stats(self) -> Stats:
         """What has happened so far, as a plain dict; `fairlead.types.Stats` describes each entry.
 
@@ -265,7 +270,7 @@ class _BaseClient:
         )
 
 
-class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls):
+class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchCalls):
     """Calls language models, from any event loop and any thread.
 
     ```python
@@ -391,7 +396,7 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls):
         await self.aclose()
 
 
-class Client(_BaseClient, StructuredCalls, ToolCalls):
+class Client(_BaseClient, StructuredCalls, ToolCalls, BatchCalls):
     """As `AsyncClient`, for threads that block; waiting can be interrupted by Ctrl-C."""
 
     @cached_property

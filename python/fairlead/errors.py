@@ -230,6 +230,13 @@ class ToolLoopError(FairleadError):
     """`turns`: `max_turns` are used up; `repeats`: the same call failed again and again."""
 
 
+class BatchError(FairleadError):
+    """Requests of a batch failed: raised by `Results.unwrap`."""
+
+    failures: tuple[Any, ...] = ()
+    """The results of those that failed."""
+
+
 class APIError(FairleadError):
     """A call that was made failed."""
 

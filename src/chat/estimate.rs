@@ -6,9 +6,10 @@ const BYTES_PER_TOKEN: usize = 4;
 /// Bytes of a message's own JSON, such as `{"role":"user","content":""},`; the model sees about
 /// [`TOKENS_PER_MESSAGE`] in their place.
 const ENVELOPE: usize = 30;
-/// Tokens around each message, and around all of them, as OpenAI documents for its chat models.
+/// Tokens around each message, as OpenAI documents for its chat models.
 const TOKENS_PER_MESSAGE: f64 = 4.0;
-const TOKENS_AROUND: f64 = 3.0;
+/// Tokens around all messages, as OpenAI documents.
+pub const TOKENS_AROUND: f64 = 3.0;
 /// Bytes beyond ASCII that make one token: about one for a Chinese character, two letters of Cyrillic.
 const BYTES_BEYOND_ASCII: f64 = 3.0;
 /// How many times as many bytes of a JSON schema make one token: providers write schemas shorter for the model.

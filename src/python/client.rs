@@ -343,12 +343,22 @@ impl Engine {
         params: &Bound<'py, PyDict>,
         scope: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let operation = endpoint.get().operation.clone();
-        let Request { body, options } = self.request(&operation, params, scope)?;
-        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
-        let decision = core.route(&Call { operation, body, options });
-        let decision = decision.map_err(|error| errors::exception(py, &error))?;
+        let (core, call) = self.asked(endpoint, params, scope)?;
+        let decision = core.route(&call).map_err(|error| errors::exception(py, &error))?;
         reply::decision(endpoint.get().reply(py), &decision)
+    }
+
+    /// How much room such a call has: the upstream's name of the model, its context window and longest answer.
+    fn space<'py>(
+        &self,
+        py: Python<'py>,
+        endpoint: &Bound<'py, Endpoint>,
+        params: &Bound<'py, PyDict>,
+        scope: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (core, call) = self.asked(endpoint, params, scope)?;
+        let space = core.space(&call).map_err(|error| errors::exception(py, &error))?;
+        Ok(pythonize::pythonize(py, &space)?)
     }
 
     /// What has happened so far.
@@ -437,6 +447,19 @@ impl Engine {
 }
 
 impl Engine {
+    /// A call that is only asked about.
+    fn asked(
+        &self,
+        endpoint: &Bound<'_, Endpoint>,
+        params: &Bound<'_, PyDict>,
+        scope: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(Arc<crate::Engine>, Call)> {
+        let operation = endpoint.get().operation.clone();
+        let Request { body, options } = self.request(&operation, params, scope)?;
+        let core = self.shared.core().map_err(|error| errors::exception(params.py(), &error))?;
+        Ok((core, Call { operation, body, options }))
+    }
+
     fn raw_request(
         &self,
         operation: &Operation,

@@ -1,4 +1,4 @@
-//! What the command line asks for: the catalogue's word on a model, and what profiles set.
+//! What the command line asks for: what is known of providers, the catalogue's word on a model, and what profiles set.
 
 use pyo3::prelude::*;
 use serde_json::{Map, Value, json};
@@ -9,6 +9,26 @@ use super::errors;
 use crate::config::{Profile, load, profiles};
 use crate::provider::catalogue::{self, Entry, Known};
 use crate::provider::name::{self, Name};
+use crate::provider::presets::all as all_presets;
+
+/// The providers that are known by name: where they are, and which variables hold their keys and addresses.
+#[pyfunction]
+#[pyo3(name = "_presets")]
+pub(super) fn presets(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let rows: Vec<Value> = all_presets()
+        .iter()
+        .map(|preset| {
+            json!({
+                "id": preset.id,
+                "base_url": preset.base_url,
+                "base_url_env": preset.base_url_env,
+                "key_env": preset.key_env,
+                "key_required": preset.key_required,
+            })
+        })
+        .collect();
+    Ok(pythonize::pythonize(py, &rows)?)
+}
 
 /// The models of the catalogue that `name` (`provider/model`, or a model at any provider) means, and the nearest
 /// names where it means none.

@@ -12,6 +12,7 @@ mod config;
 mod convert;
 mod desk;
 mod errors;
+mod estimates;
 mod field;
 mod hooks;
 mod import;
@@ -53,7 +54,10 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::schema, module)?)?;
     module.add_function(wrap_pyfunction!(import::foreign, module)?)?;
     module.add_function(wrap_pyfunction!(convert::encode, module)?)?;
+    module.add_function(wrap_pyfunction!(estimates::messages, module)?)?;
+    module.add_function(wrap_pyfunction!(estimates::tools, module)?)?;
     module.add_function(wrap_pyfunction!(lookup::models, module)?)?;
+    module.add_function(wrap_pyfunction!(lookup::presets, module)?)?;
     module.add_function(wrap_pyfunction!(lookup::profiles_of, module)?)?;
     module.add_function(wrap_pyfunction!(model::load_model, module)?)?;
     module.add_function(wrap_pyfunction!(simulation::simulate, module)?)?;

@@ -143,7 +143,7 @@ impl Deployment {
     }
 
     /// Tokens of an answer, by the operator's word or the catalogue's.
-    fn max_output(&self) -> Option<u64> {
+    pub fn max_output(&self) -> Option<u64> {
         self.abilities.max_output.or_else(|| self.listed?.max_output.map(u64::from))
     }
 

@@ -34,6 +34,7 @@ mod routes;
 mod ruleset;
 mod settings;
 mod snapshot;
+mod space;
 mod standing;
 mod strategy;
 mod tenant;
@@ -50,6 +51,7 @@ pub use order::Ask;
 pub use ruleset::Consequence;
 pub use settings::Settings;
 pub use snapshot::Snapshot;
+pub use space::Space;
 pub use standing::{Full, Standing};
 
 use crate::admit::Caller;

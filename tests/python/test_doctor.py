@@ -247,7 +247,7 @@ def test_credits_and_limits_are_told(up: Upstream) -> None:
     report = told(up, key, plenty)
     assert found(report) == [("credits", "$0.00 left of the key's limit")]
     assert ("fine", "$17.50 left of the account's credits") in outcomes(report, "credits")
-    assert ("fine", "is taken, free tier") in outcomes(report, "key")
+    assert ("note", "is taken, free tier: 50 calls a day of free models") in outcomes(report, "key")
     unbounded = Reply(body={"data": {"limit_remaining": None}})
     little = Reply(body={"data": {"total_credits": 10, "total_usage": 9.5}})
     report = told(up, unbounded, little)

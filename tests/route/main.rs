@@ -230,6 +230,22 @@ async fn a_prompt_far_too_long_is_refused_before_anything_is_sent_and_a_doubtful
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_space_of_a_call_is_the_least_that_its_own_deployments_have() {
+    let config = format!(
+        "[models.a]\nfallbacks = [\"b\"]\n{}{}{}{}",
+        deployment("a", "one", "context_window = 8000\nmax_output = 4000"),
+        deployment("a", "two", "context_window = 9000\nmax_output = 1000"),
+        deployment("a", "unknown", ""),
+        deployment("b", "small", "context_window = 500"),
+    );
+    let engine = World::new([]).engine(&config);
+    let space = engine.space(&named("a")).unwrap();
+    assert_eq!((space.context_window, space.max_output), (Some(8000), Some(1000)));
+    assert_eq!(space.model, "one-up");
+    assert_eq!(engine.space(&named("b")).unwrap().max_output, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn residency_is_kept_whoever_asks_for_it_and_an_unknown_region_does_not_keep_it() {
     let config = format!(
         "[tenants.acme]\nregions = [\"eu-*\"]\n{}{}{}",

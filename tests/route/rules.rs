@@ -143,3 +143,22 @@ fn every_condition_that_is_no_expression_is_told_at_once() {
     let error = fairlead::Engine::new(toml::from_str(&config).unwrap()).unwrap_err().to_string();
     assert!(error.contains("rules[0].when") && error.contains("rules[1].when"), "{error}");
 }
+
+#[test]
+fn rules_that_many_threads_evaluate_at_once_answer_each_for_its_own_call() {
+    let engine = World::new([]).engine(&with_rules(RULES));
+    std::thread::scope(|threads| {
+        for thread in 0..8 {
+            let engine = &engine;
+            threads.spawn(move || {
+                for round in 0..500 {
+                    let (said, goes_to) = match (thread + round) % 2 {
+                        0 => (format!("def f{thread}_{round}():"), "code"),
+                        _ => (format!("define {thread} {round}"), "general"),
+                    };
+                    assert_eq!(&*engine.route(&saying(&said)).unwrap().model, goes_to, "{said}");
+                }
+            });
+        }
+    });
+}

@@ -6,29 +6,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
+from .. import _core
 from .report import Report
 
 VARIABLES: Mapping[str, tuple[str, ...]] = {
-    "openai": ("OPENAI_API_KEY",),
-    "openrouter": ("OPENROUTER_API_KEY",),
-    "anthropic": ("ANTHROPIC_API_KEY",),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    "groq": ("GROQ_API_KEY",),
-    "xai": ("XAI_API_KEY",),
-    "deepseek": ("DEEPSEEK_API_KEY",),
-    "mistral": ("MISTRAL_API_KEY",),
-    "together": ("TOGETHER_API_KEY", "TOGETHERAI_API_KEY"),
-    "fireworks": ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
-    "perplexity": ("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
-    "cerebras": ("CEREBRAS_API_KEY",),
-    "ark": ("ARK_API_KEY", "VOLCENGINE_API_KEY"),
-    "dashscope": ("DASHSCOPE_API_KEY",),
-    "moonshot": ("MOONSHOT_API_KEY",),
-    "siliconflow": ("SILICONFLOW_API_KEY",),
-    "zhipu": ("ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
-    "huggingface": ("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+    preset["id"]: tuple(preset["key_env"]) for preset in _core._presets() if preset["key_env"]
 }
-"""Where providers' keys are looked for; `docs/providers.md` has the whole table."""
+"""Where providers' keys are looked for, the first that is set."""
 
 BEGINNINGS: Mapping[str, str] = {
     "openrouter": "sk-or-",

@@ -162,8 +162,11 @@ def _account(report: Report, place: Place, client: Client) -> bool:
         key = _data(_get(client, place, "/key"))
     except FairleadError as error:
         return _told(report, place, error, "key")
-    label = "free tier" if key.get("is_free_tier") else "paid tier"
-    report.add(place.name, "key", "fine", f"is taken, {label}")
+    if key.get("is_free_tier"):
+        advice = 'have `limit_profile = "free"` in `[providers.openrouter]`, so that they are not overrun'
+        report.add(place.name, "key", "note", "is taken, free tier: 50 calls a day of free models", advice)
+    else:
+        report.add(place.name, "key", "fine", "is taken, paid tier: 1,000 calls a day of free models")
     left = key.get("limit_remaining")
     if isinstance(left, int | float):
         _money(report, place, float(left), "of the key's limit", "raise the key's limit")

@@ -117,6 +117,20 @@ class ToolParams(TextParams, total=False):
     """Holds for the first turn where it forces a tool."""
 
 
+class BatchParams(TextParams, total=False):
+    """The arguments that all requests of `batch` have in common."""
+
+    model: str
+    messages: str | Iterable[Message]
+    """For requests that differ in something else."""
+    tools: Iterable[Any]
+    tool_choice: Any
+    dimensions: int
+    """Of `embeddings.create`."""
+    encoding_format: Literal["float", "base64"]
+    """Likewise."""
+
+
 class StructuredParams(TextParams, total=False):
     """The arguments of `generate_structured` and its kin, but the model, the messages and the schema."""
 

@@ -1,0 +1,150 @@
+"""Messages as plain data, and the blocks that must not be torn: what a model called with what came of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from .. import _core
+
+Message: TypeAlias = dict[str, Any]
+"""A message as it is sent: plain JSON types only."""
+
+Kind: TypeAlias = Literal["system", "user", "assistant"]
+
+ROLES: dict[str, Kind] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "assistant",
+    "function": "assistant",
+}
+"""The roles there are, and which part of a conversation they belong to."""
+
+MEDIA = frozenset(
+    {
+        "image_url",
+        "input_image",
+        "image",
+        "input_audio",
+        "audio_url",
+        "video_url",
+        "file",
+        "input_file",
+        "document",
+    }
+)
+"""Parts of a message that are pictures, sounds or files."""
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Messages that go together: one, or an assistant's calls with all their results."""
+
+    kind: Kind
+    messages: list[Message]
+    tokens: float
+    """What they come to, uncalibrated."""
+    open: set[str] = field(default_factory=set)
+    """Calls without a result so far."""
+
+    def copy(self) -> Block:
+        """The same, growing on its own. Messages are never changed, so they are shared."""
+        return Block(self.kind, list(self.messages), self.tokens, set(self.open))
+
+
+def plain(message: Any) -> Message:
+    """A message as plain data of its own.
+
+    Raises:
+        ConfigError: when it has no JSON form.
+        TypeError: when it is no message.
+        ValueError: when its role is none.
+    """
+    if isinstance(message, str):
+        return {"role": "user", "content": message}
+    decoded = json.loads(_core._encode(message))
+    if not isinstance(decoded, dict):
+        raise TypeError(f"expected a message, a reply or a str, not {type(message).__name__}")
+    if decoded.get("role") not in ROLES:
+        raise ValueError(f"`role`: expected one of {', '.join(ROLES)}, not {decoded.get('role')!r}")
+    content = decoded.get("content")
+    if content is not None and not isinstance(content, str | list):
+        raise TypeError(f"`content`: expected a str, a list of parts or None, not {type(content).__name__}")
+    # `parsed` is made of the content by `parse`; no provider takes it back.
+    return {
+        name: value
+        for name, value in decoded.items()
+        if (value is not None or name == "content") and name != "parsed"
+    }
+
+
+def message_of(given: Any) -> Any:
+    """The message of a reply; anything else as it is.
+
+    Raises:
+        ValueError: when a reply has no choice.
+    """
+    choices = given.get("choices") if isinstance(given, dict) else getattr(given, "choices", None)
+    if choices is None:
+        return given
+    if not choices:
+        raise ValueError("the reply holds no choice")
+    first = choices[0]
+    return first["message"] if isinstance(first, dict) else first.message
+
+
+def parts(message: Message) -> list[dict[str, Any]]:
+    """The parts of a content that is a list."""
+    content = message.get("content")
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def calls_of(message: Message) -> list[str]:
+    """The ids of the calls that an assistant's message makes."""
+    if message["role"] != "assistant":
+        return []
+    listed = message.get("tool_calls")
+    calls = [call for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
+    calls += [part for part in parts(message) if part.get("type") == "tool_use"]
+    ids = [str(call.get("id")) for call in calls]
+    old = message.get("function_call")
+    return [*ids, _function(old.get("name"))] if isinstance(old, dict) else ids
+
+
+def answers_of(message: Message) -> list[str]:
+    """The ids of the calls whose results a message brings."""
+    if message["role"] == "tool":
+        return [str(message.get("tool_call_id"))]
+    if message["role"] == "function":
+        return [_function(message.get("name"))]
+    if message["role"] != "user":
+        return []
+    return [str(part.get("tool_use_id")) for part in parts(message) if part.get("type") == "tool_result"]
+
+
+def has_media(message: Message) -> bool:
+    """Does it hold a picture, a sound or a file?"""
+    return any(part.get("type") in MEDIA for part in parts(message))
+
+
+def told(message: Message) -> str:
+    """A message as a line of text, for somebody who is to sum it up."""
+    content = message.get("content")
+    said = [content] if isinstance(content, str) and content else []
+    for part in parts(message):
+        text = part.get("text")
+        said.append(text if isinstance(text, str) else f"[{part.get('type')}]")
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or call.get("custom") or {}
+        said.append(
+            f"[calls {function.get('name')}({function.get('arguments') or function.get('input') or ''})]"
+        )
+    return f"{message['role']}: {' '.join(said)}"
+
+
+def _function(name: object) -> str:
+    """A call in the form before tools is known by its function."""
+    return f"function {name}"
