@@ -11,7 +11,11 @@ import pytest
 from fairlead import _core
 
 CONFIGS = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+SERVE = ("fastapi_app.py",)
+"""They run until they are told to end, and have tests of their own."""
+EXAMPLES = [
+    path for path in sorted((Path(__file__).parents[2] / "examples").glob("*.py")) if path.name not in SERVE
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -83,7 +83,8 @@ def bar_for(shown: Shown, progress: Progress) -> Bar | None:
 
 def _is_watched() -> bool:
     """Is there a terminal, or a notebook?"""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return sys.stderr.isatty() or hasattr(shell, "kernel")
 
 
 def _tqdm(total: int | None) -> Any:
