@@ -3,8 +3,8 @@
     python tools/sizes.py dist/fairlead-*.whl
     python tools/sizes.py dist/fairlead-*.whl --library target/release/libfairlead.so
 
-A library that is not stripped (`CARGO_PROFILE_RELEASE_STRIP=false`) also tells what the engine's machine code is
-made of.
+A library that is not stripped (`CARGO_PROFILE_RELEASE_STRIP=false`) also tells what the engine's machine code
+is made of.
 """
 
 from __future__ import annotations
