@@ -2,9 +2,11 @@
 //!
 //! A connection costs nothing but its time: name, TCP, TLS, then it waits in its pool for the first call. Deployments
 //! at one address share it. A ping is a real chat call of one token, at the lowest priority, under all limits and
-//! budgets; it tells nothing to statistics, breakers and health, and only its cost is counted. Nothing here fails: what
-//! does not work is said, deployment by deployment, and is not asked again.
+//! budgets; it tells nothing to statistics, breakers and health, and only its cost is counted. Where limits hang on the
+//! kind of the account, the provider is asked for that. Nothing here fails: what does not work is said, deployment by
+//! deployment, and is not asked again.
 
+mod subscription;
 mod ping;
 
 use std::sync::Arc;
@@ -73,6 +75,11 @@ impl Engine {
             let opened = together(opened.collect(), concurrency).await;
             places.iter().map(|(_, deployment)| shared(deployment, &hosts, &opened)).collect()
         };
+        let subscriptions = subscription::subscriptions(&places);
+        let asked = subscriptions
+            .iter()
+            .map(|(place, subscription)| self.learn_subscription(place, subscription, due).boxed());
+        together(asked.collect(), concurrency).await;
         warmed.append(&mut lost);
         Ok(warmed)
     }

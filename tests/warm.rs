@@ -203,3 +203,73 @@ async fn a_client_without_models_warms_its_own_upstream_and_a_closed_one_says_so
     engine.close();
     assert_eq!(engine.warm_up(Wanted::default()).await.unwrap_err().kind(), Kind::ClientClosed);
 }
+
+/// Two free models of one key at OpenRouter; `/key` meets what `told` says, and the models answer.
+fn openrouter(told: &'static str, provider: &str) -> (World, Arc<Engine>) {
+    let world = World::answering(move |seen| match seen.path.as_str() {
+        "/api/v1/key" if told.is_empty() => status(404),
+        "/api/v1/key" => ok().with_body(told),
+        _ => ok(),
+    });
+    let engine = world.engine(&free_models(provider));
+    (world, engine)
+}
+
+fn free_models(provider: &str) -> String {
+    let one = |model: &str| {
+        format!(
+            "[[models.m.deployments]]\nprovider = \"openrouter\"\nmodel = \"{model}\"\n\
+             base_url = \"http://or.test/api/v1\"\napi_key = \"k\"\n"
+        )
+    };
+    let models = format!("{}{}", one("x/a:free"), one("x/b:free"));
+    format!("[queue]\nwait = 0\n[providers.openrouter]\n{provider}\n{models}")
+}
+
+/// The numbers of the limits that hold, by their length in seconds.
+fn held(engine: &Engine) -> Vec<(u64, u64)> {
+    let standings = engine.limits();
+    let numbers = standings
+        .iter()
+        .filter_map(|standing| Some((standing.limit.window.length()?.as_secs(), standing.limit.most)));
+    numbers.collect()
+}
+
+const FREE_TIER: &str = r#"{"data":{"label":"k","limit":null,"is_free_tier":true}}"#;
+const WITH_CREDITS: &str = r#"{"data":{"is_free_tier":false}}"#;
+const HELD_FOR_ALL: [(u64, u64); 2] = [(60, 20), (86_400, 1000)];
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_says_it_is_free_has_the_limits_of_the_free_and_keeps_them_over_a_reload() {
+    let (world, engine) = openrouter(FREE_TIER, "");
+    assert_eq!(held(&engine), HELD_FOR_ALL);
+    warmed(&engine, Wanted::default()).await;
+    assert_eq!(world.seen.lock().len(), 1, "asked once for all its models");
+    let asked = world.seen.lock()[0].clone();
+    assert_eq!((&*asked.key, &*asked.path), ("Bearer k", "/api/v1/key"));
+    assert_eq!(held(&engine), [(60, 20), (86_400, 50)]);
+    engine.reload(toml::from_str(&free_models("http2 = false")).unwrap()).unwrap();
+    assert_eq!(held(&engine), [(60, 20), (86_400, 50)]);
+    for _ in 0..50 {
+        Box::pin(engine.call(chat(false))).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    let error = Box::pin(engine.call(chat(false))).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LimitExceeded, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_account_does_not_say_or_the_configuration_does_changes_nothing() {
+    for told in [WITH_CREDITS, "", "{}", "no JSON", r#"{"data":{"is_free_tier":"yes"}}"#] {
+        let (world, engine) = openrouter(told, "");
+        warmed(&engine, Wanted::default()).await;
+        assert_eq!((world.seen.lock().len(), held(&engine)), (1, HELD_FOR_ALL.to_vec()), "{told}");
+    }
+    for written in ["limit_profile = \"free_with_credits\"", "limit_profile = \"free\""] {
+        let (world, engine) = openrouter(FREE_TIER, written);
+        let before = held(&engine);
+        warmed(&engine, Wanted::default()).await;
+        assert!(world.seen.lock().is_empty(), "nothing is asked");
+        assert_eq!(held(&engine), before);
+    }
+}

@@ -339,6 +339,9 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchC
     ) -> list[Warmed]:
         """Open connections before the first call needs them: name resolution, TCP and TLS, but no request.
 
+        Alone where limits hang on the kind of an account that the configuration does not say (OpenRouter's
+        free models) the provider is asked for that; it costs nothing.
+
         Nothing here fails a start-up: what does not work is in the results, and the first call tries again.
 
         Args:

@@ -19,6 +19,7 @@ mod silence;
 pub mod surge;
 pub mod tally;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use serde::Serialize;
 
 use crate::admit::Lines;
 use crate::clock::{self, Instant};
+use crate::provider::presets::LimitProfile;
 use crate::retry::hedge::Credit;
 use crate::secret::{Keepers, Outside};
 use crate::store::{Memory, Store};
@@ -55,6 +57,8 @@ pub struct Live {
     /// The lines in which calls wait.
     pub lines: Arc<Lines>,
     store: Arc<dyn Store>,
+    /// What providers told of their accounts, by host: it outlives a reload.
+    profiles: Mutex<BTreeMap<String, &'static LimitProfile>>,
 }
 
 impl Default for Live {
@@ -77,7 +81,18 @@ impl Live {
             deployments: Mutex::default(),
             credentials: Mutex::default(),
             keepers: Keepers::new(outside),
+            profiles: Mutex::default(),
         }
+    }
+
+    /// The limits that the account at `host` was told to have.
+    pub fn profile(&self, host: &str) -> Option<&'static LimitProfile> {
+        self.profiles.lock().get(host).copied()
+    }
+
+    /// The account at `host` has these limits.
+    pub fn remember_profile(&self, host: &str, profile: &'static LimitProfile) {
+        self.profiles.lock().insert(host.to_owned(), profile);
     }
 
     /// Where limits and budgets are counted.

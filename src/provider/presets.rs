@@ -8,6 +8,9 @@ use crate::chat::usage::Usage;
 
 /// The `limit_profile` that says there is none.
 const NO_PROFILE: &str = "none";
+/// The profiles of OpenRouter's free models: of accounts that have bought credits, and of others.
+const FREE_WITH_CREDITS: &str = "free_with_credits";
+const FREE: &str = "free";
 
 /// How the key travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub struct Preset {
     pub free_cache: bool,
     /// Limits that are known without asking, the usual one first.
     pub limit_profiles: &'static [LimitProfile],
+    /// Where it tells whose profile a key's account has, below the base URL.
+    pub account_path: Option<&'static str>,
 }
 
 /// Limits that a provider puts on a kind of account, counted over all models of that kind together.
@@ -124,6 +129,15 @@ impl Preset {
                 [names.as_slice(), &[NO_PROFILE]].concat().join(", ")
             )
         })
+    }
+
+    /// The profile of an account, by what [`Preset::account_path`] answered: OpenRouter says whether credits were ever
+    /// bought. `None` where it does not say.
+    pub fn profile_told(&self, body: &[u8]) -> Option<&'static LimitProfile> {
+        let told: serde_json::Value = serde_json::from_slice(body).ok()?;
+        let is_free = told.pointer("/data/is_free_tier")?.as_bool()?;
+        let name = if is_free { FREE } else { FREE_WITH_CREDITS };
+        self.limit_profiles.iter().find(|profile| profile.name == name)
     }
 
     /// Is its dialect spoken? If not, why a client for it cannot be built, as a sentence.
@@ -225,18 +239,19 @@ const HOST: Preset = Preset {
     dialect: Dialect::OpenAiChat,
     free_cache: false,
     limit_profiles: &[],
+    account_path: None,
 };
 
 /// `OpenRouter`'s free models: 20 requests a minute; 1,000 a day for accounts that have bought credits for $10 or more,
 /// 50 for the others. Failed attempts count.
 const OPENROUTER_FREE: &[LimitProfile] = &[
     LimitProfile {
-        name: "free_with_credits",
+        name: FREE_WITH_CREDITS,
         models: ":free",
         requests_per_minute: 20,
         requests_per_day: 1000,
     },
-    LimitProfile { name: "free", models: ":free", requests_per_minute: 20, requests_per_day: 50 },
+    LimitProfile { name: FREE, models: ":free", requests_per_minute: 20, requests_per_day: 50 },
 ];
 
 /// A host that usually runs on the user's own machine, without a key.
@@ -272,6 +287,7 @@ static PRESETS: &[Preset] = &[
         model_env: &["OPENROUTER_MODEL"],
         default_model: Some("openrouter/auto"),
         limit_profiles: OPENROUTER_FREE,
+        account_path: Some("/key"),
         ..HOST
     },
     Preset {

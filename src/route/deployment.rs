@@ -10,6 +10,7 @@ use super::defaults;
 use super::group::{Group, Params, Role};
 use super::keyring::Keyring;
 use super::outlier::{self, Manner};
+use super::quotas::Subscription;
 use crate::admit::Quota;
 use crate::call::Operation;
 use crate::chat::estimate::{self, Family, Prompt};
@@ -68,6 +69,8 @@ pub struct Deployment {
     pub concurrency: Option<u32>,
     /// The limits it counts against: its own and those of its keys.
     pub quotas: Arc<[Quota]>,
+    /// Its provider's account, where that tells what kind it is.
+    pub subscription: Option<Subscription>,
     /// How far what its provider tells of limits is used up.
     pub terms: Terms,
     /// What it takes and can do, as far as that is known.

@@ -48,6 +48,7 @@ pub use deployment::{Abilities, Candidate, Deployment, Pairing};
 pub use group::{Group, Params, Role, Route, Stop};
 pub use hosts::Hosts;
 pub use order::Ask;
+pub use quotas::Subscription;
 pub use ruleset::Consequence;
 pub use settings::Settings;
 pub use snapshot::Snapshot;

@@ -9,11 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
+
 use crate::admit::Quota;
 use crate::admit::opening::{self, Opening};
+use crate::call::Operation;
 use crate::config::{self, Config, LimitScope, Limits};
 use crate::live::Live;
-use crate::provider::presets::LimitProfile;
+use crate::provider::endpoint::{self, Target};
+use crate::provider::presets::{LimitProfile, Preset};
 use crate::store::{Measure, Scope};
 
 /// What each provider's deployments say of one limit of their keys, ascending.
@@ -39,6 +43,60 @@ impl Numbers {
     }
 }
 
+/// An account of which the provider tells what kind it is, where the configuration does not.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Path and query where it tells.
+    pub path: String,
+    host: String,
+}
+
+impl Subscription {
+    /// From now on it has the limits of `profile`. What was counted stays.
+    pub fn settle(&self, profile: &'static LimitProfile, live: &Live) {
+        live.remember_profile(&self.host, profile);
+        drop(profiled(&self.host, profile, live));
+    }
+}
+
+/// The profile of a deployment's account: as its provider was written, else as it told, else the usual one; and the
+/// account, where it can tell.
+///
+/// # Errors
+///
+/// For a name that no profile has, as a sentence.
+pub(super) fn profile(
+    (preset, own): (&Preset, Option<&config::Provider>),
+    place: Place<'_>,
+    target: &Target,
+    live: &Live,
+) -> Result<(Option<&'static LimitProfile>, Option<Subscription>), String> {
+    let named = own.and_then(|own| own.limit_profile.as_deref());
+    let usual = preset.limit_profile(named)?.filter(|profile| place.model.ends_with(profile.models));
+    let Some((path, profile)) = preset.account_path.zip(usual).filter(|_| named.is_none()) else {
+        return Ok((usual, None));
+    };
+    let operation = Operation::Raw { method: Method::GET, path: path.to_owned() };
+    let subscription =
+        Subscription { path: endpoint::path(&operation, target, place.model), host: host(place) };
+    Ok((Some(live.profile(&subscription.host).unwrap_or(profile)), Some(subscription)))
+}
+
+fn host(place: Place<'_>) -> String {
+    format!("={}|{}", place.provider, place.base_url)
+}
+
+/// The limits of a profile, by key. They are the same for every model of its kind, so these share one count.
+fn profiled(host: &str, profile: &LimitProfile, live: &Live) -> Vec<Quota> {
+    let limits = Limits {
+        requests_per_minute: Some(profile.requests_per_minute),
+        requests_per_day: Some(profile.requests_per_day),
+        ..Limits::default()
+    };
+    let keys = Opening { scope: Scope::Credential, store: live.store().as_ref() };
+    keys.limits(&format!("{host} {}", profile.models), &limits)
+}
+
 /// Where a deployment stands: its provider, the address, and its identity.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
@@ -56,11 +114,12 @@ pub(super) fn quotas(
     numbers: &Numbers,
     live: &Live,
 ) -> Arc<[Quota]> {
-    let Place { provider, base_url, model } = place;
+    let Place { provider, model, .. } = place;
     let store = live.store().as_ref();
     let (keys, here) =
         (Opening { scope: Scope::Credential, store }, Opening { scope: Scope::Deployment, store });
-    let (host, itself) = (format!("={provider}|{base_url}"), format!("={provider}|{base_url}|{model}"));
+    let host = host(place);
+    let itself = format!("{host}|{model}");
     let limits = limits(written);
     let mut quotas = Vec::new();
     for rate in opening::rates(&limits) {
@@ -82,19 +141,8 @@ pub(super) fn quotas(
     if let Some(own) = own {
         quotas.extend(keys.limits(&format!("{host} account"), &own.limits));
     }
-    if let Some(profile) = profile.filter(|profile| model.ends_with(profile.models)) {
-        quotas.extend(keys.limits(&format!("{host} {}", profile.models), &known(profile)));
-    }
+    quotas.extend(profile.map(|profile| profiled(&host, profile, live)).into_iter().flatten());
     quotas.into()
-}
-
-/// The limits of a profile. They are the same for every model of its kind, so these share one count.
-fn known(profile: &LimitProfile) -> Limits {
-    Limits {
-        requests_per_minute: Some(profile.requests_per_minute),
-        requests_per_day: Some(profile.requests_per_day),
-        ..Limits::default()
-    }
 }
 
 /// The limits of a deployment, wherever they were written.

@@ -237,10 +237,10 @@ impl Written {
         let defaults = config::Deployment::default();
         let written = draft.written.unwrap_or(&defaults);
         let place = Place { provider: draft.provider, base_url: &base_url, model: asked };
-        let profile = own.and_then(|own| own.limit_profile.as_deref());
-        let profile = preset.limit_profile(profile).map_err(|fault| {
-            Error::new(Kind::Config, format!("`providers.{}.limit_profile`: {fault}", draft.provider))
-        })?;
+        let (profile, subscription) =
+            quotas::profile((preset, own), place, &target, &self.live).map_err(|fault| {
+                Error::new(Kind::Config, format!("`providers.{}.limit_profile`: {fault}", draft.provider))
+            })?;
         let quotas = quotas::quotas(written, (own, profile), place, &self.numbers, &self.live);
         let name = written.id.clone().unwrap_or_else(|| format!("{}/{asked}", draft.provider));
         // Nobody answers to a retired name; at an address of one's own, somebody may.
@@ -267,6 +267,7 @@ impl Written {
             reserve: written.reserve,
             family: Family::of(draft.model),
             quotas,
+            subscription,
             abilities: abilities(written, entry),
             params: group::params(&written.params).into_iter().chain(params).collect(),
             drop_params: refused(written, entry),
