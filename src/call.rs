@@ -190,6 +190,9 @@ impl Engine {
         let plan = route::plan(&snapshot, call, &facts, self.rng())?;
         story.planned(&plan, &facts);
         let deadline = snapshot.deadline(call, &plan, story.began());
+        if deadline.at <= story.began() {
+            return Err(Error::new(Kind::Deadline, "the deadline had passed before the call began"));
+        }
         let metrics = self.recorded();
         let asked = Asked { snapshot: &snapshot, call, facts: &facts, plan: &plan, deadline, metrics };
         let mut course = Course::new(&plan, snapshot.retry(call, &plan), self.rng(), deadline.at);

@@ -169,6 +169,16 @@ async fn d1_the_deadline_ends_a_call_that_is_never_answered() {
 }
 
 #[tokio::test]
+async fn d1_a_deadline_that_has_passed_sends_nothing() {
+    let provider = Provider::start(vec![ok("x")]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let options = CallOptions { deadline: Some(Duration::ZERO), ..CallOptions::default() };
+    let error = engine.call(chat_with(false, options)).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len()), (Kind::Deadline, 0));
+    assert!(provider.requests.lock().is_empty());
+}
+
+#[tokio::test]
 async fn max_connections_bounds_what_is_open_and_starves_nobody() {
     let provider = Provider::start((0..40).map(|_| ok("x")).collect()).await;
     let engine = engine(&[provider.base_url()], "[pool]\nmax_connections = 2\n");
