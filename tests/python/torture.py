@@ -266,11 +266,22 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def unraisable(work: Work) -> Callable[[Any], None]:
+    """An alarm may ring inside a `__del__`, where nothing is raised; what else goes wrong there counts."""
+
+    def told(what: Any) -> None:
+        if what.exc_type is not Alarm:
+            work.wrong.append(f"{what.object!r}: {what.exc_value!r}")
+
+    return told
+
+
 def main() -> None:
     base_url, seconds, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     warnings.simplefilter("ignore", ResourceWarning)
     faulthandler.dump_traceback_later(seconds + 2 * PATIENCE, exit=True)
     work = Work(base_url, seconds, seed)
+    sys.unraisablehook = unraisable(work)
     threads = [work.run(f"threads{n}", lambda luck: blocking_call(work.blocking, luck)) for n in range(4)]
     threads += [work.run(f"loops{n}", lambda luck: a_loop(work.client, luck)) for n in range(4)]
     threads.append(work.run("forks", lambda luck: a_fork(work, luck)))
