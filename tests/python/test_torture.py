@@ -64,7 +64,7 @@ def judge(told: dict[str, Any]) -> None:
 
 
 def test_threads_loops_forks_signals_and_garbage_at_once_leave_nothing() -> None:
-    judge(torture(20.0, 1))
+    judge(torture(30.0, 1))
 
 
 @pytest.mark.soak
