@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use fairlead::call::Operation;
+use fairlead::chat::thoughts::Thoughts;
 use fairlead::provider::endpoint::{self, Fault, Scheme, Target};
 use fairlead::provider::name::{self, Name};
 use fairlead::provider::presets::{self, Dialect, MaxTokensName, Preset};
@@ -138,6 +139,15 @@ fn documented(preset: &Preset) -> String {
         MaxTokensName::MaxTokens => {}
         MaxTokensName::MaxCompletionTokens => notes.push("`max_completion_tokens`"),
         MaxTokensName::ByModel => notes.push("`max_completion_tokens` for o-series and gpt-5 onwards"),
+    }
+    let own;
+    match preset.thoughts {
+        Thoughts::AsWritten => {}
+        Thoughts::Named(name) => {
+            own = format!("reasoning of earlier turns as `{name}`");
+            notes.push(&own);
+        }
+        Thoughts::Refused => notes.push("reasoning of earlier turns is left out"),
     }
     let notes = if notes.is_empty() { "-".to_owned() } else { notes.join("; ") };
     let (id, aliases) = (preset.id, list(preset.aliases));

@@ -74,6 +74,8 @@ pub struct Facts {
     pub prefix: Option<u64>,
     /// Where in the body the value of `stream_options` is.
     pub stream_options: Option<Range<usize>>,
+    /// Where in the body the value of `messages` is, if one of them carries the reasoning of an earlier turn.
+    pub reasoned: Option<Range<usize>>,
 }
 
 /// Our own options, as a member of the request; never sent upstream.
@@ -111,6 +113,7 @@ impl Default for Facts {
             session: None,
             prefix: None,
             stream_options: None,
+            reasoned: None,
         }
     }
 }
@@ -124,12 +127,15 @@ pub fn scan(body: &[u8], wants: Wants) -> Result<Facts, json::Fault> {
     let mut facts = Facts { body_bytes: body.len(), ..Facts::default() };
     let held = facts.walk(&mut walk).map_err(|kind| walk.fault(kind))?;
     walk.end()?;
-    facts.include_usage = held.stream_options.is_some_and(|options| is_true(options.get("include_usage")));
-    facts.stream_options = held.stream_options.map(|value| {
+    let place = |value: Raw<'_>| {
         let start = value.text().as_ptr().addr() - body.as_ptr().addr();
         start..start + value.text().len()
-    });
-    facts.settle(held, wants);
+    };
+    facts.include_usage = held.stream_options.is_some_and(|options| is_true(options.get("include_usage")));
+    facts.stream_options = held.stream_options.map(place);
+    let messages = held.messages.map(place);
+    let reasoned = facts.settle(held, wants);
+    facts.reasoned = messages.filter(|_| reasoned);
     facts.prompt.beyond_ascii = estimate::beyond_ascii(body);
     Ok(facts)
 }
@@ -177,8 +183,9 @@ impl Facts {
         Ok(held)
     }
 
-    /// Reads what was held back.
-    fn settle(&mut self, held: Held<'_>, wants: Wants) {
+    /// Reads what was held back. Does any message carry reasoning?
+    fn settle(&mut self, held: Held<'_>, wants: Wants) -> bool {
+        let mut reasoned = false;
         self.prompt.text = held.bytes();
         self.max_output = held.completion.or(held.output).or(held.plain);
         self.session = held.session.first();
@@ -192,6 +199,7 @@ impl Facts {
             self.images = prose.media.images;
             self.has_images = prose.media.images > 0;
             self.prompt.weigh(&prose);
+            reasoned = prose.reasoned;
             self.last_user_text = prose.last_user_text();
             if held.messages.is_some() {
                 self.messages = prose.count;
@@ -201,6 +209,7 @@ impl Facts {
         if let (None, Some(input)) = (held.messages, held.input) {
             self.plain_input(input, wants);
         }
+        reasoned
     }
 
     /// An `input` of plain text is what the user says.

@@ -13,5 +13,6 @@ pub mod patch;
 pub mod reply;
 mod said;
 mod template;
+pub mod thoughts;
 pub mod usage;
 pub mod warning;

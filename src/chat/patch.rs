@@ -53,6 +53,22 @@ pub fn stream_options(written: Option<&[u8]>, include_usage: bool) -> Result<Opt
     }
 }
 
+/// Makes the edits in every object of a list; `None` if nothing changes.
+pub(super) fn items(list: Raw<'_>, edits: &[Edit<'_>]) -> Result<Option<String>, Fault> {
+    let text = list.text();
+    let (mut out, mut end) = (String::new(), 0);
+    for item in list.items().filter(|item| item.kind() == ValueKind::Object) {
+        if let Some(patched) = patch(item, edits)? {
+            let start = item.text().as_ptr().addr() - text.as_ptr().addr();
+            out.push_str(span(text, &(end..start)));
+            out.push_str(&patched);
+            end = start + item.text().len();
+        }
+    }
+    out.push_str(span(text, &(end..text.len())));
+    Ok((end > 0).then_some(out))
+}
+
 /// The patched text of an object, or `None` if nothing changes.
 fn patch(root: Raw<'_>, edits: &[Edit<'_>]) -> Result<Option<String>, Fault> {
     if root.kind() != ValueKind::Object {

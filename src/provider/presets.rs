@@ -4,6 +4,7 @@
 //! default: configuration may replace every part of it.
 
 use super::name::distance;
+use crate::chat::thoughts::Thoughts;
 use crate::chat::usage::Usage;
 
 /// The `limit_profile` that says there is none.
@@ -69,6 +70,8 @@ pub struct Preset {
     pub default_model: Option<&'static str>,
     /// The name of the bound on output tokens.
     pub max_tokens: MaxTokensName,
+    /// How it takes the reasoning of earlier turns.
+    pub thoughts: Thoughts,
     /// Streams may end with `[DONE]` and no finish reason.
     pub finish_optional: bool,
     /// The host takes `stream_options.include_usage`.
@@ -230,6 +233,7 @@ const HOST: Preset = Preset {
     model_env: &[],
     default_model: None,
     max_tokens: MaxTokensName::MaxTokens,
+    thoughts: Thoughts::AsWritten,
     finish_optional: false,
     include_usage: true,
     rooted: false,
@@ -313,9 +317,10 @@ static PRESETS: &[Preset] = &[
         base_url_env: &["GROQ_BASE_URL"],
         key_env: &["GROQ_API_KEY"],
         model_env: &["GROQ_MODEL"],
+        thoughts: Thoughts::Refused,
         ..HOST
     },
-    // Usage comes with the last chunk unasked; unknown body fields are refused.
+    // Usage comes with the last chunk unasked; unknown members are refused.
     Preset {
         id: "mistral",
         aliases: &["mistralai"],
@@ -323,6 +328,7 @@ static PRESETS: &[Preset] = &[
         base_url_env: &["MISTRAL_BASE_URL"],
         key_env: &["MISTRAL_API_KEY"],
         model_env: &["MISTRAL_MODEL"],
+        thoughts: Thoughts::Refused,
         include_usage: false,
         ..HOST
     },
@@ -350,6 +356,7 @@ static PRESETS: &[Preset] = &[
         base_url_env: &["FIREWORKS_BASE_URL"],
         key_env: &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"],
         model_env: &["FIREWORKS_MODEL"],
+        thoughts: Thoughts::Named("reasoning_content"),
         ..HOST
     },
     Preset {
@@ -412,6 +419,7 @@ static PRESETS: &[Preset] = &[
         base_url_env: &["CEREBRAS_BASE_URL"],
         key_env: &["CEREBRAS_API_KEY"],
         model_env: &["CEREBRAS_MODEL"],
+        thoughts: Thoughts::Named("reasoning"),
         max_tokens: MaxTokensName::MaxCompletionTokens,
         ..HOST
     },

@@ -208,7 +208,7 @@ fn body(call: &Call, facts: &Facts, plan: &Plan, candidate: &Candidate) -> Resul
         edits.push(Edit::Set("model", &model));
     }
     edits.extend(defaults::edits(facts, plan, candidate));
-    let options;
+    let (options, messages);
     if call.operation == Operation::Chat {
         let takes = presets::max_tokens_name(deployment.preset, &deployment.model);
         if facts.bounds_output_other_than(takes) {
@@ -218,6 +218,10 @@ fn body(call: &Call, facts: &Facts, plan: &Plan, candidate: &Candidate) -> Resul
             let written = facts.stream_options.clone().and_then(|place| call.body.get(place));
             options = patch::stream_options(written, true).map_err(|fault| not_json(&fault))?;
             edits.extend(options.as_deref().map(|options| Edit::Set("stream_options", options)));
+        }
+        if let Some(written) = facts.reasoned.clone().and_then(|place| call.body.get(place)) {
+            messages = deployment.preset.thoughts.told(written).map_err(|fault| not_json(&fault))?;
+            edits.extend(messages.as_deref().map(|messages| Edit::Set("messages", messages)));
         }
     }
     patch::apply(&call.body, &edits).map_err(|fault| not_json(&fault))

@@ -11,6 +11,7 @@ use crate::chat::estimate::{self, Prompt};
 use crate::chat::event::StreamState;
 use crate::chat::facts::Facts;
 use crate::chat::reply::ReplyFacts;
+use crate::chat::thoughts::Thoughts;
 use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::defect;
@@ -39,6 +40,8 @@ pub struct Story {
     waited: Option<Duration>,
     /// Images of the prompt.
     images: u64,
+    /// Do messages carry the reasoning of earlier turns?
+    reasoned: bool,
     asked: Option<Candidate>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
@@ -61,6 +64,7 @@ impl Story {
             prompt: Prompt::default(),
             waited: None,
             images: 0,
+            reasoned: false,
             asked: None,
             operation: call.operation.clone(),
             told: None,
@@ -83,6 +87,7 @@ impl Story {
         self.recorder.planned(&self.receipt.model, self.receipt.rule.as_deref());
         self.prompt = facts.prompt;
         self.images = facts.images;
+        self.reasoned = facts.reasoned.is_some();
     }
 
     /// An attempt was admitted, and with the first one the call.
@@ -103,7 +108,11 @@ impl Story {
         self.receipt.degraded = candidate.role.is_below();
         let dropped = defaults::dropped(plan, candidate)
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
-        self.receipt.notes = dropped.chain(deployment.heir()).chain(deployment.transport.note()).collect();
+        let refused = self.reasoned && deployment.preset.thoughts == Thoughts::Refused;
+        let unthought = refused
+            .then(|| format!("the reasoning of earlier turns was not sent: {} refuses it", deployment.name));
+        let others = [unthought, deployment.heir(), deployment.transport.note()];
+        self.receipt.notes = dropped.chain(others.into_iter().flatten()).collect();
         self.receipt.provider.clone_from(&deployment.provider);
         self.asked = Some(candidate.clone());
         self.attempt_began = limits.started;

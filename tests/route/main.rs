@@ -319,6 +319,35 @@ async fn defaults_are_sent_where_the_caller_set_nothing_and_what_is_refused_is_l
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conversation_with_reasoning_can_move_to_a_provider_that_refuses_it() {
+    let turns = r#"{"model":"a","messages":[{"role":"assistant","reasoning_content":"hm","content":"1"}]}"#;
+    let said = |more: serde_json::Value| {
+        let mut turn = serde_json::json!({"role": "assistant", "content": "1"});
+        turn.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        turn
+    };
+    let as_written = said(serde_json::json!({"reasoning_content": "hm"}));
+    let renamed = said(serde_json::json!({"reasoning": "hm"}));
+    let left_out = said(serde_json::json!({}));
+    let note = |provider| format!("the reasoning of earlier turns was not sent: {provider}/ha-up refuses it");
+    for (provider, expected, notes) in [
+        ("openai", &as_written, vec![]),
+        ("deepseek", &as_written, vec![]),
+        ("fireworks", &as_written, vec![]),
+        ("cerebras", &renamed, vec![]),
+        ("groq", &left_out, vec![note("groq")]),
+        ("mistral", &left_out, vec![note("mistral")]),
+    ] {
+        let config = deployment("a", "ha", "").replace("openai", provider);
+        let world = World::new([ok()]);
+        let receipt = receipt(&world, &config, body(turns)).await;
+        let sent: serde_json::Value = serde_json::from_slice(&world.seen.lock()[0].body).unwrap();
+        assert_eq!(&sent["messages"][0], expected, "{provider}");
+        assert_eq!(receipt.notes, notes, "{provider}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_profile_sets_timeouts_and_retries_and_the_call_still_wins() {
     let config = format!(
         "[models.a]\nprofile = \"batch\"\n[profiles.batch]\nmax_retries = 4\n{}",

@@ -1,6 +1,7 @@
 //! The text of messages: what was said, by whom, and no more of it than is kept.
 
 use crate::chat::json::{Raw, Str};
+use crate::chat::thoughts;
 
 /// The most bytes of the last user message that are kept.
 const MAX_TEXT: usize = 4096;
@@ -23,6 +24,8 @@ pub(super) struct Prose<'a> {
     pub(super) spoken: usize,
     /// Pictures, sound and files.
     pub(super) media: Media,
+    /// Does any of them carry reasoning?
+    pub(super) reasoned: bool,
     last_user: Option<Raw<'a>>,
 }
 
@@ -55,7 +58,7 @@ impl<'a> Prose<'a> {
         let mut prose = Self::default();
         for message in messages.items() {
             prose.count += 1;
-            let (role, content) = role_and_content(message);
+            let (role, content) = prose.role_and_content(message);
             let Some(content) = content else { continue };
             prose.spoken += 1;
             prose.media.add(content);
@@ -67,6 +70,20 @@ impl<'a> Prose<'a> {
             }
         }
         prose
+    }
+
+    fn role_and_content(&mut self, message: Raw<'a>) -> (Option<Str<'a>>, Option<Raw<'a>>) {
+        let (mut role, mut content) = (None, None);
+        for (name, value) in message.fields() {
+            if name.is("role") {
+                role = value.string();
+            } else if name.is("content") {
+                content = Some(value);
+            } else {
+                self.reasoned |= thoughts::NAMES.iter().any(|thought| name.is(thought));
+            }
+        }
+        (role, content)
     }
 
     /// The beginning of the last user message.
@@ -92,18 +109,6 @@ pub(super) fn plain_input(input: Raw<'_>) -> String {
         push(text, MAX_TEXT, &mut all);
     }
     all
-}
-
-fn role_and_content(message: Raw<'_>) -> (Option<Str<'_>>, Option<Raw<'_>>) {
-    let (mut role, mut content) = (None, None);
-    for (name, value) in message.fields() {
-        if name.is("role") {
-            role = value.string();
-        } else if name.is("content") {
-            content = Some(value);
-        }
-    }
-    (role, content)
 }
 
 /// What of the messages is no text.
