@@ -14,7 +14,7 @@ use crate::live::learned::{self, Terms};
 use crate::live::{self, Form};
 use crate::provider::limit_headers::LimitView;
 use crate::provider::presets::Preset;
-use crate::provider::price::Nano;
+use crate::provider::price::{Nano, Prices};
 use crate::route::Candidate;
 use crate::send::attempt::Landed;
 use crate::settle::{Gauges, Open, Totals};
@@ -71,6 +71,7 @@ pub struct AttemptPermit {
     is_guests: bool,
     /// What its provider counts.
     preset: &'static Preset,
+    prices: Option<Arc<Prices>>,
     /// Has its request gone out?
     begun: bool,
     /// When, as long as it is waited for.
@@ -95,6 +96,7 @@ impl AttemptPermit {
             learned: None,
             taken: None,
             preset: candidate.deployment.preset,
+            prices: candidate.deployment.prices.clone(),
             begun: false,
             waited_for: None,
             settled: false,
@@ -186,23 +188,30 @@ impl AttemptPermit {
 
     /// Books what the attempt used and cost. Only the first call counts.
     pub fn settle(&mut self, usage: &Usage, cost: Option<Nano>) {
-        self.close(usage, Some(Used { requests: 1, usage: *usage, cost }));
+        self.close(usage, Used { requests: 1, usage: *usage, cost });
     }
 
     /// Books an attempt that failed: nothing where nothing was sent, the request where it was refused, else the prompt
     /// as estimated too.
     pub fn settle_failed(mut self, kind: Kind) {
-        let prompt = Usage { output: 0, total: self.reserved.input, ..self.reserved };
         if kind.was_never_sent() {
-            self.close(&Usage::default(), Some(Used::nothing()));
+            self.close(&Usage::default(), Used::nothing());
         } else if kind.may_have_worked() {
-            self.close(&prompt, Some(Used { requests: 1, usage: prompt, cost: None }));
+            self.close_read();
         } else {
-            self.close(&Usage::default(), Some(Used { requests: 1, ..Used::nothing() }));
+            self.close(&Usage::default(), Used { requests: 1, ..Used::nothing() });
         }
     }
 
-    fn close(&mut self, booked: &Usage, used: Option<Used>) {
+    /// The prompt was read, and nothing came of it.
+    fn close_read(&mut self) {
+        let input = self.reserved.input;
+        let prompt = Usage { output: 0, total: input, ..self.reserved };
+        let cost = self.prices.as_ref().and_then(|prices| prices.expected(input, 0));
+        self.close(&prompt, Used { requests: 1, usage: prompt, cost });
+    }
+
+    fn close(&mut self, booked: &Usage, used: Used) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
@@ -211,23 +220,16 @@ impl AttemptPermit {
         }
         let preset = self.preset;
         if let Some((store, hold)) = self.hold.take() {
-            store.settle(hold, &mut |limit, reserved| match used {
-                Some(used) => used.of(limit, reserved, preset),
-                None => reserved,
-            });
+            store.settle(hold, &mut |limit, reserved| used.of(limit, reserved, preset));
         }
         if let Some(learned) = self.learned.take() {
-            match used {
-                Some(Used { requests: 0, .. }) => drop(learned),
-                Some(used) => learned.settle(used.learned(preset), clock::now()),
-                None => {
-                    let needs = learned.needs();
-                    learned.settle(needs, clock::now());
-                }
+            match used.requests {
+                0 => drop(learned),
+                _ => learned.settle(used.learned(preset), clock::now()),
             }
         }
         if let Some(taken) = self.taken.take() {
-            match used.and_then(|used| used.cost) {
+            match used.cost {
                 Some(cost) => taken.spend(cost),
                 None => taken.keep(),
             }
@@ -268,11 +270,10 @@ impl Used {
 impl Drop for AttemptPermit {
     fn drop(&mut self) {
         if self.begun {
-            // Cancelled before anyone could tell: the estimate stands.
-            let prompt = Usage { output: 0, total: self.reserved.input, ..self.reserved };
-            self.close(&prompt, None);
+            // Cancelled before anyone could tell what came of it.
+            self.close_read();
         } else {
-            self.close(&Usage::default(), Some(Used::nothing()));
+            self.close(&Usage::default(), Used::nothing());
         }
         if let Some(sent) = self.waited_for.take() {
             self.live.unheard(sent);

@@ -18,7 +18,7 @@ use crate::settle::Story;
 pub(super) enum Other<'a> {
     /// It failed before the one that decided came back.
     Failed(Box<Arrival<'a>>),
-    /// It was still on its way: it is cancelled, and paid for as expected.
+    /// It was still on its way: it is cancelled, and its prompt is charged.
     Superseded {
         /// Who was asked.
         position: usize,

@@ -238,7 +238,6 @@ impl Kind {
                 | Self::Deadline
                 | Self::Protocol
                 | Self::Truncated
-                | Self::Malformed
                 | Self::TooLarge
                 | Self::StreamInterrupted
                 | Self::StreamTruncated

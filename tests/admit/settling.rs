@@ -39,19 +39,47 @@ async fn t3_what_was_refused_is_charged_its_request_and_no_tokens() {
         assert_eq!(charged(status(code)).await, (1, 0), "{code}");
     }
     assert_eq!(charged(Meets::Breaks(Kind::ConnectionReset)).await, (1, 0));
+    for page in ["<html>not JSON</html>", ""] {
+        assert_eq!(charged(status(200).with_body(page)).await, (1, 0), "{page:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn t3_what_failed_after_work_may_have_been_done_is_charged_its_prompt() {
-    for meets in [Meets::Breaks(Kind::Truncated), status(200).with_body("not JSON"), Meets::Never] {
+    for meets in [Meets::Breaks(Kind::Truncated), Meets::Never] {
         let (requests, tokens) = charged(meets.clone()).await;
         assert_eq!(requests, 1, "{meets:?}");
         assert!((1..100).contains(&tokens), "{meets:?}: {tokens}");
     }
 }
 
+/// A million tokens of a prompt cost a dollar, of an answer a thousand.
+const PRICED: &str = "price = { input = 1, output = 1000 }";
+const BUDGET: &str = "[budgets.global]\ndaily = 100";
+
 #[tokio::test(start_paused = true)]
-async fn t1_a_cancelled_call_keeps_what_was_reserved_for_it_and_gives_its_slots_back() {
+async fn t3_t8_what_failed_or_was_cancelled_costs_its_prompt_and_no_answer_that_never_came() {
+    let once = || CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    for meets in [Meets::Breaks(Kind::Truncated), Meets::Never] {
+        let world = World::new([meets.clone()]);
+        let engine = world.engine(&hosts(&["a"], PRICED, &format!("{BUDGET}\n[timeouts]\nattempt = 5")));
+        ask_with(&engine, once()).await.unwrap_err();
+        let cost = used(&engine, "cost/day");
+        assert!((1..100_000).contains(&cost), "{meets:?}: {cost} billionths of a dollar");
+    }
+    let world = World::new([Meets::Never]);
+    let engine = world.engine(&hosts(&["a"], PRICED, BUDGET));
+    let running = start(&engine, once());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(used(&engine, "cost/day") > 1_000_000, "an answer is reserved for as long as it may come");
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    let cost = used(&engine, "cost/day");
+    assert!((1..100_000).contains(&cost), "cancelled: {cost} billionths of a dollar");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t1_a_cancelled_call_is_charged_its_prompt_and_gives_its_slots_back() {
     let world = World::new([Meets::Never]);
     let engine = world.engine(&hosts(&["a"], &format!("{LIMITS}\nconcurrency = 1"), ""));
     let running = start(&engine, CallOptions::default());
@@ -61,7 +89,8 @@ async fn t1_a_cancelled_call_keeps_what_was_reserved_for_it_and_gives_its_slots_
     assert!(running.await.unwrap_err().is_cancelled());
     assert_eq!(used(&engine, "all concurrency"), 0);
     assert_eq!(used(&engine, "requests/"), 1);
-    assert!(used(&engine, " tokens/") > 0);
+    let tokens = used(&engine, " tokens/");
+    assert!((1..100).contains(&tokens), "{tokens}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,8 +33,13 @@ impl Accepted {
 
     /// Requests a second; in the first seconds over as many, at least over one.
     pub(super) fn per_second(&self, now: Instant) -> f64 {
-        let counted = now.saturating_duration_since(self.began).as_secs_f64().max(1.0);
+        let counted = self.seconds(now).max(1.0);
         self.count(now) / (self.over * (1.0 - (-counted / self.over).exp()))
+    }
+
+    /// For how long they have been counted.
+    pub(super) fn seconds(&self, now: Instant) -> f64 {
+        now.saturating_duration_since(self.began).as_secs_f64()
     }
 
     fn fade(&mut self, now: Instant) {

@@ -4,8 +4,9 @@
 //! refusal sets the rate to a part of what had been accepted lately; every second in which the rate is used up adds
 //! to it, more of it the longer nothing was refused (as TCP CUBIC does); refusals of what was sent before the last
 //! decrease are part of the same lesson, and a host that refuses whatever is sent, since its window is used up, is left
-//! alone for longer each time, at no more than what it usually takes. After a long time without a refusal nothing is left of it. Pure: time is an
-//! argument.
+//! alone for longer each time, at no more than what it usually takes. Where next to nothing had been accepted before
+//! the refusals, they tell of no rate: one is guessed, and doubles every second (slow start) until the host says what
+//! it takes. After a long time without a refusal nothing is left of it. Pure: time is an argument.
 
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ const USUALLY: f64 = 60.0;
 const BURST: f64 = 1.0;
 /// Fewer accepted requests tell nothing of a rate: after a refusal the wait it asked for is enough.
 const TELLING: f64 = 5.0;
+/// Requests that are counted for a shorter time, in seconds, tell of a burst and of no rate.
+const SHORT: f64 = 1.0;
+/// A guessed rate is no lower than this.
+const GUESS: f64 = 5.0;
 /// Seconds in which a refusal comes back.
 const ROUND_TRIP: f64 = 0.25;
 /// The longest time, in seconds, for which nothing is sent to a host that refuses everything.
@@ -57,6 +62,8 @@ struct Rate {
     refused: Instant,
     /// Was nothing answered that was sent since it was lowered?
     is_open: bool,
+    /// Is it a guess, since too little was accepted to know?
+    is_guess: bool,
     /// Requests sent since it was lowered.
     sent: f64,
     /// Refusals in a row, after the first, of what was sent after the one before.
@@ -112,12 +119,16 @@ impl Cap {
         let lately = self.lately.per_second(now);
         let ceiling = ceiling.unwrap_or(f64::INFINITY);
         let rate = match self.rate(now) {
-            None => Rate::new(now).lowered_to(lately * BACKOFF, now),
+            None => self.first(now),
             Some(rate) if sent < rate.lowered && rate.series > 0 => rate.refilled(now),
+            // More of the same lesson: less was accepted than had seemed so.
+            Some(rate) if sent < rate.lowered && rate.is_guess => {
+                Rate { per_second: rate.per_second.min(self.guess(now)), level: rate.level.min(0.0), ..rate }
+            }
             Some(rate) if sent < rate.lowered => {
                 Rate { per_second: rate.per_second.min(lately * BACKOFF), level: rate.level.min(0.0), ..rate }
             }
-            Some(rate) if rate.refuses_all() => rate.left_alone(self.usually.per_second(now), now),
+            Some(rate) if rate.refuses_all() => rate.left_alone(self.usual(now), now),
             Some(rate) => rate.lowered_to(rate.per_second.min(lately) * BACKOFF, now),
         };
         let per_second = rate.per_second.max(SLOWEST).min(ceiling);
@@ -139,9 +150,31 @@ impl Cap {
         }
         let used = self.lately.per_second(now) >= rate.per_second / 2.0;
         let patience = now.saturating_duration_since(rate.refused).as_secs_f64() / PATIENCE;
-        let step = if used { rate.step * over.min(LATELY) * patience.powi(2).max(1.0) } else { 0.0 };
+        let step = match (used, rate.is_guess) {
+            (false, _) => 0.0,
+            (true, true) => rate.per_second,
+            (true, false) => rate.step * over.min(LATELY) * patience.powi(2).max(1.0),
+        };
         let per_second = (rate.per_second + step).min(ceiling.unwrap_or(f64::INFINITY));
         self.learned = Some(Rate { per_second, grown: now, ..rate });
+    }
+
+    /// The rate that the first refusals teach.
+    fn first(&self, now: Instant) -> Rate {
+        let new = Rate::new(now);
+        if self.lately.seconds(now) < SHORT || self.lately.count(now) < TELLING {
+            return Rate { is_guess: true, ..new.lowered_to(self.guess(now), now) };
+        }
+        new.lowered_to(self.lately.per_second(now) * BACKOFF, now)
+    }
+
+    fn guess(&self, now: Instant) -> f64 {
+        (self.lately.per_second(now) * BACKOFF).max(GUESS)
+    }
+
+    /// What the host usually takes, if that is known.
+    fn usual(&self, now: Instant) -> Option<f64> {
+        (self.usually.count(now) >= TELLING).then(|| self.usually.per_second(now))
     }
 
     /// The rate, unless it is forgotten.
@@ -160,6 +193,7 @@ impl Rate {
             lowered: now,
             refused: now,
             is_open: true,
+            is_guess: false,
             sent: 0.0,
             series: 0,
             grown: now,
@@ -169,12 +203,13 @@ impl Rate {
     /// The rate was too high.
     fn lowered_to(self, per_second: f64, now: Instant) -> Self {
         let step = per_second / BACKOFF * GROWTH;
-        Self { per_second, step, level: 0.0, lowered: now, is_open: true, sent: 0.0, series: 0, ..self }
+        let lowered = Self { per_second, step, level: 0.0, lowered: now, ..self };
+        Self { is_open: true, is_guess: false, sent: 0.0, series: 0, ..lowered }
     }
 
     /// The host refuses whatever is sent, since its window is used up. Over a whole window, it accepted so many.
-    fn left_alone(self, usually: f64, now: Instant) -> Self {
-        let per_second = self.per_second.min(usually / BACKOFF);
+    fn left_alone(self, usually: Option<f64>, now: Instant) -> Self {
+        let per_second = usually.map_or(self.per_second, |usually| self.per_second.min(usually / BACKOFF));
         let series = self.series + 1;
         let rest = f64::from(1_u32 << series.min(16)) - 1.0;
         let level = -rest.min(LONGEST_REST * self.per_second);

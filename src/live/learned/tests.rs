@@ -275,3 +275,49 @@ fn a_refusal_that_headers_explain_teaches_no_rate() {
     first.throttled(&requests(10, 5, 60), Terms::default(), after(start, 1.0));
     assert!(learned.per_second(after(start, 1.0)).is_some(), "sixty a minute may be kept as one a second");
 }
+
+/// What part of `per_second` calls is sent between the fifth second and the fifteenth, to a host that refuses
+/// everything between `from` and `to` and takes 150 ms to say so. Calls that may not be sent are gone.
+fn sent_after_trouble(per_second: u32, from: f64, to: f64) -> f64 {
+    let learned = Arc::new(Learned::new(clock::now()));
+    let start = clock::now();
+    let mut running: std::collections::VecDeque<(f64, Taken)> = std::collections::VecDeque::new();
+    let mut sent = 0;
+    for number in 0..15 * per_second {
+        let at = f64::from(number) / f64::from(per_second);
+        while running.front().is_some_and(|(sent_at, _)| sent_at + 0.15 <= at) {
+            let (sent_at, mut taken) = running.pop_front().unwrap();
+            let now = after(start, sent_at + 0.15);
+            if (from..to).contains(&sent_at) {
+                taken.throttled(&[], Terms::default(), now);
+            } else {
+                taken.answered(Terms::default(), now);
+            }
+            taken.settle(ONE, now);
+        }
+        if let Taking::Taken(taken) = learned.take(ONE, Terms::default(), after(start, at)) {
+            sent += u32::from(at >= 5.0);
+            running.push_back((at, taken));
+        }
+    }
+    running.into_iter().for_each(|(_, taken)| taken.settle(ONE, start));
+    f64::from(sent) / f64::from(10 * per_second)
+}
+
+#[test]
+fn refusals_before_anything_was_accepted_tell_of_no_rate_and_are_soon_over() {
+    for (per_second, to, least) in
+        [(100, 0.5, 0.7), (80, 0.1, 0.7), (300, 0.1, 0.7), (300, 2.0, 0.3), (20, 0.5, 0.7)]
+    {
+        let sent = sent_after_trouble(per_second, 0.0, to);
+        assert!(sent > least, "{sent} of {per_second} a second, refused for {to} s");
+    }
+}
+
+#[test]
+fn a_moment_of_refusals_in_steady_traffic_costs_a_part_of_the_rate_and_no_more() {
+    for (from, to) in [(3.0, 3.1), (3.0, 3.5), (3.0, 4.5)] {
+        let sent = sent_after_trouble(100, from, to);
+        assert!(sent > 0.5, "{sent} after refusals from {from} to {to} s");
+    }
+}
