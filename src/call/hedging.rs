@@ -9,8 +9,8 @@ use super::flight::{Arrival, Asked, Flight};
 use crate::admit::Gate;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
-use crate::retry::course::Course;
-use crate::retry::hedge::{self, Spent};
+use crate::retry::course::{Course, SHORTEST_ATTEMPT};
+use crate::retry::hedge;
 use crate::settle::Story;
 
 /// What became of the attempt that did not decide.
@@ -79,8 +79,11 @@ impl Engine {
         if let Either::Left((arrival, _)) = select(first.as_mut(), lingers).await {
             return (arrival, None);
         }
-        let Some(second) = self.second(position, asked, gate, course).await else {
-            return (first.await, None);
+        // The second one may have to wait for its key; the first one does not wait for that.
+        let second = match select(first.as_mut(), pin!(self.second(position, asked, gate, course))).await {
+            Either::Left((arrival, _)) => return (arrival, None),
+            Either::Right((None, first)) => return (first.await, None),
+            Either::Right((Some(second), _)) => second,
         };
         let superseded = |position, started| Some(Other::Superseded { position, started });
         let (hedge_position, hedge_started) = (second.position, second.job.limits.started);
@@ -101,7 +104,9 @@ impl Engine {
         if !written.enabled {
             return None;
         }
-        self.live().hedges.earn(written.share);
+        if course.is_first() {
+            self.live().hedges.earn(written.share);
+        }
         let live = &flight.job.candidate.deployment.live;
         let times = if asked.facts.stream { &live.first_tokens } else { &live.durations };
         let usual = || {
@@ -111,7 +116,7 @@ impl Engine {
         written.delay.or_else(usual).filter(|_| course.may_hedge())
     }
 
-    /// A second attempt, if somebody else may be asked now and it is paid for.
+    /// A second attempt, if there is time for one, somebody else may be asked now, and it is paid for.
     async fn second<'a>(
         &self,
         position: usize,
@@ -119,13 +124,16 @@ impl Engine {
         gate: &mut Gate<'a>,
         course: &Course<'a>,
     ) -> Option<Flight<'a>> {
-        if self.live().hedges.spend() == Spent::No {
+        if clock::now() + SHORTEST_ATTEMPT > asked.deadline.at {
             return None;
         }
+        let apart = self.live().hedges.set_apart()?;
         let entry = gate.beside(course, position).await?;
         if !course.pays_for_hedge(entry.position) {
             return None;
         }
-        asked.flight(entry.position, entry.permit, course).await.ok()?.ok()
+        let flight = asked.flight(entry.position, entry.permit, course).await.ok()?.ok()?;
+        apart.spend();
+        Some(flight)
     }
 }

@@ -94,7 +94,9 @@ pub struct Course<'a> {
     repeats: usize,
     /// Waits since the last attempt.
     backoff: Duration,
+    /// In the order in which they began, and when that was.
     history: Vec<Attempt>,
+    starts: Vec<Instant>,
     /// The failure to raise if nothing helps, and the candidate it came from.
     worst: Option<(Failure, usize)>,
     /// The last failure, where that is another one.
@@ -115,6 +117,7 @@ impl<'a> Course<'a> {
             repeats: 0,
             backoff: Duration::ZERO,
             history: Vec::new(),
+            starts: Vec::new(),
             worst: None,
             last: None,
         }
@@ -125,7 +128,7 @@ impl<'a> Course<'a> {
         let (status, headers) = landed.head();
         let (status, request_id) = (Some(status), classify::request_id(headers));
         let attempt = self.attempt(position, started, None, status, request_id);
-        self.history.push(attempt);
+        self.record(started, attempt);
         self.history
     }
 
@@ -149,6 +152,22 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// The history is in the order in which attempts began; of two at a time the later one may end first.
+    fn record(&mut self, started: Instant, attempt: Attempt) {
+        let place = self.starts.partition_point(|other| *other <= started);
+        self.starts.insert(place, started);
+        self.history.insert(place, attempt);
+        if let Some([earlier, later]) = self.history.get_mut(place..place + 2) {
+            // The wait was before both of them.
+            std::mem::swap(&mut earlier.backoff, &mut later.backoff);
+        }
+    }
+
+    /// Has nothing come back yet?
+    pub fn is_first(&self) -> bool {
+        self.history.is_empty()
+    }
+
     /// What the next attempt may take of the call's time and requests.
     pub fn leave(&self) -> Leave {
         let repeat = self.requests() + 1 < MOST_REQUESTS;
@@ -170,7 +189,7 @@ impl<'a> Course<'a> {
     pub fn superseded(&mut self, position: usize, started: Instant) {
         let attempt = self.attempt(position, started, Some(Kind::Superseded), None, None);
         self.counted += 1;
-        self.history.push(attempt);
+        self.record(started, attempt);
     }
 
     /// An attempt failed while another one was still on its way.
@@ -178,7 +197,7 @@ impl<'a> Course<'a> {
         let request_id = failure.request_id.clone();
         let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
         self.counted += u32::from(attempt.counted);
-        self.history.push(attempt);
+        self.record(started, attempt);
         self.note(position, failure);
         self.keep_worst(position, failure);
     }
@@ -198,7 +217,7 @@ impl<'a> Course<'a> {
         let request_id = failure.request_id.clone();
         let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
         self.counted += u32::from(attempt.counted);
-        self.history.push(attempt);
+        self.record(started, attempt);
         self.note(position, &failure);
         self.keep_worst(position, &failure);
         if failure.kind == Kind::Deadline {
@@ -249,7 +268,7 @@ impl<'a> Course<'a> {
     pub fn renewed(&mut self, position: usize, started: Instant, failure: &Failure) -> Verdict {
         let request_id = failure.request_id.clone();
         let attempt = self.attempt(position, started, Some(failure.kind), failure.status, request_id);
-        self.history.push(attempt);
+        self.record(started, attempt);
         self.keep_worst(position, failure);
         if let Some(tried) = self.tried.get_mut(position) {
             tried.renewed = true;
@@ -331,8 +350,7 @@ impl<'a> Course<'a> {
     /// Asking the same deployment again is paid for by its first attempts; throttling cost it little.
     fn is_paid_for(&self, position: usize, last: Option<Kind>) -> bool {
         let Some(candidate) = self.plan.candidates.get(position) else { return true };
-        let is_throttled = last.is_some_and(|kind| kind.rule().same == Same::Wait);
-        let cost = if is_throttled { Cost::Half } else { Cost::Whole };
+        let cost = if last == Some(Kind::RateLimit) { Cost::Half } else { Cost::Whole };
         let allowance = &candidate.deployment.live.allowance;
         allowance.draw(&self.terms.allowance, cost, clock::now()) == Allowed::Yes
     }
@@ -356,6 +374,13 @@ impl<'a> Course<'a> {
             *position != first && tried.last.is_none() && self.may_stand_in(*position, first)
         });
         std::iter::once(first).chain(others.map(|(position, _)| position))
+    }
+
+    /// Has somebody been asked already who could be asked in the stead of the candidate at `first`?
+    pub fn is_narrowed(&self, first: usize) -> bool {
+        (self.tried.iter().enumerate()).any(|(position, tried)| {
+            position != first && tried.last.is_some() && self.may_stand_in(position, first)
+        })
     }
 
     fn may_stand_in(&self, position: usize, first: usize) -> bool {

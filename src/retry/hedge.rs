@@ -31,24 +31,35 @@ impl Credit {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earned);
     }
 
-    /// Takes a whole hedge, if there is one.
-    pub fn spend(&self) -> Spent {
-        let spent = |credit: u64| credit.checked_sub(WHOLE);
-        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent) {
-            Ok(_) => Spent::Yes,
-            Err(_) => Spent::No,
-        }
+    /// Sets a whole hedge apart, if there is one.
+    pub fn set_apart(&self) -> Option<Apart<'_>> {
+        let less = |credit: u64| credit.checked_sub(WHOLE);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
+        Some(Apart { credit: self, spent: false })
     }
 }
 
-/// Was there enough?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A hedge that is paid for; dropped unspent it goes back.
+#[derive(Debug)]
 #[must_use]
-pub enum Spent {
-    /// Yes, and it is gone.
-    Yes,
-    /// No.
-    No,
+pub struct Apart<'a> {
+    credit: &'a Credit,
+    spent: bool,
+}
+
+impl Apart<'_> {
+    /// The hedge is made.
+    pub fn spend(mut self) {
+        self.spent = true;
+    }
+}
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        if !self.spent {
+            self.credit.0.fetch_add(WHOLE, Ordering::Relaxed);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +77,8 @@ mod tests {
             for wants in calls {
                 credit.earn(share);
                 made += 1;
-                if wants && credit.spend() == Spent::Yes {
+                if let Some(apart) = credit.set_apart().filter(|_| wants) {
+                    apart.spend();
                     hedged += 1;
                 }
                 prop_assert!(f64::from(hedged) <= share * f64::from(made) + 1e-6);
@@ -80,7 +92,7 @@ mod tests {
         for _ in 0..100_000 {
             credit.earn(0.05);
         }
-        let hedges = (0..100).filter(|_| credit.spend() == Spent::Yes).count();
+        let hedges = (0..100).filter_map(|_| credit.set_apart()).map(Apart::spend).count();
         assert_eq!(hedges as u64, SAVED);
     }
 }

@@ -89,3 +89,49 @@ async fn without_retries_there_is_no_hedge_either() {
     crate::ask_with(&engine, once).await.unwrap();
     assert_eq!(world.hosts(), ["slow.test"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a3_a_call_that_is_tried_again_earns_no_more_than_one_that_is_not() {
+    let fails_first = std::sync::atomic::AtomicU64::new(0);
+    let world = World::answering(move |seen| {
+        if seen.host.starts_with("dead") {
+            return status(500);
+        }
+        let slow = fails_first.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0;
+        if slow { ok().after(Duration::from_secs(30)) } else { ok() }
+    });
+    let config = hosts(
+        &["dead", "alive"],
+        "",
+        "[hedge]\nenabled = true\ndelay = 1\nshare = 0.05\n[routing.ejection]\nenabled = false\n\
+         [breaker]\nenabled = false\n",
+    );
+    let engine = world.engine(&config);
+    let mut superseded = 0;
+    for _ in 0..100 {
+        let told = lines(ask(&engine).await.unwrap());
+        superseded += told.iter().filter(|(_, error)| error.as_deref() == Some("Superseded")).count();
+    }
+    assert!((1..=5).contains(&superseded), "{superseded} of 100 calls were hedged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r3_no_hedge_begins_too_late_to_be_of_use() {
+    let world = slow_and_quick();
+    let engine = world.engine(&hosts(&["slow", "quick"], "", HEDGED));
+    let brief = CallOptions { deadline: Some(Duration::from_millis(1200)), ..CallOptions::default() };
+    let _ = crate::ask_with(&engine, brief).await;
+    assert_eq!(world.hosts(), ["slow.test"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_is_in_the_order_in_which_attempts_began_whichever_answers() {
+    let world = World::answering(|seen| {
+        let seconds = if seen.host.starts_with("first") { 5 } else { 30 };
+        ok().after(Duration::from_secs(seconds))
+    });
+    let engine = world.engine(&hosts(&["first", "second"], "", HEDGED));
+    let told = lines(ask(&engine).await.unwrap());
+    let told: Vec<_> = told.iter().map(|(name, error)| (name.as_str(), error.as_deref())).collect();
+    assert_eq!(told, [("openai/up", None), ("openai/up#2", Some("Superseded"))]);
+}
