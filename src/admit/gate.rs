@@ -7,7 +7,7 @@
 //! never where waiting is known to be in vain.
 //!
 //! The limits of whoever calls are charged with the first attempt, together with that attempt's own: all or nothing.
-//! Later attempts charge only what is theirs.
+//! Those of a model are charged with the first attempt at it. Later attempts charge only what is theirs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +41,8 @@ pub struct Gate<'a> {
     deadline: Instant,
     /// What whoever calls counts against.
     claims: Claims,
-    /// Have the call's own requests and slots been charged?
-    charged: bool,
+    /// The models whose requests and slots have been charged; with the first of them, the caller's.
+    charged: Vec<Arc<str>>,
     /// How long the call has stood in line.
     waited: Duration,
     is_lone: bool,
@@ -71,8 +71,7 @@ impl<'a> Gate<'a> {
     ) -> Self {
         let stages = &snapshot.stages;
         let claims = if stages.admit {
-            let caller = Caller::of(call, facts, &plan.decision.model);
-            snapshot.scopes.claims(&caller).and_slots(plan.settings.slots.as_ref())
+            snapshot.scopes.claims(&Caller::of(call, facts)).and_slots(plan.settings.slots.as_ref())
         } else {
             Claims::default()
         };
@@ -84,7 +83,7 @@ impl<'a> Gate<'a> {
             facts,
             deadline,
             claims,
-            charged: false,
+            charged: Vec::new(),
             waited: Duration::ZERO,
             is_lone: plan.is_lone(),
         }
@@ -167,10 +166,11 @@ impl<'a> Gate<'a> {
             if !refusal.is_worth_waiting(left) {
                 return Err(refusal.failure());
             }
-            let (again, own) = (refusal.again, refusal.own);
+            let again = refusal.again;
+            let own = refusal.own.or_else(|| self.narrowed(course, first));
             last = Some(refusal);
             match own {
-                // Those behind may go ahead: it is no limit of theirs.
+                // Those behind may go ahead: it is no limit of theirs, or they may ask others.
                 Some(own) => place.aside(own, again).await.map_err(|turned| away(turned, &last))?,
                 None => place.blocked(again).await.map_err(|turned| away(turned, &last))?,
             }
@@ -201,6 +201,7 @@ impl<'a> Gate<'a> {
     async fn try_one(&mut self, candidate: &Candidate) -> Result<(AttemptPermit, Option<Hold>), Refusal> {
         let now = clock::now();
         let deployment = &candidate.deployment;
+        self.rested(candidate, now)?;
         let pass = self.pass(candidate, now)?;
         let needs = self.needs(candidate);
         let learned = if self.snapshot.stages.admit { self.learn(candidate, &needs, now)? } else { None };
@@ -213,13 +214,25 @@ impl<'a> Gate<'a> {
             })
             .transpose()?;
         let (own, call) = self.reserve(candidate, &needs).await?;
-        self.charged = true;
+        if !self.charged.contains(&candidate.group.name) {
+            self.charged.push(Arc::clone(&candidate.group.name));
+        }
         let permit = AttemptPermit::new(self.engine, candidate, &needs)
             .passed(pass)
             .learning(learned)
             .paying(taken)
             .holding(self.engine.live().store(), own);
         Ok((permit, call))
+    }
+
+    /// Is the rest over that the provider asked for, with this key or altogether?
+    fn rested(&self, candidate: &Candidate, now: Instant) -> Result<(), Refusal> {
+        if !self.snapshot.stages.health {
+            return Ok(());
+        }
+        let wait = candidate.credential.relation.wait(now).or_else(|| candidate.deployment.live.cooling(now));
+        let refused = |wait| Err(Refusal::of(&candidate.deployment, Why::Resting, When::After(wait)));
+        wait.map_or(Ok(()), refused)
     }
 
     /// The breaker's leave; none where it is not asked.
@@ -230,6 +243,9 @@ impl<'a> Gate<'a> {
             Ask::Go(mut pass) => {
                 self.engine.changed(deployment, pass.transition());
                 return Ok(Some(pass));
+            }
+            Ask::NotUntil(wait) if deployment.live.breaker.is_throttled() => {
+                (Why::Throttled, When::After(wait))
             }
             Ask::NotUntil(wait) => (Why::Breaker, When::After(wait)),
             Ask::Isolated => (Why::Isolated, When::Never),
@@ -265,16 +281,26 @@ impl<'a> Gate<'a> {
         needs: &Needs,
     ) -> Result<(Option<Hold>, Option<Hold>), Refusal> {
         let deployment = &candidate.deployment;
-        let (once, each) = (if self.charged { &[] } else { &*self.claims.once }, &*self.claims.each);
-        let theirs = once.iter().chain(each).map(|claim| (&claim.quota, claim.subject));
+        let model = match self.snapshot.stages.admit {
+            true => self.snapshot.scopes.of_model(&candidate.group.name),
+            false => Claims::default(),
+        };
+        let callers = if self.charged.is_empty() { &*self.claims.once } else { &[] };
+        let models = if self.charged.contains(&candidate.group.name) { &[] } else { &*model.once };
+        let once = callers.len() + models.len();
+        let each = self.claims.each.iter().chain(&model.each);
+        let theirs = callers.iter().chain(models).chain(each).map(|claim| (&claim.quota, claim.subject));
         let own = deployment.quotas.iter().map(|quota| (quota, candidate.subject(quota)));
         let own = own.take_while(|_| self.snapshot.stages.admit);
         let all: Vec<(&Quota, u64)> = theirs.chain(own).collect();
         if all.is_empty() {
             return Ok((None, None));
         }
-        if needs.cost.is_none() && all.iter().any(|(quota, _)| quota.needs_price) {
-            return Err(Refusal::of(deployment, Why::Unpriced, When::Never));
+        if needs.cost.is_none()
+            && let Some((quota, _)) = all.iter().find(|(quota, _)| quota.needs_price)
+        {
+            let why = Why::Unpriced(quota.account.limit().clone());
+            return Err(Refusal::of(deployment, why, When::Never));
         }
         let charges: Vec<Charge<'_>> =
             all.iter().map(|(quota, subject)| quota.charge(*subject, needs)).collect();
@@ -284,13 +310,13 @@ impl<'a> Gate<'a> {
         };
         match reserved {
             Reserved::Granted(mut hold) => {
-                let attempt = hold.split_off(once.len());
-                Ok((Some(attempt), (!once.is_empty()).then_some(hold)))
+                let attempt = hold.split_off(once);
+                Ok((Some(attempt), (once > 0).then_some(hold)))
             }
             Reserved::Denied(denial) => {
-                let why = all.get(denial.charge).map_or(Why::Unpriced, |(quota, _)| Why::of(&quota.account));
-                let own = all.get(denial.charge).and_then(|(quota, subject)| quota.own(*subject));
-                Err(Refusal { own, ..Refusal::of(deployment, why, denial.when) })
+                let Some((quota, subject)) = all.get(denial.charge) else { return Err(Refusal::nobody()) };
+                let own = quota.own(*subject);
+                Err(Refusal { own, ..Refusal::of(deployment, Why::of(&quota.account), denial.when) })
             }
         }
     }
@@ -317,14 +343,29 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// The line of all calls that have the same deployments to choose from.
+    /// The line of all calls that have the same deployments and keys to choose from.
     fn queue(&self) -> Arc<Queue> {
         let model = &self.plan.decision.model;
-        let seats = self.plan.candidates.iter().map(|candidate| candidate.deployment.live.seat);
-        let mut seats: Vec<u64> = seats.collect();
-        seats.sort_unstable();
-        seats.dedup();
-        let seat = seats.iter().fold(0, |hash, seat| hash::mix(hash ^ seat));
-        self.engine.live().lines.of(&format!("{model}|{seat:016x}"), &self.snapshot.queue)
+        let seats = seats(&mut self.plan.candidates.iter());
+        self.engine.live().lines.of(&format!("{model}|{seats:016x}"), &self.snapshot.queue)
     }
+
+    /// Where a call that has asked others before has fewer left than those behind it in line: a number for its choices.
+    fn narrowed(&self, course: &Course<'_>, first: usize) -> Option<u64> {
+        let choices = course.choices(first).filter_map(|position| self.plan.candidates.get(position));
+        course.is_narrowed(first).then(|| seats(&mut choices.into_iter()))
+    }
+}
+
+/// A number for what `candidates` have to choose from: their deployments, in whatever order, and the keys that only they
+/// may use.
+fn seats(candidates: &mut dyn Iterator<Item = &Candidate>) -> u64 {
+    let seat = |candidate: &Candidate| {
+        let (deployment, credential) = (candidate.deployment.live.seat, &candidate.credential);
+        if credential.is_guests() { hash::mix(deployment ^ credential.live.seat) } else { deployment }
+    };
+    let mut seats: Vec<u64> = candidates.map(seat).collect();
+    seats.sort_unstable();
+    seats.dedup();
+    seats.iter().fold(0, |hash, seat| hash::mix(hash ^ seat))
 }

@@ -18,6 +18,8 @@ pub struct Lines {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
     /// Calls that wait, in whichever line.
     waiting: AtomicUsize,
+    /// How often something was given back.
+    wakes: AtomicUsize,
 }
 
 /// A call that waits; dropping it takes it off the count.
@@ -67,20 +69,23 @@ impl Lines {
         self.queues.lock().values().map(|queue| queue.statistics().aside).sum()
     }
 
-    /// Something was given back: the head of every line tries again.
+    /// Something was given back: the head of every line tries again. Who wait for the same in different lines take
+    /// turns: each time another line is the first to try.
     pub fn wake(&self) {
         if self.is_crowded() {
-            for queue in self.queues.lock().values() {
-                queue.wake();
-            }
+            let first = self.wakes.fetch_add(1, Ordering::Relaxed);
+            let queues = self.queues.lock();
+            let waiting: Vec<&Arc<Queue>> = queues.values().filter(|queue| !queue.is_deserted()).collect();
+            let first = first.checked_rem(waiting.len()).unwrap_or_default();
+            waiting.iter().cycle().skip(first).take(waiting.len()).for_each(|queue| queue.wake());
         }
     }
 }
 
 fn settings(written: &config::Queue) -> Settings {
     Settings {
-        most: written.most,
-        most_per_tenant: written.most_per_tenant,
+        most: written.most.unwrap_or(usize::MAX),
+        most_per_tenant: written.most_per_tenant.unwrap_or(usize::MAX),
         aging: written.aging,
         overload_target: written.overload_target,
         overload_interval: written.overload_interval,

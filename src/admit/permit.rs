@@ -23,25 +23,25 @@ use crate::store::{Hold, Limit, Measure, Store};
 /// Admission of one call: its requests and slots under the limits of whoever calls, charged once.
 #[derive(Debug)]
 pub struct CallPermit {
-    hold: Option<(Arc<dyn Store>, Hold)>,
+    holds: Vec<(Arc<dyn Store>, Hold)>,
     _open: Open,
 }
 
 impl CallPermit {
     /// A call that exists, before anything was reserved for it.
     pub fn new(gauges: &Gauges) -> Self {
-        Self { hold: None, _open: gauges.calls.enter() }
+        Self { holds: Vec::new(), _open: gauges.calls.enter() }
     }
 
-    /// Keeps what was reserved with the first attempt for the whole call.
+    /// Keeps what was reserved with an attempt for the whole call.
     pub fn keep(&mut self, store: &Arc<dyn Store>, hold: Hold) {
-        self.hold = Some((Arc::clone(store), hold));
+        self.holds.push((Arc::clone(store), hold));
     }
 }
 
 impl Drop for CallPermit {
     fn drop(&mut self) {
-        if let Some((store, hold)) = self.hold.take() {
+        for (store, hold) in self.holds.drain(..) {
             // The call was made, whatever became of it.
             store.settle(hold, &mut |_, reserved| reserved);
         }

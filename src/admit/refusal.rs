@@ -12,6 +12,9 @@ use crate::provider::price::Nano;
 use crate::route::Deployment;
 use crate::store::{Account, Limit, Measure, Scope, When, Window};
 
+/// When it is worth coming back where nobody knows.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Who stands in the way.
 #[derive(Clone, Debug)]
 pub(super) enum Why {
@@ -20,11 +23,15 @@ pub(super) enum Why {
     /// A budget of ours.
     Budget(Limit),
     /// A budget under which nothing without a price is asked.
-    Unpriced,
+    Unpriced(Limit),
     /// What the calls of the scope may spend together.
     Purse(Nano),
     /// What the provider has told or taught of its limits.
     Learned(Source),
+    /// The provider asked to be left alone for a while.
+    Resting,
+    /// The breaker is open, after calls were refused for being too many.
+    Throttled,
     /// The breaker is open.
     Breaker,
     /// The breaker was opened by hand.
@@ -62,8 +69,8 @@ impl Refusal {
     /// `deployment` may not be asked.
     pub(super) fn of(deployment: &Deployment, why: Why, when: When) -> Self {
         let is_callers = match &why {
-            // What costs too much here may be cheaper elsewhere.
-            Why::Limit(limit) => !matches!(limit.scope, Scope::Deployment | Scope::Credential),
+            // What costs too much here may be cheaper elsewhere, and a fallback is another model.
+            Why::Limit(limit) => !matches!(limit.scope, Scope::Model | Scope::Deployment | Scope::Credential),
             _ => false,
         };
         let again = if let When::After(wait) = when { Some(wait) } else { None };
@@ -96,8 +103,11 @@ impl Refusal {
     pub(super) fn or_sooner(self, other: Option<Self>) -> Self {
         let Some(other) = other else { return self };
         let again = self.again.into_iter().chain(other.again).min();
+        let is_callers = self.is_callers || other.is_callers;
+        let is_own = self.own.is_some() && other.own.is_some();
         let told = if other.rank() <= self.rank() { other } else { self };
-        Self { again, ..told }
+        // Whoever waits for something shared as well waits with the others.
+        Self { again, own: told.own.filter(|_| is_own || is_callers), ..told }
     }
 
     fn rank(&self) -> (u8, Duration) {
@@ -107,9 +117,12 @@ impl Refusal {
             When::Never => Duration::MAX,
         };
         let class = match (&self.why, self.when) {
-            (Why::Limit(_) | Why::Learned(_), When::After(_) | When::GivenBack) => 0,
-            (Why::Budget(_) | Why::Unpriced | Why::Purse(_), _) => 1,
-            (Why::Limit(_) | Why::Learned(_), When::Never) => 2,
+            (
+                Why::Limit(_) | Why::Learned(_) | Why::Resting | Why::Throttled,
+                When::After(_) | When::GivenBack,
+            ) => 0,
+            (Why::Budget(_) | Why::Unpriced(_) | Why::Purse(_), _) => 1,
+            (Why::Limit(_) | Why::Learned(_) | Why::Resting | Why::Throttled, When::Never) => 2,
             (Why::Breaker | Why::Isolated | Why::Nobody, _) => 3,
         };
         (class, wait)
@@ -119,53 +132,59 @@ impl Refusal {
     pub(super) fn is_worth_waiting(&self, patience: Duration) -> bool {
         match (&self.why, self.when) {
             // Somebody else can serve or nobody can: a wait at an open breaker helps no one.
-            (Why::Breaker | Why::Isolated | Why::Nobody | Why::Unpriced | Why::Purse(_), _)
+            (Why::Breaker | Why::Isolated | Why::Nobody | Why::Unpriced(_) | Why::Purse(_), _)
             | (_, When::Never) => false,
             (_, When::After(wait)) => wait <= patience,
             (_, When::GivenBack) => !patience.is_zero(),
         }
     }
 
-    /// How long it lasts, where that is known.
+    /// How long it lasts. Nobody knows when a slot is given back; it is worth coming back soon.
     pub(super) fn wait(&self) -> Option<Duration> {
         match self.when {
             When::After(wait) => Some(wait),
-            When::GivenBack | When::Never => None,
+            When::GivenBack => Some(SOON),
+            When::Never => None,
         }
     }
 
     /// What is raised where the call does not wait.
     pub(super) fn failure(&self) -> Failure {
-        let again = self.wait().map(|wait| format!("; room in {}", shown(wait))).unwrap_or_default();
+        let again = match self.when {
+            When::After(wait) => format!("; room in {}", shown(wait)),
+            When::GivenBack | When::Never => String::new(),
+        };
         match &self.why {
             Why::Limit(limit) => {
-                let message = if self.when == When::Never {
+                let is_too_large = self.when == When::Never;
+                let message = if is_too_large {
                     format!("this call is larger than the limit of {}", Named(limit))
                 } else {
                     format!("the limit of {} is reached{again}", Named(limit))
                 };
                 Failure {
-                    limit: Some(Box::new(reached(limit, None))),
+                    limit: Some(Box::new(reached(limit))),
+                    should_retry: is_too_large.then_some(false),
                     ..self.told(Kind::LimitExceeded, message)
                 }
             }
             Why::Budget(limit) => {
-                let resets_at = self.wait().map(|wait| clock::wall() + wait);
                 let until = self.wait().map(|wait| format!("; it begins anew in {}", shown(wait)));
                 let message = if self.when == When::Never {
                     format!("this call may cost more than the whole budget of {}", Named(limit))
                 } else {
                     format!("the budget of {} is used up{}", Named(limit), until.unwrap_or_default())
                 };
-                let limit = Some(Box::new(reached(limit, resets_at)));
+                let limit = Some(Box::new(reached(limit)));
                 Failure { limit, ..self.told(Kind::BudgetExceeded, message) }
             }
-            Why::Unpriced => {
+            Why::Unpriced(limit) => {
                 let message = format!(
                     "the price of {} is not known, and a budget with `unpriced = \"deny\"` holds",
                     self.deployment
                 );
-                self.told(Kind::BudgetExceeded, message)
+                let limit = Some(Box::new(reached(limit)));
+                Failure { limit, ..self.told(Kind::BudgetExceeded, message) }
             }
             Why::Purse(most) => {
                 let limit = LimitReached {
@@ -179,19 +198,19 @@ impl Refusal {
                 Failure { limit: Some(Box::new(limit)), ..self.told(Kind::BudgetExceeded, message) }
             }
             Why::Learned(source) => {
-                let told = match source {
-                    Source::Told(kind) => format!("by what its provider told ({kind:?})"),
-                    Source::Refusals => "by what its refusals taught".to_owned(),
+                let (measure, most, told) = match source {
+                    Source::Told(kind, most) => {
+                        (kind.measure(), Some(*most as f64), "by what its provider told")
+                    }
+                    Source::Refusals => ("requests", None, "by what its refusals taught"),
                 };
-                let message = format!("{} has no room {told}{again}", self.deployment);
-                let limit = LimitReached {
-                    measure: Measure::Requests.name(),
-                    scope: "credential",
-                    most: None,
-                    window: String::new(),
-                    resets_at: None,
-                };
-                Failure { limit: Some(Box::new(limit)), ..self.told(Kind::LimitExceeded, message) }
+                let words = measure.replace('_', " ");
+                let message = format!("{} has no room for more {words} {told}{again}", self.deployment);
+                self.providers(measure, most, message)
+            }
+            Why::Resting | Why::Throttled => {
+                let message = format!("{} asked to be left alone{again}", self.deployment);
+                self.providers("requests", None, message)
             }
             Why::Breaker => {
                 let message = format!("{} is left alone after failures{again}", self.deployment);
@@ -205,12 +224,19 @@ impl Refusal {
         }
     }
 
+    /// A limit of the provider's.
+    fn providers(&self, measure: &'static str, most: Option<f64>, message: String) -> Failure {
+        let scope = Scope::Credential.name();
+        let limit = LimitReached { measure, scope, most, window: String::new(), resets_at: None };
+        Failure { limit: Some(Box::new(limit)), ..self.told(Kind::LimitExceeded, message) }
+    }
+
     fn told(&self, kind: Kind, message: String) -> Failure {
         Failure { retry_after: self.wait(), ..Failure::new(kind, message) }
     }
 }
 
-fn reached(limit: &Limit, resets_at: Option<Duration>) -> LimitReached {
+fn reached(limit: &Limit) -> LimitReached {
     let most = match limit.measure {
         Measure::Cost => Nano(limit.most).as_usd(),
         _ => limit.most as f64,
@@ -220,7 +246,7 @@ fn reached(limit: &Limit, resets_at: Option<Duration>) -> LimitReached {
         scope: limit.scope.name(),
         most: Some(most),
         window: window(&limit.window),
-        resets_at,
+        resets_at: limit.window.ends(clock::wall()),
     }
 }
 

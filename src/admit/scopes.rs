@@ -82,7 +82,7 @@ impl Claims {
     }
 }
 
-/// Who calls, and for what.
+/// Who calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Caller<'a> {
     /// The tenant.
@@ -91,16 +91,14 @@ pub struct Caller<'a> {
     pub user: Option<&'a str>,
     /// The key.
     pub key: Option<&'a str>,
-    /// The model the call was led to.
-    pub model: &'a str,
 }
 
 impl<'a> Caller<'a> {
-    /// Who makes a call that was led to `model`.
-    pub fn of(call: &'a Call, facts: &'a Facts, model: &'a str) -> Self {
+    /// Who makes this call.
+    pub fn of(call: &'a Call, facts: &'a Facts) -> Self {
         let Call { options, .. } = call;
         let user = Context::new(facts, options).user();
-        Self { tenant: options.tenant.as_deref(), user, key: options.key.as_deref(), model }
+        Self { tenant: options.tenant.as_deref(), user, key: options.key.as_deref() }
     }
 }
 
@@ -180,14 +178,20 @@ impl Scopes {
         self.tenant.claims(caller.tenant.unwrap_or_default(), &mut claims);
         self.user.claims(caller.user.unwrap_or_default(), &mut claims);
         self.key.claims(caller.key.unwrap_or_default(), &mut claims);
-        self.model.claims(caller.model, &mut claims);
         claims
     }
 
-    /// Has any budget of `caller` come so far that cheaper deployments go first?
-    pub fn is_thrifty(&self, caller: &Caller<'_>) -> bool {
+    /// What a call counts against that `model` serves.
+    pub fn of_model(&self, model: &str) -> Claims {
+        let mut claims = Claims::default();
+        self.model.claims(model, &mut claims);
+        claims
+    }
+
+    /// Has any budget of `caller`, or of `model`, come so far that cheaper deployments go first?
+    pub fn is_thrifty(&self, caller: &Caller<'_>, model: &str) -> bool {
         self.has_soft
-            && self.claims(caller).each.iter().any(|claim| {
+            && self.claims(caller).each.iter().chain(&self.of_model(model).each).any(|claim| {
                 let soft = claim.quota.soft;
                 soft.is_some_and(|soft| self.store.used(&claim.quota.account, claim.subject) >= soft)
             })
@@ -219,8 +223,9 @@ impl Opening<'_> {
         let own = own.filter(|(_, limits, budget)| limits.is_some() || budget.is_some());
         let named = own.map(|(name, own_limits, own_budget)| {
             // What is not said of one is what holds for each; the count is his own all the same.
-            let quotas =
-                self.all(&format!("={name}"), own_limits.or(Some(limits)), own_budget.or(Some(budget)))?;
+            let own_limits = own_limits.map_or_else(|| limits.clone(), |own| own.over(limits));
+            let own_budget = own_budget.map_or_else(|| budget.clone(), |own| own.over(budget));
+            let quotas = self.all(&format!("={name}"), Some(&own_limits), Some(&own_budget))?;
             Ok((name.to_owned(), quotas.into()))
         });
         Ok(Scoped { each, named: named.collect::<Result<_, Error>>()? })

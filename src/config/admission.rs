@@ -51,6 +51,27 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// These, and `each` in what they do not say.
+    #[must_use]
+    pub fn over(&self, each: &Self) -> Self {
+        let own = self.clone();
+        Self {
+            requests_per_second: own.requests_per_second.or(each.requests_per_second),
+            requests_per_minute: own.requests_per_minute.or(each.requests_per_minute),
+            requests_per_day: own.requests_per_day.or(each.requests_per_day),
+            tokens_per_minute: own.tokens_per_minute.or(each.tokens_per_minute),
+            tokens_per_day: own.tokens_per_day.or(each.tokens_per_day),
+            input_tokens_per_minute: own.input_tokens_per_minute.or(each.input_tokens_per_minute),
+            output_tokens_per_minute: own.output_tokens_per_minute.or(each.output_tokens_per_minute),
+            concurrency: own.concurrency.or(each.concurrency),
+            windows: if own.windows.is_empty() { each.windows.clone() } else { own.windows },
+            algorithm: own.algorithm.or(each.algorithm),
+            burst: own.burst.or(each.burst),
+            oversize: own.oversize.or(each.oversize),
+            dry_run: own.dry_run || each.dry_run,
+        }
+    }
+
     /// Is nothing limited?
     pub fn is_empty(&self) -> bool {
         *self
@@ -178,6 +199,20 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// This one, and `each` in what it does not say.
+    #[must_use]
+    pub fn over(&self, each: &Self) -> Self {
+        Self {
+            hourly: self.hourly.or(each.hourly),
+            daily: self.daily.or(each.daily),
+            weekly: self.weekly.or(each.weekly),
+            monthly: self.monthly.or(each.monthly),
+            soft: self.soft.or(each.soft),
+            timezone: self.timezone.clone().or_else(|| each.timezone.clone()),
+            unpriced: if self.unpriced == Unpriced::Allow { each.unpriced } else { self.unpriced },
+        }
+    }
+
     /// Is nothing limited?
     pub fn is_empty(&self) -> bool {
         [self.hourly, self.daily, self.weekly, self.monthly].iter().all(Option::is_none)
@@ -223,12 +258,12 @@ pub struct Queue {
     #[serde(deserialize_with = "seconds")]
     #[schemars(with = "f64", range(min = 0))]
     pub wait: Duration,
-    /// Calls that may wait for one model. Default: 1,000.
+    /// Calls that may wait for one model. Default: as many as come.
     #[schemars(range(min = 1))]
-    pub most: usize,
-    /// Those of one tenant. Default: 100.
+    pub most: Option<usize>,
+    /// Those of one tenant; those without a tenant count as one. Default: as many as come.
     #[schemars(range(min = 1))]
-    pub most_per_tenant: usize,
+    pub most_per_tenant: Option<usize>,
     /// Whoever has waited this long moves up one priority. Default: 5 s.
     #[serde(deserialize_with = "seconds")]
     #[schemars(with = "f64", range(min = 0.001))]
@@ -250,8 +285,8 @@ impl Default for Queue {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(30),
-            most: 1000,
-            most_per_tenant: 100,
+            most: None,
+            most_per_tenant: None,
             aging: Duration::from_secs(5),
             overload_target: Duration::from_secs(1),
             overload_interval: Duration::from_secs(5),

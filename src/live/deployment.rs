@@ -12,12 +12,13 @@ use super::breaker::Breaker;
 use super::calibration::Calibration;
 use super::pace::{self, DECAY, Pace};
 use super::published::Published;
-use super::relation::{LONGEST, Relation};
+use super::relation::Relation;
+use super::rest::Rest;
 use super::room::Room;
 use super::silence::Silence;
 use super::surge::Surge;
 use super::tally::{Counted, Tally};
-use super::{Histogram, Until, hash};
+use super::{Histogram, hash};
 use crate::clock::{self, Instant};
 use crate::retry::allowance::Allowance;
 
@@ -59,7 +60,7 @@ pub struct Deployment {
     pub breaker: Arc<Breaker>,
     /// How many retries its own traffic pays for.
     pub allowance: Allowance,
-    cooled_until: Until,
+    rest: Rest,
     /// Those with its keys, by fingerprint.
     relations: Mutex<HashMap<u64, Arc<Relation>>>,
     aside: Aside,
@@ -94,7 +95,7 @@ impl Deployment {
             seat,
             breaker: Arc::new(Breaker::new(origin, seat)),
             allowance: Allowance::new(origin),
-            cooled_until: Until::new(origin),
+            rest: Rest::new(origin),
             aside: Aside::new(origin),
             ..Self::default()
         }
@@ -140,7 +141,7 @@ impl Deployment {
     }
 
     fn age(&self, at: Instant) -> Duration {
-        Duration::from_nanos(self.cooled_until.since_origin(at))
+        Duration::from_nanos(self.rest.since_origin(at))
     }
 
     /// An attempt answered, or a stream has begun.
@@ -276,14 +277,19 @@ impl Deployment {
         Arc::clone(relations.entry(fingerprint).or_default())
     }
 
-    /// Keeps the deployment at the end of the order for `wait` (bounded to 600 s: hints lie).
+    /// Leaves the deployment alone for `wait` (bounded to 600 s: hints lie), but for a probe now and then.
     pub fn cool_down(&self, wait: Duration) {
-        self.cooled_until.extend(clock::now() + wait.min(LONGEST));
+        self.rest.begin(wait, clock::now());
     }
 
     /// Is it cooling down at `now`?
     pub fn is_cooling(&self, now: Instant) -> bool {
-        self.cooled_until.is_after(now)
+        self.rest.lasts(now)
+    }
+
+    /// How long until it may be asked; `None` is now.
+    pub fn cooling(&self, now: Instant) -> Option<Duration> {
+        self.rest.wait(now)
     }
 
     /// Sets it aside for `base` times as often as that happened in a row. It comes back to one attempt at a time.
@@ -331,7 +337,7 @@ impl Deployment {
     }
 
     fn since_origin(&self, now: Instant) -> f64 {
-        self.cooled_until.since_origin(now) as f64 / 1e9
+        self.rest.since_origin(now) as f64 / 1e9
     }
 }
 

@@ -14,6 +14,7 @@ pub mod pace;
 mod published;
 mod records;
 mod relation;
+mod rest;
 pub mod room;
 mod silence;
 pub mod surge;
@@ -247,6 +248,13 @@ impl Until {
         // Most were never set: the clocks are not compared for them.
         let nanos = self.nanos.load(Ordering::Relaxed);
         nanos != 0 && nanos > self.since_origin(now)
+    }
+
+    /// Moves to `by` after `now` where it does not lie after that. Of several at once, one is told that it did.
+    fn pass(&self, now: Instant, by: Duration) -> bool {
+        let (at, next) = (self.since_origin(now), self.since_origin(now + by));
+        let passed = |nanos: u64| (nanos <= at).then_some(next);
+        self.nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, passed).is_ok()
     }
 
     /// How long after `now` it lies.

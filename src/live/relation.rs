@@ -3,36 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Until;
 use super::learned::Learned;
+use super::rest::Rest;
 use crate::clock::{self, Instant};
-
-/// The longest wait that an upstream's hint is believed (hints lie).
-pub(super) const LONGEST: Duration = Duration::from_secs(600);
 
 /// A key at a deployment.
 #[derive(Debug)]
 pub struct Relation {
-    /// Until when the deployment is asked last with this key, after it was throttled.
-    until: Until,
+    /// The deployment is left alone with this key, after it was throttled.
+    rest: Rest,
     /// What the provider has told or taught of its limits.
     pub learned: Arc<Learned>,
 }
 
 impl Default for Relation {
     fn default() -> Self {
-        Self { until: Until::default(), learned: Arc::new(Learned::new(clock::now())) }
+        Self { rest: Rest::default(), learned: Arc::new(Learned::new(clock::now())) }
     }
 }
 
 impl Relation {
-    /// Asked last for `wait` (bounded to 600 s).
+    /// Left alone for `wait` (bounded to 600 s: hints lie), but for a probe now and then.
     pub fn rest(&self, wait: Duration) {
-        self.until.extend(clock::now() + wait.min(LONGEST));
+        self.rest.begin(wait, clock::now());
     }
 
     /// Does that last at `now`?
     pub fn is_resting(&self, now: Instant) -> bool {
-        self.until.is_after(now)
+        self.rest.lasts(now)
+    }
+
+    /// How long until it may be asked; `None` is now.
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
+        self.rest.wait(now)
     }
 }

@@ -42,6 +42,22 @@ pub enum LimitKind {
     UnifiedSevenDays,
 }
 
+impl LimitKind {
+    /// What it counts, as errors call it.
+    pub const fn measure(self) -> &'static str {
+        match self {
+            Self::Requests | Self::RequestsPerMinute | Self::RequestsPerDay | Self::ProjectRequests => {
+                "requests"
+            }
+            Self::Tokens | Self::TokensPerMinute | Self::TokensPerDay | Self::ProjectTokens => "tokens",
+            Self::InputTokens => "input_tokens",
+            Self::OutputTokens => "output_tokens",
+            Self::InputImages => "images",
+            Self::UnifiedFiveHours | Self::UnifiedSevenDays => "use",
+        }
+    }
+}
+
 /// One limit as the last response told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitView {

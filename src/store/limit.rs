@@ -105,6 +105,13 @@ pub enum Window {
 }
 
 impl Window {
+    /// When it begins anew, since the Unix epoch, where that is a date.
+    pub fn ends(&self, wall: Duration) -> Option<Duration> {
+        let Self::Calendar { every, zone } = self else { return None };
+        let (_, end) = zone.span(*every, u64::try_from(wall.as_nanos()).ok()?);
+        Some(Duration::from_nanos(end))
+    }
+
     /// Its length, where that does not depend on the calendar.
     pub fn length(&self) -> Option<Duration> {
         match self {

@@ -103,6 +103,9 @@ async fn an_unpriced_deployment_is_asked_under_a_budget_unless_that_is_denied() 
     let error = ask(&always().engine(&config("deny"))).await.unwrap_err();
     assert_eq!(error.kind(), Kind::BudgetExceeded);
     assert!(error.to_string().contains("price"), "{error}");
+    let limit = error.failure().limit.as_ref().unwrap();
+    assert_eq!((limit.measure, limit.scope, limit.most), ("cost", "global", Some(5.0)));
+    assert!(limit.resets_at.is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,4 +157,14 @@ async fn t8_racing_calls_never_overspend_a_budget() {
     assert!(answered >= 1);
     assert_eq!(used(&engine, "cost/day"), answered * 3_000_000_000);
     assert!(answered * 3 <= 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_larger_than_the_whole_budget_is_told_when_it_begins_anew_though_that_does_not_help() {
+    morning();
+    let engine = always().engine(&hosts(&["a"], PRICED, "[budgets.global]\ndaily = 1"));
+    let error = ask(&engine).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (Kind::BudgetExceeded, None));
+    let midnight = Duration::from_secs(1_795_946_400 + 14 * 3600);
+    assert_eq!(error.failure().limit.as_ref().unwrap().resets_at, Some(midnight));
 }

@@ -52,3 +52,17 @@ async fn the_first_refusal_of_a_host_teaches_no_rate_its_own_wait_is_kept() {
     let wait = world.waits()[0];
     assert!(wait >= Duration::from_secs(7) && wait < Duration::from_secs(8), "{wait:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_was_told_is_named_by_what_it_counts() {
+    let spent = ok()
+        .with_header("x-ratelimit-limit-tokens", "5000")
+        .with_header("x-ratelimit-remaining-tokens", "0")
+        .with_header("x-ratelimit-reset-tokens", "50s");
+    let engine = World::new([spent, ok()]).engine(&hosts(&["a"], "", "[queue]\nwait = 0"));
+    ask(&engine).await.unwrap();
+    let error = ask(&engine).await.unwrap_err();
+    let limit = error.failure().limit.as_ref().unwrap();
+    assert_eq!((limit.measure, limit.scope, limit.most), ("tokens", "credential", Some(5000.0)));
+    assert!(error.to_string().starts_with("openai/up has no room for more tokens by what its provider told"));
+}

@@ -6,7 +6,7 @@ use fairlead::Kind;
 use fairlead::call::CallOptions;
 use fairlead::reply::Answer;
 
-use crate::support::scripted::{World, ok};
+use crate::support::scripted::{Meets, World, ok, status};
 use crate::{ask, ask_with, hosts, pass, used, user};
 
 fn always() -> World {
@@ -188,4 +188,57 @@ async fn a_flood_is_refused_before_anything_is_read() {
     assert_eq!(error.kind(), Kind::LimitExceeded);
     assert!(error.retry_after().unwrap() <= Duration::from_millis(500));
     ask_with(&engine, user("ann")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_of_a_model_count_what_it_serves_as_a_fallback_too() {
+    let world = World::answering(|seen| if seen.host.starts_with("dead") { status(500) } else { ok() });
+    let models = |extra: &str| {
+        hosts(&["dead"], "", "[breaker]\nenabled = false\n[models.m]\nfallbacks = ['n']\n")
+            + &format!("\n[models.n]\n{extra}")
+            + &hosts(&["alive"], "", "").replace("models.m", "models.n")
+    };
+    let engine = world.engine(&models("limits = { requests_per_minute = 2 }"));
+    for _ in 0..2 {
+        ask(&engine).await.unwrap();
+    }
+    assert_eq!(
+        ask(&engine).await.unwrap_err().kind(),
+        Kind::Server,
+        "the failure of the model that was asked"
+    );
+    let direct = engine.call(crate::support::chat_for("n")).await.unwrap_err();
+    assert_eq!(direct.failure().limit.as_ref().unwrap().scope, "model");
+    assert_eq!(used(&engine, "model=n requests"), 2);
+
+    let engine = world.engine(&models("limits = { concurrency = 1 }"));
+    ask(&engine).await.unwrap();
+    assert_eq!(used(&engine, "model=n concurrency"), 0, "a slot is given back with the call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_does_not_say_for_himself_is_what_holds_for_each() {
+    let extra = "[limits.user]\nrequests_per_minute = 1\nconcurrency = 3\n[limits.users.nightly]\nrequests_per_minute = 9\n";
+    let engine = always().engine(&hosts(&["a"], "", extra));
+    for _ in 0..9 {
+        ask_with(&engine, user("nightly")).await.unwrap();
+    }
+    let slots =
+        engine.limits().into_iter().find(|standing| standing.limit.identity.contains("=nightly concurrency"));
+    assert_eq!(slots.map(|standing| standing.limit.most), Some(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_refusal_says_whether_and_when_it_is_worth_coming_back() {
+    let never =
+        World::answering(|_| Meets::Never).engine(&hosts(&["a"], "concurrency = 1", "[queue]\nwait = 0"));
+    let _running = crate::start(&never, CallOptions::default());
+    pass(0.1).await;
+    let error = ask(&never).await.unwrap_err();
+    assert_eq!((error.is_retryable(), error.retry_after()), (true, Some(Duration::from_secs(1))));
+
+    let small = "tokens_per_minute = 3\noversize = 'reject'";
+    let error =
+        ask(&always().engine(&hosts(&["a"], "", &format!("[limits.global]\n{small}")))).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable(), error.retry_after()), (Kind::LimitExceeded, false, None));
 }

@@ -8,7 +8,7 @@ use fairlead::call::CallOptions;
 use fairlead::clock::now;
 use parking_lot::Mutex;
 
-use crate::support::scripted::{World, ok};
+use crate::support::scripted::{World, ok, status};
 use crate::{hosts, pass, start, used};
 
 const SLOT: &str = "concurrency = 1";
@@ -173,4 +173,144 @@ async fn q7_f130_one_tenant_that_floods_a_hundredfold_leaves_the_others_wait_at_
     };
     let (solo, flooded) = (wait_of_victims(0).await, wait_of_victims(400).await);
     assert!(flooded <= solo * 2 + Duration::from_millis(100), "{solo:?} alone, {flooded:?} beside a flood");
+}
+
+/// A deployment whose window takes one call in five seconds, and tenants with keys of their own.
+const OWN_KEYS: &str = "limits = { windows = [{ per = 5, requests = 1 }] }";
+const TENANTS: &str =
+    "[tenants.ta]\napi_keys = { openai = \"ka\" }\n[tenants.tb]\napi_keys = { openai = \"kb\" }\n";
+
+fn tenant(name: &str) -> CallOptions {
+    CallOptions { tenant: Some(name.to_owned()), ..CallOptions::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn q1_q7_whose_own_key_is_used_up_holds_up_nobody_with_another() {
+    let configured = slow(0.01).engine(&hosts(&["a"], OWN_KEYS, TENANTS));
+    let told = World::answering(|seen| match seen.key.ends_with("ka") {
+        true => ok()
+            .with_header("x-ratelimit-limit-requests", "100")
+            .with_header("x-ratelimit-remaining-requests", "0")
+            .with_header("x-ratelimit-reset-requests", "6s"),
+        false => ok(),
+    });
+    for engine in [configured, told.engine(&hosts(&["a"], "", TENANTS))] {
+        crate::ask_with(&engine, tenant("ta")).await.unwrap();
+        let began = now();
+        let waits = start(&engine, tenant("ta"));
+        pass(0.1).await;
+        crate::ask_with(&engine, tenant("tb")).await.unwrap();
+        crate::ask(&engine).await.unwrap();
+        assert!(now() - began < Duration::from_secs(1), "{:?}", now() - began);
+        waits.await.unwrap().unwrap();
+        assert!(now() - began > Duration::from_secs(4));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn q1_who_waits_for_what_is_left_to_it_does_not_hold_up_those_who_may_ask_others() {
+    let failed = Mutex::new(Vec::new());
+    let world = World::answering(move |seen| {
+        let mut failed = failed.lock();
+        if failed.contains(&seen.host) {
+            return ok();
+        }
+        failed.push(seen.host.clone());
+        status(500)
+    });
+    let config = hosts(&["x"], OWN_KEYS, "") + &hosts(&["y"], "", "");
+    let engine = world.engine(&config);
+    let began = now();
+    let first = start(&engine, CallOptions::default());
+    pass(1.0).await;
+    crate::ask(&engine).await.unwrap();
+    assert!(now() - began < Duration::from_millis(1100), "{:?}", now() - began);
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn q3_lines_that_wait_for_the_same_slot_take_turns() {
+    let world = slow(1.0);
+    let config = hosts(&["a"], SLOT, "") + &hosts(&["a"], SLOT, "").replace("models.m", "models.n");
+    let engine = world.engine(&config);
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let mut calls = Vec::new();
+    for name in ["m", "n"].repeat(6) {
+        let (engine, served) = (Arc::clone(&engine), Arc::clone(&served));
+        calls.push(tokio::spawn(async move {
+            engine.call(crate::support::chat_for(name)).await.unwrap();
+            served.lock().push(name);
+        }));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    let first_half = served.lock()[..6].iter().filter(|name| **name == "m").count();
+    assert!((2..=4).contains(&first_half), "{:?}", served.lock());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_holds_as_many_calls_as_come_unless_it_is_told_otherwise() {
+    let engine = slow(0.01).engine(&hosts(&["a"], "concurrency = 10", ""));
+    let calls: Vec<_> = (0..2000).map(|_| start(&engine, CallOptions::default())).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let bounded = slow(0.01).engine(&hosts(&["a"], "concurrency = 10", "[queue]\nmost = 50"));
+    let calls: Vec<_> = (0..100).map(|_| start(&bounded, CallOptions::default())).collect();
+    let mut refused = 0;
+    for call in calls {
+        if let Err(error) = call.await.unwrap() {
+            assert_eq!(error.kind(), Kind::LimitExceeded);
+            assert!(error.retry_after().is_some());
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 40);
+}
+
+/// Hosts that refuse everything for the first two seconds, and say how long that lasts.
+fn throttling() -> World {
+    let began = now();
+    World::answering(move |_| {
+        let left = Duration::from_secs(2).saturating_sub(now() - began);
+        if left.is_zero() {
+            return ok();
+        }
+        status(429).with_header("retry-after-ms", &left.as_millis().to_string())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_a_provider_asks_for_is_kept_by_all_calls() {
+    for names in [&["a"][..], &["a", "b"]] {
+        for gap in [0.1, 0.0] {
+            let world = throttling();
+            let engine = world.engine(&hosts(names, "", ""));
+            let began = now();
+            let mut calls = Vec::new();
+            for _ in 0..12 {
+                calls.push(start(&engine, CallOptions::default()));
+                pass(gap).await;
+            }
+            for call in calls {
+                call.await.unwrap().unwrap();
+            }
+            let early =
+                world.seen.lock().iter().filter(|seen| seen.at - began < Duration::from_secs(2)).count();
+            let most = if gap > 0.0 { names.len() } else { 12 * names.len() };
+            assert!(early <= most, "{early} requests to {names:?} while they asked for none");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_an_hour_is_probed_and_not_slept() {
+    let world = World::new([status(429).with_header("retry-after", "3600"), ok()]);
+    let engine = world.engine(&hosts(&["a"], "", ""));
+    let once = || CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    crate::ask_with(&engine, once()).await.unwrap_err();
+    let began = now();
+    crate::ask_with(&engine, once()).await.unwrap();
+    assert_eq!(now() - began, Duration::from_secs(20));
 }

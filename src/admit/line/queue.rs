@@ -66,6 +66,11 @@ impl Queue {
         self.waiting.load(Ordering::SeqCst) == 0
     }
 
+    /// Is nobody there, not even aside? One atomic load.
+    pub fn is_deserted(&self) -> bool {
+        self.present.load(Ordering::SeqCst) == 0
+    }
+
     /// Joins the line. Whoever tried without it and found no room joins and tries [at its turn](Place::turn), at once if
     /// nobody is before it: what became free in between is not missed.
     ///
@@ -91,7 +96,7 @@ impl Queue {
     /// Something was given back: the head of the line tries again, and whoever is aside. Where nobody waits, one atomic
     /// load.
     pub fn wake(&self) {
-        if self.present.load(Ordering::SeqCst) > 0 {
+        if !self.is_deserted() {
             self.change(Line::freed);
         }
     }

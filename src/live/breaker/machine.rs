@@ -6,7 +6,7 @@ use super::policy::{Policy, Role};
 use super::ticket::{Entry, Errand, Fault, Moment, Speed, Ticket};
 use super::transition::{Cause, Evidence, Reason, State, Transition};
 use super::window::{Counts, Window};
-use crate::error::Blow;
+use crate::error::{Blow, Kind};
 
 /// While a lone deployment's breaker is not closed, one call goes out in this time.
 pub(super) const TRIAL_EVERY: Duration = Duration::from_secs(1);
@@ -207,6 +207,12 @@ impl Machine {
         let share = policy.slow?.share;
         let Counts { calls, slow, .. } = self.window.of_length(policy.window).counts(at);
         policy.reaches(slow, calls, share).then_some(Reason::Slow)
+    }
+
+    /// Were its last failures all refusals for being too many? Then it is up, and worth waiting for.
+    pub(super) fn is_throttled(&self) -> bool {
+        let mut last = self.last.iter().flatten().peekable();
+        last.peek().is_some() && last.all(|cause| *cause == Cause::Kind(Kind::RateLimit))
     }
 
     fn in_a_row(&self) -> u32 {

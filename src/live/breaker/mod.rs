@@ -120,6 +120,11 @@ impl Breaker {
         }
     }
 
+    /// Were its last failures all refusals for being too many? Then it is up, and worth waiting for.
+    pub fn is_throttled(&self) -> bool {
+        self.machine.lock().is_throttled()
+    }
+
     /// Its state at `now`; an open time that is over reads as half-open.
     pub fn state(&self, now: Instant) -> State {
         self.machine.lock().state(self.at(now))

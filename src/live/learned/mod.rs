@@ -66,8 +66,8 @@ pub struct Blocked {
 /// Where a learned limit comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Headers told this limit.
-    Told(LimitKind),
+    /// Headers told this limit, and how much it allows.
+    Told(LimitKind, u64),
     /// Refusals taught a rate of requests.
     Refusals,
 }
@@ -257,7 +257,7 @@ impl State {
     fn fit(&self, needs: Needs, terms: Terms, now: Instant) -> Fit {
         let told = self.views.iter().filter_map(|view| {
             let wait = view.wait(needs, terms.guard, now)?;
-            Some(Blocked { wait, source: Source::Told(view.kind) })
+            Some(Blocked { wait, source: Source::Told(view.kind, view.limit) })
         });
         let taught = self.cap.wait(now).map(|wait| Blocked { wait, source: Source::Refusals });
         told.chain(taught).max_by_key(|blocked| blocked.wait).map_or(Fit::Fits, Fit::NotUntil)
