@@ -216,8 +216,14 @@ fn model(most: u64, length: u64, amounts: &[u64]) -> Vec<u64> {
     granted.into_iter().map(|(at, _)| at).collect()
 }
 
+/// How many cases the property is tried with: few, unless more are asked for.
+fn cases() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(64), ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases())]
 
     #[test]
     fn l1_l3_those_who_wait_are_granted_at_the_first_moment_that_the_window_allows(
