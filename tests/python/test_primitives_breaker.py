@@ -328,6 +328,11 @@ def test_a_forked_child_goes_on_with_what_was_known() -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        {"consecutive": -1},
+        {"consecutive": 2**32},
+        {"consecutive": 1.5},
+        {"minimum": -1},
+        {"probes": math.inf},
         {"ratio": -1},
         {"ratio": math.nan},
         {"window": 0},
@@ -337,6 +342,6 @@ def test_a_forked_child_goes_on_with_what_was_known() -> None:
         {"preset": "x"},
     ],
 )
-def test_a_number_out_of_range_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"."):
+def test_a_number_out_of_range_is_refused_by_its_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}`"):
         fairlead.CircuitBreaker(**options)

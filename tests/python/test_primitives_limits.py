@@ -100,6 +100,33 @@ def test_a_number_that_is_none_is_refused(make: Callable[[], object]) -> None:
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda: fairlead.TokenBucket(1e-9, 1), "capacity"),
+        (lambda: fairlead.TokenBucket(1e10, 1), "capacity"),
+        (lambda: fairlead.TokenBucket(-1, 1), "capacity"),
+        (lambda: fairlead.TokenBucket(1, float("inf")), "refill_rate"),
+        (lambda: fairlead.TokenBucket(1, 1e12), "refill_rate"),
+        (lambda: fairlead.RateLimit(float("inf")), "most"),  # type: ignore[arg-type]
+        (lambda: fairlead.RateLimit(float("nan")), "most"),  # type: ignore[arg-type]
+        (lambda: fairlead.RateLimit("5"), "most"),  # type: ignore[arg-type]
+        (lambda: fairlead.RateLimit(1e16), "most"),  # type: ignore[arg-type]
+        (lambda: fairlead.RateLimit(1, per=1e-12), "per"),
+        (lambda: fairlead.RateLimit(1, algorithm="token_bucket", burst=0), "burst"),
+        (lambda: fairlead.RateLimit(1, algorithm="token_bucket", burst=1.5), "burst"),  # type: ignore[arg-type]
+        (lambda: fairlead.Concurrency(-1), "most"),
+        (lambda: fairlead.Concurrency(1.5), "most"),  # type: ignore[arg-type]
+        (lambda: fairlead.Concurrency(float("inf")), "most"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_number_that_makes_no_limit_is_refused_by_its_name(
+    make: Callable[[], object], argument: str
+) -> None:
+    with pytest.raises(ValueError, match=f"`{argument}`"):
+        make()
+
+
 def test_a_burst_may_come_at_once_and_no_more() -> None:
     limit = fairlead.RateLimit(2, per=36e5, algorithm="token_bucket", burst=5)
     assert [limit.try_acquire() for _ in range(6)] == [True] * 5 + [False]

@@ -350,14 +350,18 @@ def test_what_is_tried_again_must_be_said_and_make_sense() -> None:
         fairlead.Retry()  # type: ignore[call-arg]
     for options in (
         {"attempts": 0},
+        {"attempts": 1.5},
+        {"attempts": float("inf")},
         {"base": -1},
         {"cap": float("nan")},
         {"timeout": -1},
         {"jitter": "x"},
         {"preset": "x"},
     ):
-        with pytest.raises(ValueError, match=r"."):
+        with pytest.raises(ValueError, match=f"`{next(iter(options))}`"):
             fairlead.Retry(on=ValueError, **options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`attempts`"):
+        fairlead.set_testing(True, attempts=0)
     for ratio, floor in ((-1, 1), (1, -1), (float("nan"), 1)):
         with pytest.raises(ValueError, match=r"."):
             fairlead.RetryBudget(ratio, floor)

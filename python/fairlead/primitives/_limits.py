@@ -10,6 +10,11 @@ from ..errors import QueueTimeout
 from ..options import current_deadline
 from ._deadlines import exceeded
 
+MOST = 2**53
+"""The largest whole limit that the core counts exactly."""
+FINEST = 1e-6
+"""What of a bucket counts."""
+
 
 async def take(limiter: Limiter, n: float, timeout: float | None, key: str | None = None) -> Lease:
     """Wait for room in the line; cancelled it leaves the line, and takes nothing."""

@@ -13,6 +13,7 @@ from .. import _core
 from ..errors import CircuitOpen, FairleadError, RateLimitError, _make
 from ._course import asked_by
 from ._forms import Guard
+from ._numbers import WORD, whole
 
 State: TypeAlias = Literal["closed", "open", "half_open", "isolated"]
 Failing: TypeAlias = "type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]"
@@ -123,13 +124,13 @@ class CircuitBreaker(Guard):
         self._on_change = on_change
         self._breaker = _core.Breaker(
             preset == "sensitive",
-            consecutive=consecutive,
+            consecutive=_count("consecutive", consecutive),
             ratio=ratio,
-            minimum=minimum,
+            minimum=_count("minimum", minimum),
             window=window,
             open=open,
             longest_open=longest_open,
-            probes=probes,
+            probes=_count("probes", probes),
             slow_after=slow_after,
             slow_ratio=slow_ratio,
         )
@@ -243,3 +244,7 @@ class Entry:
             self.succeeded()
         else:
             self.failed(error)
+
+
+def _count(name: str, value: int | None) -> int | None:
+    return None if value is None else whole("CircuitBreaker", name, value, 0, WORD)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from .._core import Lease, Limiter
 from ._forms import Guard
-from ._limits import take, take_sync
+from ._limits import MOST, take, take_sync
+from ._numbers import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,11 @@ class Concurrency(Guard):
 
     def __init__(self, most: int, *, name: str | None = None) -> None:
         super().__init__()
-        self.most = most
+        self.most = whole("Concurrency", "most", most, 1, MOST)
         """How many slots there are."""
         self.name = name or f"Concurrency({most})"
         """What errors call it."""
-        self._limiter = Limiter("concurrency", most, 0.0, self.name)
+        self._limiter = Limiter("concurrency", self.most, 0.0, self.name)
         self._held: list[Lease] = []
 
     def try_acquire(self) -> bool:

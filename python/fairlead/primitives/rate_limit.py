@@ -9,7 +9,8 @@ from typing import Literal
 
 from .._core import Limiter
 from ._forms import Guard
-from ._limits import take, take_sync
+from ._limits import FINEST, MOST, take, take_sync
+from ._numbers import whole
 
 Algorithm = Literal["sliding", "log", "token_bucket"]
 
@@ -70,16 +71,15 @@ class RateLimit(Guard):
             raise ValueError(f"`algorithm`: expected sliding, log or token_bucket: {algorithm}")
         if burst is not None and algorithm != "token_bucket":
             raise ValueError(f"`burst` belongs to algorithm='token_bucket', not to {algorithm!r}")
-        if most != int(most):
-            raise ValueError(f"`most` is a whole number: {most}")
-        self.most = int(most)
+        largest = int(MOST * FINEST) if algorithm == "token_bucket" else MOST
+        self.most = whole("RateLimit", "most", most, 1, largest)
         """How many a window allows."""
         self.per = float(per)
         """The window in seconds."""
         self.name = name or f"RateLimit({most}, per={per:g})"
         """What errors call it."""
-        self._whole = self.most if burst is None else burst
-        self._limiter = Limiter(algorithm, most, per, self.name, burst)
+        self._whole = self.most if burst is None else whole("RateLimit", "burst", burst, 1, largest)
+        self._limiter = Limiter(algorithm, self.most, per, self.name, self._whole)
 
     def of(self, key: str) -> KeyedRateLimit:
         """The same limit for one key, in all forms."""

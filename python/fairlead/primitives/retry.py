@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from .._core import Backoff
 from ._course import Course
 from ._forms import Forms, finished
+from ._numbers import whole
 from .attempt import Attempt, AttemptsAsync, AttemptsSync
 from .retry_budget import RetryBudget
 
@@ -78,11 +79,9 @@ class Retry(Forms):
             self._hook = on
         else:
             raise TypeError(f"Retry: `on` is a class of exceptions, a tuple of them, or a function: {on!r}")
-        if attempts is not None and attempts < 1:
-            raise ValueError(f"Retry: `attempts` is 1 or more: {attempts}")
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"Retry: `timeout` is 0 or more seconds: {timeout}")
-        self.attempts = attempts
+        self.attempts = None if attempts is None else whole("Retry", "attempts", attempts, 1)
         """Calls in all."""
         self.timeout = timeout
         """Seconds after which nothing is tried again."""

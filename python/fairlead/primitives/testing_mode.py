@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from ._numbers import whole
+
 _attempts: int | None = None
 """Attempts that every `Retry` makes; `None` outside of tests."""
 
@@ -28,10 +30,9 @@ class set_testing:  # noqa: N801
 
     def __init__(self, testing: bool, *, attempts: int = 1) -> None:
         global _attempts
-        if attempts < 1:
-            raise ValueError(f"`attempts` is 1 or more: {attempts}")
+        most = whole("set_testing", "attempts", attempts, 1)
         self._before = _attempts
-        _attempts = attempts if testing else None
+        _attempts = most if testing else None
 
     def __enter__(self) -> None:
         """It is on already."""

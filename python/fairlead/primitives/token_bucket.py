@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from .._core import Limiter
 from ._forms import Guard
-from ._limits import take, take_sync
+from ._limits import FINEST, MOST, take, take_sync
+
+NANOSECOND = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +46,23 @@ class TokenBucket(Guard):
         name: what errors call it.
 
     Raises:
-        ValueError: when either is not above 0.
+        ValueError: when either is not above 0, or more than can be counted.
     """
 
     def __init__(self, capacity: float, refill_rate: float, *, name: str | None = None) -> None:
         super().__init__()
-        if not refill_rate > 0:
-            raise ValueError(f"TokenBucket: `refill_rate` is above 0: {refill_rate}")
+        if not FINEST <= capacity <= MOST * FINEST:
+            raise ValueError(f"TokenBucket: `capacity` is {FINEST:f} to 9e9: {capacity}")
+        if not refill_rate > 0 or capacity / refill_rate < NANOSECOND:
+            told = "is above 0 and fills the bucket in a nanosecond or more"
+            raise ValueError(f"TokenBucket: `refill_rate` {told}: {refill_rate}")
         self.capacity = float(capacity)
         """How much is in it when it is full."""
         self.refill_rate = float(refill_rate)
         """How much comes back in a second."""
         self.name = name or f"TokenBucket({capacity:g}, {refill_rate:g})"
         """What errors call it."""
-        self._limiter = Limiter("token_bucket", capacity, abs(capacity) / refill_rate, self.name)
+        self._limiter = Limiter("token_bucket", capacity, capacity / refill_rate, self.name)
 
     def consume(self, n: float = 1) -> bool:
         """Take `n` if it is there and nobody waits for it.

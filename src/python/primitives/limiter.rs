@@ -87,7 +87,7 @@ impl Terms {
         let whole = burst.unwrap_or(most);
         for amount in [most, whole] {
             if !grain.holds(amount) || grain.units(amount) == 0 {
-                let message = format!("{name}: a limit is a whole number above 0, and below 9e9: {amount}");
+                let message = format!("{name}: a limit is above 0 and no more than can be counted: {amount}");
                 return Err(PyValueError::new_err(message));
             }
         }
