@@ -215,6 +215,37 @@ def test_h2_a_wait_that_is_asked_for_is_never_shortened_and_at_most_a_tenth_long
     assert len(clock.waits) == 2
 
 
+def test_h2_a_hook_may_lengthen_a_wait_that_is_asked_for_and_not_shorten_it(form: Form, clock: Clock) -> None:
+    form(fairlead.Retry(on=lambda error: 0.01), Flaky(1, asking(7)))
+    assert 7 <= clock.waits[0] <= 7.7
+    form(fairlead.Retry(on=lambda error: 9), Flaky(1, asking(7)))
+    assert clock.waits[1:] == [9]
+    with pytest.raises(fairlead.RateLimitError):
+        form(fairlead.Retry(on=lambda error: 1, timeout=None), Flaky(1, asking(100)))
+    form(fairlead.Retry(on=lambda error: 120, timeout=None), Flaky(1, asking(100)))
+    assert clock.waits[2:] == [120]
+
+
+def test_a_hook_that_asks_for_a_wait_without_end_ends_it(form: Form, clock: Clock) -> None:
+    flaky = Flaky(9)
+    with pytest.raises(ConnectionError) as caught:
+        form(fairlead.Retry(on=lambda error: float("inf"), timeout=None), flaky)
+    assert caught.value is flaky.error
+    assert (flaky.calls, clock.waits) == (1, [])
+    assert "a wait of inf s has no end" in notes(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer", [float("nan"), "yes", object(), 10**400], ids=["nan", "word", "object", "huge"]
+)
+def test_what_a_hook_may_not_answer_is_told_beside_the_error(form: Form, clock: Clock, answer: Any) -> None:
+    flaky = Flaky(9)
+    with pytest.raises(TypeError, match="Retry: `on` answers with True, False, None or seconds") as caught:
+        form(fairlead.Retry(on=lambda error: answer), flaky)
+    assert caught.value.__cause__ is flaky.error
+    assert clock.waits == []
+
+
 def test_h2_a_longer_one_than_a_minute_is_raised_at_once(form: Form, clock: Clock) -> None:
     with pytest.raises(fairlead.RateLimitError) as caught:
         form(fairlead.Retry(on=fairlead.RateLimitError, timeout=None), Flaky(2, asking(100_000)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST_HINT = 60.0
 """Seconds: a longer wait that is asked for is not waited; the error is raised at once, as the engine does."""
+LONGEST_WAIT = 3.2e9
+"""A century: no clock waits much longer."""
 
 
 class Course:
@@ -49,9 +52,9 @@ class Course:
         if most is not None and self.failures >= most:
             self._note(error, "no attempt was left")
             return None
-        asked = asked_by(error)
-        if decision is not True:
-            wait = max(0.0, float(decision))
+        asked, said = asked_by(error), said_by(decision, error)
+        if said is not None and (asked is None or said >= asked):
+            wait = said
         elif asked is None:
             wait = self._backoff.wait(self.failures - 1, self._waited, cause_of(error))
         elif asked > LONGEST_HINT:
@@ -64,6 +67,9 @@ class Course:
         return self._affordable(error, wait)
 
     def _affordable(self, error: Exception, wait: float) -> float | None:
+        if wait > LONGEST_WAIT:
+            self._note(error, f"a wait of {wait:g} s has no end")
+            return None
         elapsed, timeout = time.monotonic() - self._began, self._retry.timeout
         if timeout is not None and elapsed + wait > timeout:
             self._note(error, f"a wait of {wait:.2f} s would outlast the timeout of {timeout:g} s")
@@ -90,6 +96,20 @@ def asked_by(error: Exception) -> float | None:
     if isinstance(asked, int | float) and not isinstance(asked, bool) and asked >= 0:
         return float(asked)
     return None
+
+
+def said_by(decision: object, error: Exception) -> float | None:
+    """Seconds to wait that a hook says; `None` where it leaves them open."""
+    if decision is True:
+        return None
+    try:
+        said = float(decision)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        said = math.nan
+    if math.isnan(said):
+        told = f"Retry: `on` answers with True, False, None or seconds, not with {type(decision).__name__}"
+        raise TypeError(told) from error
+    return max(0.0, said)
 
 
 def cause_of(error: Exception) -> str:

@@ -33,13 +33,14 @@ class Retry(Forms):
     ```
 
     A wait that the exception asks for (`retry_after`, up to 60 s) comes before the usual one and is never
-    shortened. When nothing is left to try, the last exception is raised as it is, with a note that says how
-    often it was tried and why no more. Cancellation and interrupts are never tried again. One object serves
-    any number of calls at once.
+    shortened, not even by a hook, which may lengthen it. When nothing is left to try, the last exception is
+    raised as it is, with a note that says how often it was tried and why no more. Cancellation and interrupts
+    are never tried again. One object serves any number of calls at once.
 
     Args:
         on: what is tried again: a class of exceptions, several, or a hook that is given the exception and
-            answers with `True`, `False` or `None`, or the seconds to wait.
+            answers with `True`, `False` or `None`, or the seconds to wait. What is none of these is a
+            `TypeError`.
         attempts: calls in all, the first included; `None` is no limit but `timeout`.
         base: the first step in seconds; steps double.
         cap: the longest step in seconds.
