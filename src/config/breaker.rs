@@ -45,7 +45,7 @@ pub struct Breaker {
     pub slow: Option<Duration>,
     /// Opens when at least this share of a window was slow. Default: 0.5.
     #[schemars(range(min = 0, max = 1))]
-    pub slow_ratio: f64,
+    pub slow_ratio: Option<f64>,
     /// How long its share grows from a tenth to all of it after it closed. Default: 10 s.
     #[serde(deserialize_with = "optional_seconds")]
     #[schemars(with = "Option<f64>", range(min = 0))]
@@ -73,7 +73,7 @@ impl Default for Breaker {
             longest: None,
             probes: None,
             slow: None,
-            slow_ratio: 0.5,
+            slow_ratio: None,
             slow_start: None,
         }
     }

@@ -12,7 +12,7 @@ impl Policy {
             Some(BreakerPreset::Sensitive) => Self::SENSITIVE,
             None => Self::DEFAULT,
         };
-        let slow = written.slow.map(|after| Slow { after, share: written.slow_ratio });
+        let slow = written.slow.map(|after| Slow { after, share: written.slow_ratio.unwrap_or(Slow::SHARE) });
         let role = if config.models.is_empty() { Role::Observer } else { Role::Guard };
         written.enabled.then_some(Self {
             in_a_row: written.consecutive.unwrap_or(base.in_a_row),

@@ -262,10 +262,20 @@ def test_of_our_own_errors_mistakes_do_not_count_and_throttling_counts_in_the_ra
 
 
 def test_slow_calls_open_it_where_that_is_asked_for() -> None:
-    breaker = fairlead.CircuitBreaker(slow_after=0.001, slow_ratio=0.5, minimum=3)
+    breaker = fairlead.CircuitBreaker(slow_after=0.001, slow_ratio=0.8, minimum=3)
     for _ in range(3):
         breaker(time.sleep, 0.003)
     assert breaker.state == "open"
+
+
+def test_half_of_the_calls_slow_open_it_unless_another_share_is_said() -> None:
+    states = []
+    for options in ({}, {"slow_ratio": 0.75}):
+        breaker = fairlead.CircuitBreaker(slow_after=0.2, minimum=4, **options)  # type: ignore[arg-type]
+        for seconds in (0, 0, 0.21, 0.21):
+            breaker(time.sleep, seconds)
+        states.append(breaker.state)
+    assert states == ["open", "closed"]
 
 
 def test_the_sensitive_preset_opens_at_a_seventh_of_twenty() -> None:

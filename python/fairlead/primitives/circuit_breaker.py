@@ -88,7 +88,7 @@ class CircuitBreaker(Guard):
         longest_open: the longest open time in seconds; default 60.
         probes: how many may be running half-open, and must go well to close it; default 1.
         slow_after: seconds after which a call is slow; default: none is.
-        slow_ratio: the share of slow calls in the window that opens it.
+        slow_ratio: the share of slow calls in the window that opens it; default 0.5, above 1 is never.
         preset: `sensitive`, for much traffic: 15 % of at least 20 calls open it for 30 s, growing to 5 min.
         name: what errors and changes call it.
         on_change: called with every change of state, in the thread whose call made it; what it raises is
@@ -110,7 +110,7 @@ class CircuitBreaker(Guard):
         longest_open: float | None = None,
         probes: int | None = None,
         slow_after: float | None = None,
-        slow_ratio: float = 1.0,
+        slow_ratio: float | None = None,
         preset: Literal["sensitive"] | None = None,
         name: str | None = None,
         on_change: Callable[[CircuitChange], object] | None = None,

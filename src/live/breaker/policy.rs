@@ -45,8 +45,14 @@ pub struct Policy {
 pub struct Slow {
     /// Longer than this to the first token, or to the whole reply where that is no stream.
     pub after: Duration,
-    /// The share of the calls in the window, 0 to 1, whose slowness opens it.
+    /// The share of the calls in the window, 0 to 1, whose slowness opens it; above 1 is never. Default:
+    /// [`Self::SHARE`].
     pub share: f64,
+}
+
+impl Slow {
+    /// As many as of failures.
+    pub const SHARE: f64 = Policy::DEFAULT.failed;
 }
 
 /// What a breaker may do to its deployment.

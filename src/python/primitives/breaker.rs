@@ -25,7 +25,7 @@ impl Breaker {
     /// What is not given is the preset's: that for much traffic where it is `sensitive`, else the engine's own.
     #[new]
     #[pyo3(signature = (sensitive = false, *, consecutive = None, ratio = None, minimum = None, window = None,
-        open = None, longest_open = None, probes = None, slow_after = None, slow_ratio = 1.0))]
+        open = None, longest_open = None, probes = None, slow_after = None, slow_ratio = None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
         sensitive: bool,
@@ -37,16 +37,17 @@ impl Breaker {
         longest_open: Option<f64>,
         probes: Option<u32>,
         slow_after: Option<f64>,
-        slow_ratio: f64,
+        slow_ratio: Option<f64>,
     ) -> PyResult<Self> {
         let preset = if sensitive { Policy::SENSITIVE } else { Policy::DEFAULT };
         let time = |name: &str, given: Option<f64>, otherwise: Duration| {
             given.map_or(Ok(otherwise), |given| seconds(name, given))
         };
         let slow = match slow_after {
-            Some(after) => {
-                Some(Slow { after: seconds("slow_after", after)?, share: share("slow_ratio", slow_ratio)? })
-            }
+            Some(after) => Some(Slow {
+                after: seconds("slow_after", after)?,
+                share: slow_ratio.map_or(Ok(Slow::SHARE), |ratio| share("slow_ratio", ratio))?,
+            }),
             None => None,
         };
         let open = time("open", open, preset.open)?;
