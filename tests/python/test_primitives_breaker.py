@@ -261,6 +261,66 @@ def test_of_our_own_errors_mistakes_do_not_count_and_throttling_counts_in_the_ra
     assert (throttled.snapshot().retry_after or 0) > 100, "it was told for how long"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        fairlead.QueueTimeout,
+        fairlead.LimitExceeded,
+        fairlead.BudgetExceeded,
+        fairlead.PoolTimeout,
+        fairlead.DeadlineExceeded,
+        fairlead.LocalResourceError,
+        fairlead.ProxyError,
+        fairlead.ConsumerTooSlow,
+        fairlead.NoHealthyDeployment,
+        fairlead.CircuitOpen,
+        fairlead.ModelNotFound,
+        fairlead.ClientClosed,
+        fairlead.InternalError,
+    ],
+)
+def test_r9_our_own_refusals_say_nothing_of_the_other_side(error: type[fairlead.FairleadError]) -> None:
+    def refused(_: object) -> None:
+        made = error("x")
+        made.is_retryable, made.retry_after = True, 60
+        raise made
+
+    breaker = fairlead.CircuitBreaker()
+    for _ in range(20):
+        with pytest.raises(error):
+            breaker(refused, None)
+    assert (breaker.state, breaker.snapshot().calls) == ("closed", 0)
+    breaker = half_open()
+    with pytest.raises(error):
+        breaker(refused, None)
+    assert breaker.state == "half_open", "nothing was asked, so nothing is known"
+    assert breaker(up, "up") == "up"
+    assert breaker.state == "closed"
+
+
+def test_r9_a_limit_inside_that_has_no_room_opens_nothing() -> None:
+    limit = fairlead.RateLimit(1, per=3600)
+    breaker = fairlead.CircuitBreaker()
+    assert limit.try_acquire()
+    for _ in range(20):
+        with pytest.raises(fairlead.QueueTimeout):
+            breaker.call(limit.acquire_sync, timeout=0)
+    assert (breaker.state, breaker.snapshot().calls) == ("closed", 0)
+
+
+def test_a_conflict_is_no_failure_though_it_may_be_tried_again() -> None:
+    def conflicting(_: object) -> None:
+        error = fairlead.ConflictError("x")
+        error.is_retryable = True
+        raise error
+
+    breaker = fairlead.CircuitBreaker()
+    for _ in range(20):
+        with pytest.raises(fairlead.ConflictError):
+            breaker(conflicting, None)
+    assert (breaker.state, breaker.snapshot().failed) == ("closed", 0)
+
+
 def test_slow_calls_open_it_where_that_is_asked_for() -> None:
     breaker = fairlead.CircuitBreaker(slow_after=0.001, slow_ratio=0.8, minimum=3)
     for _ in range(3):

@@ -10,7 +10,24 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeAlias
 
 from .. import _core
-from ..errors import CircuitOpen, FairleadError, RateLimitError, _make
+from ..errors import (
+    CircuitOpen,
+    ClientClosed,
+    ConfigError,
+    ConflictError,
+    ConsumerTooSlow,
+    DeadlineExceeded,
+    FairleadError,
+    InternalError,
+    LocalResourceError,
+    ModelNotFound,
+    NoHealthyDeployment,
+    PoolTimeout,
+    ProxyError,
+    RateLimitError,
+    _Limit,
+    _make,
+)
 from ._course import asked_by
 from ._forms import Guard
 from ._numbers import WORD, whole
@@ -18,6 +35,22 @@ from ._numbers import WORD, whole
 State: TypeAlias = Literal["closed", "open", "half_open", "isolated"]
 Failing: TypeAlias = "type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]"
 """Which exceptions are failures: classes, or a function that says so of each."""
+
+_SAY_NOTHING = (
+    _Limit,
+    CircuitOpen,
+    ClientClosed,
+    ConfigError,
+    ConsumerTooSlow,
+    DeadlineExceeded,
+    InternalError,
+    LocalResourceError,
+    ModelNotFound,
+    NoHealthyDeployment,
+    PoolTimeout,
+    ProxyError,
+)
+"""What happened on this side: whoever was to be asked neither failed nor answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +106,13 @@ class CircuitBreaker(Guard):
     ```
 
     Results count for the state in which they began: one that comes late closes or opens nothing. Cancelled
-    code says nothing and gives a probe's place back. Exceptions that are no failures say that the other side
-    is there.
+    code says nothing and gives a probe's place back; so do our own refusals, whatever `on` says: no room
+    under a limit or in a pool, a budget or a deadline that is used up. Other exceptions that are no failures
+    say that the other side is there.
 
     Args:
-        on: which exceptions are failures. Of our own errors, the caller's mistakes never are, and throttling
-            counts in the ratio only.
+        on: which exceptions are failures. Of our own errors, the caller's mistakes and conflicts never are,
+            and throttling counts in the ratio only.
         consecutive: failures in a row that open it; default 5, 0 is never.
         ratio: the share of failures in the window that opens it; default 0.5, above 1 is never.
         minimum: calls in the window before shares are judged; default 10.
@@ -185,7 +219,7 @@ class CircuitBreaker(Guard):
 
     def _counts(self, error: Exception) -> bool:
         """Is `error` a failure of what is guarded?"""
-        if isinstance(error, FairleadError) and not error.is_retryable:
+        if isinstance(error, ConflictError) or (isinstance(error, FairleadError) and not error.is_retryable):
             return False
         if isinstance(self._on, type | tuple):
             return isinstance(error, self._on)
@@ -225,9 +259,9 @@ class Entry:
         self._breaker._tell(self._pass.succeeded())
 
     def failed(self, error: BaseException) -> None:
-        """It ended in `error`: a failure if the breaker's `on` says so, nothing if it was cancelled, else a
-        success."""
-        if not isinstance(error, Exception):
+        """It ended in `error`: a failure if the breaker's `on` says so, nothing if it was cancelled or we
+        refused it ourselves, else a success."""
+        if not isinstance(error, Exception) or isinstance(error, _SAY_NOTHING):
             self._pass.forget()
         elif self._breaker._counts(error):
             throttled = isinstance(error, RateLimitError)
