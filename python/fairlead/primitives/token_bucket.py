@@ -32,7 +32,7 @@ class TokenBucket(Guard):
 
     ```python
     bucket = fairlead.TokenBucket(capacity=100, refill_rate=10)
-    bucket.consume(5)            # False where there is too little: does not wait
+    bucket.consume(5)            # False where there is too little: does not wait; `try_acquire` is the same
     await bucket.acquire(5)      # waits, first come, first served
     async with bucket: ...       # takes 1; so do `with`, `@bucket` and `bucket(function, *args)`
     ```
@@ -75,6 +75,10 @@ class TokenBucket(Guard):
             return False
         lease.keep()
         return True
+
+    def try_acquire(self, n: float = 1) -> bool:
+        """`consume`, by the name that the other limits have for it."""
+        return self.consume(n)
 
     async def acquire(self, n: float = 1, timeout: float | None = None) -> None:
         """Take `n`, after a wait in line if need be.
