@@ -214,7 +214,8 @@ impl Outcome {
 
     /// What all answers cost, in US dollars, as far as it is known.
     pub fn cost(&self) -> f64 {
-        self.calls.iter().filter_map(|told| told.cost).sum()
+        // From zero, as the sum of none would be minus zero.
+        self.calls.iter().filter_map(|told| told.cost).fold(0.0, |sum, cost| sum + cost)
     }
 }
 
@@ -254,5 +255,6 @@ mod tests {
         let outcome = Outcome { calls, upstreams: Vec::new() };
         assert_eq!([0.5, 0.99, 1.0].map(|share| outcome.took(share).as_secs()), [50, 99, 100]);
         assert_eq!(Outcome::default().took(0.99), Duration::ZERO);
+        assert!(Outcome::default().cost().is_sign_positive());
     }
 }

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import fairlead
 import pytest
 from fairlead import cli
 
@@ -153,6 +154,30 @@ def test_what_is_wrong_is_told_without_a_traceback(
     status, out, err = told(capsys, "-c", "c.toml", "--trace", "t.jsonl", "--scenario", "wrong.toml")
     assert (status, out) == (1, "")
     assert says in err
+
+
+@pytest.mark.parametrize("nothing", ["", "\n \n"])
+def test_a_trace_without_calls_is_told_by_its_file(nothing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("t.jsonl").write_text(nothing, encoding="utf-8")
+    status, out, err = told(capsys, "-c", "c.toml", "--trace", "t.jsonl", "--json")
+    assert (status, out, err) == (1, "", "t.jsonl: no call is in it\n")
+
+
+def test_errors_go_by_their_classes_and_what_answered_nothing_cost_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("t.jsonl").write_text('{"at": 1}\n{"at": 2}\n', encoding="utf-8")
+    for fault, name in (("error", "InternalServerError"), ("throttled", "RateLimitError")):
+        Path("ill.toml").write_text(f"[[phases]]\nfault = '{fault}'", encoding="utf-8")
+        argv = ("-c", "c.toml", "--trace", "t.jsonl", "--scenario", "ill.toml")
+        status, out, err = told(capsys, *argv)
+        assert (status, err) == (0, "")
+        assert f"errors: {name} 2" in out
+        assert "-0" not in out
+        _, out, _ = told(capsys, *argv, "--json")
+        policies = json.loads(out)["policies"]
+        assert [policies[policy]["errors"] for policy in POLICIES] == [{name: 2}] * 3
+        assert all(hasattr(fairlead, error) for error in policies["written"]["errors"])
 
 
 @pytest.mark.soak
