@@ -48,15 +48,15 @@ async fn q1_room_that_comes_first_is_used_wherever_it_comes() {
     assert!((now() - began).as_secs_f64() < 1.1, "{:?}", now() - began);
 }
 
-#[tokio::test(start_paused = true)]
-async fn higher_priority_goes_first_and_equals_in_their_order() {
+/// Those who ask one after the other for one slot, in the order in which they were answered.
+async fn served(asking: &[(&'static str, CallOptions)]) -> Vec<&'static str> {
     let engine = slow(1.0).engine(&hosts(&["a"], SLOT, ""));
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut calls = Vec::new();
-    for (name, priority) in [("first", 5), ("low", 1), ("one", 5), ("two", 5), ("high", 9)] {
+    for (name, options) in asking.iter().cloned() {
         let (engine, order) = (Arc::clone(&engine), Arc::clone(&order));
         calls.push(tokio::spawn(async move {
-            crate::ask_with(&engine, urgency(priority)).await.unwrap();
+            crate::ask_with(&engine, options).await.unwrap();
             order.lock().push(name);
         }));
         pass(0.01).await;
@@ -64,7 +64,23 @@ async fn higher_priority_goes_first_and_equals_in_their_order() {
     for call in calls {
         call.await.unwrap();
     }
-    assert_eq!(*order.lock(), ["first", "high", "one", "two", "low"]);
+    let order = order.lock();
+    order.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn higher_priority_goes_first_and_equals_in_their_order() {
+    let asking = [("first", 5), ("low", 1), ("one", 5), ("two", 5), ("high", 9)];
+    let order = served(&asking.map(|(name, priority)| (name, urgency(priority)))).await;
+    assert_eq!(order, ["first", "high", "one", "two", "low"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_sets_the_priority_and_the_calls_own_wins() {
+    let of = |name: &str| CallOptions { profile: Some(name.to_owned()), ..CallOptions::default() };
+    let urgent = CallOptions { priority: Some(9), ..of("batch") };
+    let asking = [("first", of("chat")), ("batch", of("batch")), ("chat", of("chat")), ("urgent", urgent)];
+    assert_eq!(served(&asking).await, ["first", "urgent", "chat", "batch"]);
 }
 
 #[tokio::test(start_paused = true)]
