@@ -1,4 +1,5 @@
-//! The gate before the gate: so many calls a second of one caller, refused before anything of the call is read.
+//! The gate before the gate: so many calls a second of one caller, refused before anything of the call is read. So the
+//! caller is who the call's options name: what the request itself says, its `user`, is not known yet.
 //!
 //! This is `governor`'s keyed GCRA: one atomic operation a call, no lock, a few words a caller. It cannot give back
 //! what it has counted, which limits on tokens and money must; those are kept by the [`crate::store`].
@@ -35,7 +36,7 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// At most `most` calls a second of each caller.
+    /// `most` calls of each caller at once, and `most` more a second.
     pub fn new(most: NonZeroU32) -> Self {
         let clock = SinceOrigin(clock::now());
         let limiter = RateLimiter::dashmap_with_clock(Quota::per_second(most), clock);
@@ -150,6 +151,19 @@ mod tests {
         assert!(flood.count(&of("eve")).is_err());
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(flood.count(&of("eve")).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_quiet_second_there_is_a_burst_and_as_many_again_in_the_next() {
+        let flood = Flood::new(NonZeroU32::new(10).unwrap());
+        let mut admitted = [0; 3];
+        for second in &mut admitted {
+            for _ in 0..100 {
+                *second += u32::from(flood.count(&of("eve")).is_ok());
+                tokio::time::advance(Duration::from_millis(10)).await;
+            }
+        }
+        assert_eq!(admitted, [19, 10, 10]);
     }
 
     #[tokio::test(start_paused = true)]

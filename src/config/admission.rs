@@ -151,8 +151,8 @@ pub struct ScopedLimits {
     pub keys: BTreeMap<String, Limits>,
     /// Bytes that the counts of users, tenants and keys may take; who finds no room shares one count. Default: 128 MiB.
     pub memory: usize,
-    /// Calls a second of one caller (its key, else its user, else its tenant), refused before anything of the call is
-    /// read; a flood costs next to nothing. Default: not limited.
+    /// What one caller (its key, else its user, else its tenant) may make at once, and as many more a second. Others are
+    /// refused before anything of the call is read, so its own `user` does not count. Default: not limited.
     #[schemars(range(min = 1))]
     pub flood: Option<NonZeroU32>,
 }
