@@ -186,6 +186,28 @@ async fn no_call_goes_to_a_resting_deployment_while_another_can_be_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a2_no_call_goes_where_a_breaker_is_open_or_a_limit_full_while_another_can_be_asked() {
+    let limits = "routing.ejection.enabled = false\nbreaker = { open = 600, longest = 600 }";
+    let deployments = [("open", ""), ("full", "requests_per_minute = 1"), ("free", "")];
+    for strategy in ["ordered", "weighted", "latency", "cost", "least_busy", "adaptive"] {
+        let fails = |_: &Scene| (seconds(0.01), status(500));
+        let fleet = Fleet::new(vec![("open", Box::new(fails)), ("full", works()), ("free", works())], 1);
+        let engine = fleet.engine(&config(strategy, &deployments, limits));
+        for number in 0..200 {
+            let options = CallOptions { session: Some(format!("s{number}")), ..CallOptions::default() };
+            receipt(&engine, of(options)).await.unwrap();
+        }
+        let all = |name| fleet.asked(name, seconds(0.0), seconds(100_000.0));
+        let seen = fleet.seen.lock();
+        let minutes = (seen[seen.len() - 1].at - seen[0].at).as_secs() / 60;
+        drop(seen);
+        assert!(all("open") <= 5, "{strategy}: {} requests to the open one", all("open"));
+        let most = 1 + usize::try_from(minutes).unwrap();
+        assert!(all("full") <= most, "{strategy}: {} requests to the full one", all("full"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn ejection_and_health_can_be_switched_off() {
     for off in ["routing.ejection.enabled = false", "stages.health = false"] {
         let fleet = Fleet::new(vec![("a", refuses()), ("b", works())], 1);
