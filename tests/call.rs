@@ -225,7 +225,7 @@ async fn a_proxied_call_goes_to_the_proxy_in_absolute_form() {
 }
 
 #[tokio::test]
-async fn b4_a_model_named_twice_is_the_same_for_us_and_for_the_upstream() {
+async fn a_model_named_twice_is_the_same_for_us_and_for_the_upstream() {
     let provider = Provider::start(vec![ok("x")]).await;
     let engine = engine(&[provider.base_url()], "");
     let mut call = chat(false);

@@ -148,7 +148,7 @@ def test_a_wait_that_was_asked_for_is_never_shortened(up: Upstream) -> None:
         assert 0.4 <= time.monotonic() - began < 0.4 * 1.1 + SLACK
 
 
-def test_d4_d6_a_black_hole_does_not_eat_the_whole_deadline(up: Upstream) -> None:
+def test_d1_a_black_hole_does_not_eat_the_whole_deadline(up: Upstream) -> None:
     urls = places(up, hang(), ok("rescued"))
     with client(config(*urls, timeouts={"total": 2.0})) as made:
         outcome = call(made)

@@ -207,7 +207,7 @@ def asking(seconds: float) -> fairlead.RateLimitError:
     return error
 
 
-def test_h2_a_wait_that_is_asked_for_is_never_shortened_and_at_most_a_tenth_longer(
+def test_h8_a_wait_that_is_asked_for_is_never_shortened_and_at_most_a_tenth_longer(
     form: Form, clock: Clock
 ) -> None:
     form(fairlead.Retry(on=fairlead.RateLimitError), Flaky(2, asking(7)))
@@ -215,7 +215,7 @@ def test_h2_a_wait_that_is_asked_for_is_never_shortened_and_at_most_a_tenth_long
     assert len(clock.waits) == 2
 
 
-def test_h2_a_hook_may_lengthen_a_wait_that_is_asked_for_and_not_shorten_it(form: Form, clock: Clock) -> None:
+def test_h8_a_hook_may_lengthen_a_wait_that_is_asked_for_and_not_shorten_it(form: Form, clock: Clock) -> None:
     form(fairlead.Retry(on=lambda error: 0.01), Flaky(1, asking(7)))
     assert 7 <= clock.waits[0] <= 7.7
     form(fairlead.Retry(on=lambda error: 9), Flaky(1, asking(7)))
@@ -246,7 +246,7 @@ def test_what_a_hook_may_not_answer_is_told_beside_the_error(form: Form, clock: 
     assert clock.waits == []
 
 
-def test_h2_a_longer_one_than_a_minute_is_raised_at_once(form: Form, clock: Clock) -> None:
+def test_h8_a_longer_one_than_a_minute_is_raised_at_once(form: Form, clock: Clock) -> None:
     with pytest.raises(fairlead.RateLimitError) as caught:
         form(fairlead.Retry(on=fairlead.RateLimitError, timeout=None), Flaky(2, asking(100_000)))
     assert "asks for a wait of 100000 s" in notes(caught.value)
