@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from operator import itemgetter
 from typing import Any
 
 from langchain_core.exceptions import ModelRefusalError
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
-from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda, RunnableMap
 from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
-from ..structured.parsing import response_format_of
+from ..errors import LengthFinishReasonError
+from ..structured.parsing import _cut, response_format_of
+from ._errors import as_langchain
 
 FORMATS = ("ls_structured_output_format", "structured_output_format")
 """Arguments that tell tracers what is asked for. They are never sent."""
@@ -111,22 +112,55 @@ def text_parser(schema: Any) -> Runnable[Any, Any]:
 
 
 def parsed(model: Runnable[Any, Any], parser: Runnable[Any, Any], include_raw: bool) -> Runnable[Any, Any]:
-    """A model and what reads its answers; refusals are errors, or `parsing_error` with `include_raw`."""
+    """A model and what reads its answers.
+
+    Refusals and answers that were cut off are errors, or `parsing_error` with `include_raw`.
+    """
     reader = RunnableGenerator(_heeded, _aheeded) | parser
-    if not include_raw:
-        return model | reader
-    good = RunnablePassthrough.assign(parsed=itemgetter("raw") | reader, parsing_error=lambda _: None)
-    bad = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | good.with_fallbacks([bad], exception_key="parsing_error")
+    return RunnableMap(raw=model) | _beside(reader) if include_raw else model | reader
+
+
+def _beside(reader: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """Puts what was read, or why it was not, beside the answer.
+
+    LangChain's fallbacks would not do: of a stream they catch what is wrong with its first piece alone.
+    """
+
+    def read(found: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
+        try:
+            return _read(found, parsed=reader.invoke(found["raw"], config))
+        except Exception as error:
+            return _read(found, error=error)
+
+    async def aread(found: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
+        try:
+            return _read(found, parsed=await reader.ainvoke(found["raw"], config))
+        except Exception as error:
+            return _read(found, error=error)
+
+    return RunnableLambda(read, aread)
+
+
+def _read(found: dict[str, Any], parsed: Any = None, error: Exception | None = None) -> dict[str, Any]:
+    return {**found, "parsed": parsed, "parsing_error": error}
 
 
 def _heed(message: BaseMessage) -> None:
-    """Raise `ModelRefusalError` where the model, or a filter, kept its answer back."""
+    """Raise where there is no whole answer: parsers complete what was cut off, and it would look right.
+
+    Raises:
+        ModelRefusalError: when the model, or a filter, kept its answer back.
+        LengthFinishReasonError: when its length limit cut it off; `completion` is the message.
+    """
     refusal = message.additional_kwargs.get("refusal")
     if refusal:
         raise ModelRefusalError(str(refusal), raw_message=message)
-    if message.response_metadata.get("finish_reason") == "content_filter":
+    finish_reason = message.response_metadata.get("finish_reason")
+    if finish_reason == "content_filter":
         raise ModelRefusalError("a content filter cut the answer off", raw_message=message)
+    if finish_reason == "length":
+        cut = _cut(LengthFinishReasonError, "the answer was cut off by its length limit", message)
+        raise as_langchain(cut)
     if isinstance(message, AIMessage) and isinstance(message.content, list):
         for block in message.content:
             if isinstance(block, dict) and block.get("type") == "refusal":

@@ -177,6 +177,9 @@ class ChatFairlead(EngineModel):
     ) -> Runnable[LanguageModelInput, Any]:
         """The model with answers that are objects.
 
+        Its calls raise `ModelRefusalError` where the model or a filter kept the answer back, and
+        `LengthFinishReasonError` where it was cut off; `completion` is the message then.
+
         Args:
             schema: a pydantic class (answers are instances), a `TypedDict` or a JSON schema (answers are
                 dicts).

@@ -8,7 +8,7 @@ import json
 import pickle
 import threading
 import uuid
-from typing import Any
+from typing import Any, TypedDict
 
 import fairlead
 import pytest
@@ -19,10 +19,10 @@ from fairlead.langchain import ChatFairlead
 from fairlead.testing import Upstream, ok, sse, stream, tool_call
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
-from langchain_core.exceptions import ModelRefusalError
+from langchain_core.exceptions import ModelError, ModelRefusalError
 from langchain_core.globals import set_llm_cache
 from langchain_core.load import dumpd
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.context import collect_runs
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
@@ -36,7 +36,7 @@ def chat(up: Upstream, **arguments: Any) -> ChatFairlead:
     return ChatFairlead(**{"model": "m", "api_key": "test", "base_url": up.base_url, **arguments})
 
 
-def merged(chunks: Any) -> AIMessageChunk:
+def merged(chunks: Any) -> Any:
     pieces = list(chunks)
     return sum(pieces[1:], pieces[0])
 
@@ -405,6 +405,81 @@ def test_structured_output_with_the_raw_answer_and_its_fault(method: str, up: Up
     assert found["parsed"] is None
     assert isinstance(found["raw"], AIMessage)
     assert "degrees" in str(found["parsing_error"])
+
+
+class Sky(TypedDict):
+    """How it is above."""
+
+    place: str
+
+
+SCHEMAS: list[Any] = [Weather, Sky, {"title": "Weather", **Weather.model_json_schema()}]
+CUT = '{"place": "here", "degrees": 1'
+"""Parsers of LangChain would make a whole object of it."""
+
+
+def cut_off(method: str, schema: Any, streamed: bool) -> Any:
+    """An answer that its length limit cut off."""
+    if method != "function_calling":
+        return (
+            sse([delta({"content": CUT}), delta({}, "length")])
+            if streamed
+            else ok(CUT, finish_reason="length")
+        )
+    name = "Sky" if schema is Sky else "Weather"
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": name, "arguments": CUT}}
+    if streamed:
+        return sse([delta({"tool_calls": [call]}), delta({}, "length")])
+    return ok(tool_calls=[tool_call(name, CUT)], finish_reason="length")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=["pydantic", "typed dict", "json schema"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+def test_an_answer_that_was_cut_off_is_no_object(method: str, schema: Any, up: Upstream) -> None:
+    model = chat(up)
+    asked = model.with_structured_output(schema, method=method)
+    up.reply = cut_off(method, schema, streamed=False)
+    with pytest.raises(fairlead.LengthFinishReasonError, match="cut off") as caught:
+        asked.invoke("?")
+    assert isinstance(caught.value, ModelError)
+    assert (caught.value.is_retryable, type(caught.value.completion)) == (False, AIMessage)
+    with pytest.raises(fairlead.LengthFinishReasonError):
+        asyncio.run(asked.ainvoke("?"))
+    up.reply = cut_off(method, schema, streamed=True)
+    with pytest.raises(fairlead.LengthFinishReasonError):
+        list(asked.stream("?"))
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=["pydantic", "typed dict", "json schema"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+def test_an_answer_that_was_cut_off_is_a_parsing_error_beside_the_raw_one(
+    method: str, schema: Any, up: Upstream
+) -> None:
+    asked = chat(up).with_structured_output(schema, method=method, include_raw=True)
+    up.reply = cut_off(method, schema, streamed=False)
+    found = [asked.invoke("?"), asyncio.run(asked.ainvoke("?"))]
+    up.reply = cut_off(method, schema, streamed=True)
+    found.append(merged(asked.stream("?")))
+    found.append(asyncio.run(gathered(asked.astream("?"))))
+    for one in found:
+        assert one["parsed"] is None
+        assert isinstance(one["raw"], AIMessage)
+        assert isinstance(one["parsing_error"], fairlead.LengthFinishReasonError)
+
+
+async def gathered(chunks: Any) -> Any:
+    return merged([chunk async for chunk in chunks])
+
+
+def test_objects_grow_in_a_stream_of_structured_output(up: Upstream) -> None:
+    up.reply = stream(['{"place": "he', 're"', "}"])
+    assert [*chat(up).with_structured_output(Sky).stream("?")] == [{"place": "he"}, {"place": "here"}]
+    found = merged(chat(up).with_structured_output(Sky, include_raw=True).stream("?"))
+    assert (found["raw"].text, found["parsed"], found["parsing_error"]) == (
+        '{"place": "here"}',
+        {"place": "here"},
+        None,
+    )
 
 
 # ===== the protocol of events =====
