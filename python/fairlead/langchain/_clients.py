@@ -28,8 +28,32 @@ class Clients(NamedTuple):
     awaited: AsyncClient
 
 
+class Made(NamedTuple):
+    """What a model has made for itself."""
+
+    arguments: tuple[Any, ...]
+    """Those of the model then, which the clients are for."""
+    clients: Clients
+
+
 def clients_of(owner: Any) -> Clients:
-    """The clients of a model: those it was given, or those that its arguments describe.
+    """The clients of a model, made with its first call and whenever an argument that they depend on changes.
+
+    Assignments and copies change arguments behind our back, so they are looked at before every call. The
+    clients of before stay as they are: other models, and streams that are still read, may have them.
+
+    Raises:
+        ConfigError: naming every fault of the configuration.
+    """
+    arguments = (owner.client, owner.async_client, owner.config, owner.base_url, owner.api_key)
+    made: Made | None = owner._made
+    if made is None or made.arguments != arguments:
+        made = owner._made = Made(arguments, _described(owner))
+    return made.clients
+
+
+def _described(owner: Any) -> Clients:
+    """The clients a model was given, or those that its arguments describe.
 
     Raises:
         ConfigError: naming every fault of the configuration.
@@ -64,7 +88,8 @@ def _base_url(owner: Any) -> str | None:
 
 def _key(owner: Any, base_url: str | None) -> SecretStr | None:
     """The key that goes to the upstream. That of the environment is `base_url`'s alone."""
-    key: SecretStr | None = owner.api_key
+    given: SecretStr | str | None = owner.api_key
+    key = SecretStr(given) if isinstance(given, str) else given
     if key is None or (not base_url and key.get_secret_value() == os.environ.get(KEY_VARIABLE)):
         return None
     return key

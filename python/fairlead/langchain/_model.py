@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from .._core import __version__
 from ..errors import FairleadError
-from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, clients_of
+from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, Made, clients_of
 from ._errors import as_langchain
 from ._profile import profile_of
 from ._scopes import SCOPE
@@ -96,7 +96,7 @@ class EngineModel(BaseChatModel, ABC):
     default_headers: dict[str, str] | None = Field(default=None, exclude=True)
     """Sent with every request."""
 
-    _clients: Clients | None = PrivateAttr(default=None)
+    _made: Made | None = PrivateAttr(default=None)
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -121,18 +121,15 @@ class EngineModel(BaseChatModel, ABC):
         return profile_of(self._engines().awaited, self.model_name) or None
 
     def _engines(self) -> Clients:
-        found = self._clients
-        if found is None:
-            try:
-                found = self._clients = clients_of(self)
-            except FairleadError as error:
-                as_langchain(error)
-                raise
-        return found
+        try:
+            return clients_of(self)
+        except FairleadError as error:
+            as_langchain(error)
+            raise
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {**state, "__pydantic_private__": {**(state["__pydantic_private__"] or {}), "_clients": None}}
+        return {**state, "__pydantic_private__": {**(state["__pydantic_private__"] or {}), "_made": None}}
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return self.model_copy()

@@ -12,7 +12,7 @@ from langchain_core.utils.utils import from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from ..errors import FairleadError
-from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, clients_of
+from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, Made, clients_of
 from ._errors import as_langchain
 
 
@@ -56,7 +56,7 @@ class FairleadEmbeddings(BaseModel, Embeddings):
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of every request, also `fairlead={...}`."""
 
-    _clients: Clients | None = PrivateAttr(default=None)
+    _made: Made | None = PrivateAttr(default=None)
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid", protected_namespaces=())
 
@@ -121,10 +121,7 @@ class FairleadEmbeddings(BaseModel, Embeddings):
         return request
 
     def _engines(self) -> Clients:
-        found = self._clients
-        if found is None:
-            found = self._clients = clients_of(self)
-        return found
+        return clients_of(self)
 
 
 def _vectors(reply: Any) -> list[list[float]]:

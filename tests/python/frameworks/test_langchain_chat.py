@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import json
 import pickle
 import threading
@@ -27,7 +28,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.context import collect_runs
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 BETA = pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 
@@ -640,6 +641,51 @@ def test_models_of_the_same_arguments_share_an_engine_and_a_given_client_is_used
         assert client.stats()["total_requests"] == 1
     with pytest.raises(TypeError, match=r"fairlead\.Client"):
         ChatFairlead(model="m", client=object()).invoke("Hi")
+
+
+def test_a_used_model_whose_arguments_change_calls_what_they_say_now(up: Upstream) -> None:
+    model = chat(up)
+    model.invoke("Hi")
+    with Upstream() as other, fairlead.Client(api_key="of-the-client", base_url=other.base_url) as client:
+        model.base_url = other.base_url
+        model.invoke("Hi")
+        model.model_copy(update={"api_key": SecretStr("second")}).invoke("Hi")
+        model.api_key = "third"  # type: ignore[assignment]
+        asyncio.run(model.ainvoke("Hi"))
+        model.model_copy(update={"client": client}).invoke("Hi")
+        model.config = named(other)
+        model.base_url = model.api_key = None
+        model.invoke("Hi", model="openai/m")
+        sent = [request.headers["authorization"] for request in other.requests]
+    assert sent == ["Bearer test", "Bearer second", "Bearer third", "Bearer of-the-client", "Bearer k"]
+    assert len(up.requests) == 1
+
+
+@pytest.mark.parametrize("change", ["assign", "copy"])
+def test_a_model_that_does_not_change_keeps_its_engine(change: str, up: Upstream) -> None:
+    model = ChatFairlead(model="openai/m", config=named(up))
+    model.invoke("Hi")
+    engine = model._engines().awaited._engine
+    if change == "copy":
+        model = copy.copy(model).model_copy(update={"temperature": 0.3})
+    else:
+        model.temperature = 0.3
+        model.config = named(up)  # another dict that says the same
+    model.invoke("Hi")
+    assert model._engines().awaited._engine is engine
+
+
+def test_a_stream_outlives_a_change_of_its_model(up: Upstream) -> None:
+    up.reply = ok("one two three", interval=0.05)
+    model = ChatFairlead(model="openai/m", config=named(up))
+    pieces = model.stream("Hi")
+    text = next(pieces).text
+    with Upstream() as other:
+        model.config = named(other)
+        model.invoke("Hi")
+        gc.collect()
+        assert text + "".join(piece.text for piece in pieces) == "one two three"
+        assert (len(up.requests), len(other.requests)) == (1, 1)
 
 
 def test_the_key_of_the_environment_goes_to_the_base_url_alone(

@@ -23,7 +23,7 @@ from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 
@@ -407,6 +407,17 @@ async def test_embeddings_come_in_batches_and_in_order(up: Upstream) -> None:
     assert sorted(sizes) == [1, 1, 1, 1, 2, 2, 2, 2]
     first = up.requests[0]
     assert (first.json()["dimensions"], first.json()["user"], first.headers["x-team"]) == (4, "ann", "a")
+
+
+def test_used_embeddings_whose_arguments_change_call_what_they_say_now(up: Upstream) -> None:
+    embeddings = FairleadEmbeddings(model="e", api_key="first", base_url=up.base_url)
+    embeddings.embed_query("a")
+    with Upstream() as other:
+        embeddings.base_url = other.base_url
+        embeddings.embed_query("a")
+        embeddings.model_copy(update={"api_key": SecretStr("second")}).embed_query("a")
+        sent = [request.headers["authorization"] for request in other.requests]
+    assert (len(up.requests), sent) == (1, ["Bearer first", "Bearer second"])
 
 
 async def test_when_one_batch_fails_the_others_end(up: Upstream) -> None:
