@@ -20,6 +20,7 @@ from .._core import __version__
 from ..errors import FairleadError
 from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, Made, clients_of
 from ._errors import as_langchain
+from ._names import in_our_names
 from ._profile import profile_of
 from ._scopes import SCOPE
 from ._structured import tools_of
@@ -98,14 +99,18 @@ class EngineModel(BaseChatModel, ABC):
 
     _made: Made | None = PrivateAttr(default=None)
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
 
     # ===== construction =====
 
     @model_validator(mode="before")
     @classmethod
     def _collect(cls, values: dict[str, Any]) -> Any:
-        return _build_model_kwargs(values, cls._names())
+        known = cls._names()
+        given = in_our_names(cls.__name__, values, known)
+        if given.get("model_kwargs"):
+            given["model_kwargs"] = {**given["model_kwargs"]}  # the caller's own stays as it is
+        return _build_model_kwargs(given, known)
 
     @classmethod
     def _names(cls) -> set[str]:

@@ -24,6 +24,7 @@ from ._frames import anext_events, next_events
 from ._loading import register
 from ._messages import to_wire
 from ._model import EngineModel
+from ._names import refuse_secrets
 from ._replies import result_of
 from ._scopes import SCOPE, laid_over, options_of, scope_of
 from ._structured import (
@@ -232,7 +233,12 @@ class ChatFairlead(EngineModel):
     def _request(
         self, messages: list[BaseMessage], stop: list[str] | None, run: Any, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        """The arguments of `chat.completions.create`."""
+        """The arguments of `chat.completions.create`.
+
+        Raises:
+            TypeError: for an argument that looks like a secret, and would be sent.
+        """
+        refuse_secrets(type(self).__name__, kwargs)
         request = self._defaults
         request["messages"] = to_wire(messages)
         if self.model_name is not None:

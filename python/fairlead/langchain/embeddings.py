@@ -9,11 +9,12 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 from langchain_core.utils import secret_from_env
 from langchain_core.utils.utils import from_env
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from ..errors import FairleadError
 from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, Made, clients_of
 from ._errors import as_langchain
+from ._names import in_our_names
 
 
 class FairleadEmbeddings(BaseModel, Embeddings):
@@ -58,7 +59,14 @@ class FairleadEmbeddings(BaseModel, Embeddings):
 
     _made: Made | None = PrivateAttr(default=None)
 
-    model_config = ConfigDict(populate_by_name=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        populate_by_name=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, values: dict[str, Any]) -> Any:
+        return in_our_names(cls.__name__, values, {*cls.model_fields, "model_name"})
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """The vectors of texts, in their order.

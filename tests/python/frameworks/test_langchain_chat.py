@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("langchain_core")
 
-from fairlead.langchain import ChatFairlead
+from fairlead.langchain import ChatFairlead, FairleadEmbeddings
 from fairlead.testing import Upstream, ok, sse, stream, tool_call
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
@@ -28,7 +28,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.context import collect_runs
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 BETA = pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 
@@ -112,6 +112,68 @@ def test_unknown_arguments_of_the_constructor_are_sent_with_a_warning(up: Upstre
         model = chat(up, verbosity="low")
     model.invoke("Hi")
     assert up.requests[0].json()["verbosity"] == "low"
+
+
+def test_the_names_of_chat_openai_are_ours_too(up: Upstream) -> None:
+    model = ChatFairlead(
+        model_name="m", openai_api_key="sk-of-openai", openai_api_base=up.base_url, request_timeout=7
+    )
+    assert (model.model_name, model.base_url, model.timeout) == ("m", up.base_url, 7)
+    model.invoke("Hi")
+    [request] = up.requests
+    assert request.headers["authorization"] == "Bearer sk-of-openai"
+    assert request.json() == {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    assert "sk-of-openai" not in repr(model) + json.dumps(dumpd(model))
+    embeddings = FairleadEmbeddings(
+        model_name="e", openai_api_key="sk-of-openai", openai_api_base=up.base_url
+    )
+    embeddings.embed_query("Hi")
+    assert up.requests[1].headers["authorization"] == "Bearer sk-of-openai"
+    assert "sk-of-openai" not in repr(embeddings)
+
+
+@pytest.mark.parametrize("made", [ChatFairlead, FairleadEmbeddings])
+def test_an_argument_is_given_under_one_name(made: Any) -> None:
+    with pytest.raises(TypeError, match="`openai_api_key` is another name of `api_key`") as caught:
+        made(model="m", api_key="sk-one", openai_api_key="sk-two")
+    assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mistral_api_key", "azure_ad_token", "client_secret", "password", "apiKey"])
+@pytest.mark.parametrize("made", [ChatFairlead, FairleadEmbeddings])
+def test_an_unknown_secret_is_refused_and_not_shown(made: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=f"`{name}` is unknown") as caught:
+        made(model="m", **{name: "sk-secret"})
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_a_secret_of_a_call_is_refused_and_not_sent(up: Upstream) -> None:
+    model = chat(up)
+    for ask in (
+        lambda: model.invoke("Hi", api_key="sk-1"),
+        lambda: [*model.bind(api_key="sk-1").stream("Hi")],
+    ):
+        with pytest.raises(TypeError, match="`api_key` is unknown") as caught:
+            ask()
+        assert "sk-1" not in str(caught.value)
+    assert up.requests == []
+    model.invoke("Hi", prompt_cache_key="greetings", fairlead={"api_key": "sk-1"})
+    assert up.requests[0].headers["authorization"] == "Bearer sk-1"
+    assert up.requests[0].json()["prompt_cache_key"] == "greetings"
+
+
+@pytest.mark.parametrize("made", [ChatFairlead, FairleadEmbeddings])
+def test_no_key_is_shown_by_an_argument_that_is_wrong(made: Any) -> None:
+    with pytest.raises(ValidationError, match="timeout") as caught:
+        made(model="m", api_key="sk-secret", timeout="long", default_headers={"x": 1})
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_the_model_kwargs_of_the_caller_stay_as_they_are(up: Upstream) -> None:
+    own: dict[str, Any] = {"user": "u"}
+    with pytest.warns(UserWarning, match="verbosity"):
+        chat(up, verbosity="low", model_kwargs=own)
+    assert own == {"user": "u"}
 
 
 BASE64 = "aGk="
