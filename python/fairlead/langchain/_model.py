@@ -20,7 +20,7 @@ from .._core import __version__
 from ..errors import FairleadError
 from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, Made, clients_of
 from ._errors import as_langchain
-from ._names import in_our_names
+from ._names import in_our_names, told
 from ._profile import profile_of
 from ._scopes import SCOPE
 from ._structured import tools_of
@@ -187,7 +187,13 @@ class EngineModel(BaseChatModel, ABC):
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         kwargs.pop(SCOPE, None)
         own = self._identifying_params
-        return {"model": self.model_name, **own, "_type": self._llm_type, "stop": stop or self.stop, **kwargs}
+        return {
+            "model": self.model_name,
+            **own,
+            "_type": self._llm_type,
+            "stop": stop or self.stop,
+            **told(kwargs),
+        }
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         told = LangSmithParams(ls_provider="fairlead", ls_model_type="chat")
@@ -207,7 +213,7 @@ class EngineModel(BaseChatModel, ABC):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         kwargs.pop(SCOPE, None)
-        return super()._get_llm_string(stop, **kwargs) + self._behind()
+        return super()._get_llm_string(stop, **told(kwargs)) + self._behind()
 
     def _behind(self) -> str:
         """What is not written out with the model but decides who answers; for LangChain's cache."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..options import Options
+
+OPTIONS = frozenset(Options.__annotations__) - {"user", "metadata", "api_key"}
+"""Options of the engine that a call may give by themselves; the rest are members of requests, or secret."""
+
 _OURS = {"openai_api_key": "api_key", "openai_api_base": "base_url", "request_timeout": "timeout"}
 """What `ChatOpenAI` calls arguments of ours besides."""
 
@@ -32,7 +37,7 @@ def in_our_names(owner: str, values: Mapping[str, Any], known: Collection[str]) 
         if ours != name and ours in values:
             raise TypeError(f"{owner}: `{name}` is another name of `{ours}`; give one of them")
         given[ours] = value
-    refuse_secrets(owner, given.keys() - known)
+    refuse_secrets(owner, {*given, *(given.get("model_kwargs") or ())} - {*known})
     return given
 
 
@@ -50,3 +55,20 @@ def refuse_secrets(owner: str, names: Collection[str]) -> None:
                 f"{owner}: `{name}` is unknown here and would be sent to the provider; "
                 "a key belongs in `api_key`, that of a single call in `fairlead={'api_key': ...}`"
             )
+
+
+def lifted(request: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of the engine out of the arguments of a request, which gets our names."""
+    for name, ours in _OURS.items():
+        if name in request:
+            request[ours] = request.pop(name)
+    found = {name: request.pop(name) for name in OPTIONS & request.keys()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def told(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call as tracers and caches may have them: without a key of its own."""
+    options = kwargs.get("fairlead")
+    if not isinstance(options, Mapping) or "api_key" not in options:
+        return kwargs
+    return {**kwargs, "fairlead": {name: value for name, value in options.items() if name != "api_key"}}

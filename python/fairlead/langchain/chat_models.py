@@ -24,7 +24,7 @@ from ._frames import anext_events, next_events
 from ._loading import register
 from ._messages import to_wire
 from ._model import EngineModel
-from ._names import refuse_secrets
+from ._names import lifted, refuse_secrets
 from ._replies import result_of
 from ._scopes import SCOPE, laid_over, options_of, scope_of
 from ._structured import (
@@ -71,10 +71,18 @@ class ChatFairlead(EngineModel):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AIMessage:
-        """The answer to a prompt; `kwargs` are further arguments of the request, also `fairlead={...}`.
+        """The answer to a prompt.
+
+        Args:
+            input: the prompt.
+            config: what LangChain passes on; it also says who calls.
+            stop: where the answer ends, besides where it ends by itself.
+            kwargs: further arguments of the request. Options of the engine (`max_retries`, `deadline`,
+                `priority` and so on) are never sent; all of them fit into `fairlead={...}`.
 
         Raises:
             FairleadError: one of `fairlead.errors`, which is a `ModelError` too.
+            TypeError: for an argument that looks like a secret, and would be sent.
         """
         return super().invoke(input, config, stop=stop, **self._scoped(config, kwargs))
 
@@ -246,6 +254,7 @@ class ChatFairlead(EngineModel):
         given, scope = kwargs.get("fairlead"), kwargs.get(SCOPE)
         headers = {**(request.get("extra_headers") or {}), **(kwargs.get("extra_headers") or {})}
         request.update((name, value) for name, value in kwargs.items() if name not in _UNSENT)
+        own = lifted(request)
         ends = stop or request.get("stop") or self.stop
         if ends:
             request["stop"] = ends
@@ -255,7 +264,7 @@ class ChatFairlead(EngineModel):
             scope = options_of(run.metadata, run.tags)
         if self.max_retries is not None:
             scope = {**(scope or {}), "max_retries": self.max_retries}
-        options = laid_over(scope, request.get("fairlead"), given)
+        options = laid_over(scope, request.get("fairlead"), own, given)
         if options:
             request["fairlead"] = options
         if headers or self.default_headers:

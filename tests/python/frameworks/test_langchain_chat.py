@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("langchain_core")
 
 from fairlead.langchain import ChatFairlead, FairleadEmbeddings
-from fairlead.testing import Upstream, ok, sse, stream, tool_call
+from fairlead.testing import Upstream, fail, hang, ok, sse, stream, tool_call
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
 from langchain_core.exceptions import ModelError, ModelRefusalError
@@ -145,6 +145,8 @@ def test_an_unknown_secret_is_refused_and_not_shown(made: Any, name: str) -> Non
     with pytest.raises(TypeError, match=f"`{name}` is unknown") as caught:
         made(model="m", **{name: "sk-secret"})
     assert "sk-secret" not in str(caught.value)
+    with pytest.raises(TypeError, match=f"`{name}` is unknown"):
+        made(model="m", model_kwargs={name: "sk-secret"})
 
 
 def test_a_secret_of_a_call_is_refused_and_not_sent(up: Upstream) -> None:
@@ -286,6 +288,56 @@ def test_what_tracers_and_routing_are_told_is_never_sent(streamed: bool, up: Ups
     assert {*body} - {"stream", "stream_options"} == {"model", "messages", "response_format"}
     assert seen.options[0]["ls_structured_output_format"]["schema"]["title"] == "Weather"
     assert "fairlead_scope" not in seen.params[0]
+
+
+PLAIN = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.parametrize("where", ["call", "binding", "model"])
+def test_options_of_the_engine_are_never_sent(where: str, up: Upstream) -> None:
+    given: dict[str, Any] = {
+        "key": "team",
+        "deadline": 20,
+        "priority": "high",
+        "tenant": "acme",
+        "session": "s",
+        "budget": None,
+        "request_timeout": 9,
+    }
+    if where == "call":
+        chat(up).invoke("Hi", **given)
+    elif where == "binding":
+        chat(up).bind(**given).invoke("Hi")
+    else:
+        chat(up, model_kwargs=given).invoke("Hi")
+    assert up.requests[0].json() == PLAIN
+
+
+def test_options_of_a_call_hold_for_it(up: Upstream) -> None:
+    model = chat(up, base_url=None, model="openai/m", config=named(up), max_retries=3)
+    up.reply = fail(500)
+    for ask in (lambda: model.invoke("Hi", max_retries=0), lambda: list(model.stream("Hi", max_retries=0))):
+        with pytest.raises(fairlead.InternalServerError):
+            ask()
+    assert len(up.requests) == 2
+    up.reply = hang()
+    with pytest.raises(fairlead.DeadlineExceeded):
+        model.invoke("Hi", deadline=0.2)
+    with pytest.raises(fairlead.DeadlineExceeded):
+        model.invoke("Hi", deadline=20, fairlead={"deadline": 0.2})
+    with Upstream() as other:
+        model.invoke("Hi", base_url=other.base_url)
+        assert len(other.requests) == 1
+
+
+def test_the_key_of_a_call_is_not_told_to_tracers(up: Upstream) -> None:
+    seen = Seen()
+    options = {"api_key": "sk-of-the-call", "tenant": "acme"}
+    model = chat(up, cache=InMemoryCache())
+    model.invoke("Hi", {"callbacks": [seen]}, fairlead=options)
+    assert up.requests[0].headers["authorization"] == "Bearer sk-of-the-call"
+    assert seen.params[0]["fairlead"] == {"tenant": "acme"}
+    assert "sk-of-the-call" not in repr(model.cache._cache)  # type: ignore[union-attr]
 
 
 # ===== what comes back =====
