@@ -58,6 +58,8 @@ class Request(NamedTuple):
     """Under httpx's names."""
     own_key: bytes | None
     """The `Authorization` that stands for no key; `None` means that all do."""
+    base: str
+    """The path of the engine's own base URL, without a slash at its end."""
 
 
 class Asked(NamedTuple):
@@ -104,7 +106,7 @@ def read(request: Request, engine: Engine) -> Asked | Answer:
         FairleadError: when its options are wrong.
     """
     target, _, query = request.target.decode("ascii", "replace").partition("?")
-    path = _below_the_base(target)
+    path = _below_the_base(target, request.base)
     options = _options(request, query)
     if request.method == "GET" and path.startswith("/models"):
         return _models(path, options, engine)
@@ -118,11 +120,13 @@ def read(request: Request, engine: Engine) -> Asked | Answer:
     return Asked(endpoint, body, options, True)
 
 
-def _below_the_base(path: str) -> str:
-    """Below `/v1`, or wherever the base URL ends."""
+def _below_the_base(path: str, base: str) -> str:
+    """Below the engine's base URL; where the SDK has another one, below its `/v1`."""
     for known in _BY_MODEL:
         if path.endswith(known):
             return known
+    if base and path.startswith(f"{base}/"):
+        return path.removeprefix(base)
     _, found, rest = path.partition("/v1/")
     return f"/{rest}" if found else path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from .._core import Engine, RawReply
 from ..client import AsyncClient, Client
@@ -47,6 +48,7 @@ class _Transport:
         """
         self._client = client
         self._closes_client = closes_client
+        self._base = urlsplit(client.base_url or "").path.rstrip("/")
         self._own_key = None if own_key is None else f"Bearer {own_key}".encode()
 
     @property
@@ -54,9 +56,15 @@ class _Transport:
         return self._client._engine
 
     def _read(self, request: Any, body: bytes) -> Request:
-        timeout = request.extensions.get("timeout")
-        target = request.url.raw_path
-        return Request(request.method, target, request.headers.raw, body, timeout, self._own_key)
+        return Request(
+            request.method,
+            request.url.raw_path,
+            request.headers.raw,
+            body,
+            request.extensions.get("timeout"),
+            self._own_key,
+            self._base,
+        )
 
     def _failed(self, error: FairleadError, request: Any) -> Answer:
         """The response that tells of `error`.

@@ -181,6 +181,21 @@ def test_models_are_the_providers_or_the_configurations(up: Upstream, twin: Twin
     assert len(up.requests) == 1
 
 
+@pytest.mark.parametrize("base", ["v1", "v1/acc/gw/openai", "v1/acc/v1/gw/", "v1beta/openai/", "api/v1"])
+def test_every_path_is_the_one_that_the_sdk_would_ask_for(base: str, up: Upstream, twin: Twin) -> None:
+    url = up.base_url.removesuffix("v1") + base
+    ours = twin.make(api_key="test", base_url=url)
+    with openai.OpenAI(api_key="test", base_url=url, max_retries=0) as alone:
+        for client, do in ((ours, twin.do), (alone, lambda call: call())):
+            do(lambda client=client: client.chat.completions.create(model="m", messages=MESSAGES))
+            do(lambda client=client: client.embeddings.create(model="m", input="x"))
+            do(lambda client=client: client.models.retrieve("a/b"))
+            do(lambda client=client: client.moderations.create(input="x"))
+            do(lambda client=client: client.get("/more/v1/still", cast_to=object))
+    paths = [request.target for request in up.requests]
+    assert paths[:5] == paths[5:]
+
+
 def test_receipts_of_all_calls_inside_are_collected(up: Upstream, twin: Twin) -> None:
     client = twin.client(up)
     up.script = [ok("one"), stream("two three"), fail(400)]
