@@ -82,6 +82,10 @@ _MANNERS: Mapping[type[FairleadError], _Manner] = {
         400, _REQUEST, "content_filter", "A content filter cut the answer off."
     ),
     errors.LengthFinishReasonError: _Manner(502, _SERVER, "incomplete", "The answer was too long."),
+    errors.StructuredOutputError: _Manner(
+        502, _SERVER, "invalid_answer", "The model's answer was not valid."
+    ),
+    errors.ToolLoopError: _Manner(502, _SERVER, "incomplete", "The model did not come to an answer."),
     errors.APIError: _Manner(502, _SERVER, "upstream_error", _FAILED),
     errors.APIStatusError: _Manner(400, _REQUEST, None),
     errors.ContextLengthExceeded: _Manner(400, _REQUEST, "context_length_exceeded"),
@@ -118,8 +122,10 @@ def answer_for(error: FairleadError) -> ErrorAnswer:
     | error | status |
     |---|---|
     | the request's own fault: `BadRequestError`, `NotFoundError`, other 4xx | as it was, 400 to 499 |
+    | an answer that the model refused, or that a filter cut off | 400 |
     | a limit or budget of ours, a provider's 429 or used-up credit | 429 |
     | a provider that refuses our key, fails, or answers nonsense | 502 |
+    | an answer that is cut off, or not what was asked for; tools without end | 502 |
     | nobody left to ask, overloaded, shutting down | 503 |
     | a timeout, the deadline | 504 |
     | a faulty configuration, a defect | 500 |
@@ -144,6 +150,8 @@ def _manner(error: FairleadError) -> _Manner:
     if isinstance(error, errors.ConfigError):
         # A call's own argument, which may well be the request's; anything else is the service's.
         return _Manner(400, _REQUEST, None) if _PARAMETER.match(error.message) else manner
+    if isinstance(error, errors.StructuredOutputError) and error.refusal:
+        return _Manner(400, _REQUEST, "content_filter", "The model refused to answer.")
     if isinstance(error, errors._Limit):
         return manner._replace(message=_limit_in_words(error) or manner.message)
     if isinstance(error, errors.PermissionDeniedError) and not error.attempts:
@@ -245,7 +253,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         400: "The request is wrong, too long, or its content was refused.",
         404: "No such model.",
         429: "A limit, a quota or a budget is reached; Retry-After says when to come back.",
-        502: "The model's provider failed.",
+        502: "The model's provider failed, or its answer is of no use.",
         503: "No provider of the model can be asked at the moment.",
         504: "The model did not answer in time.",
     }.items()

@@ -8,7 +8,7 @@ import fairlead
 import pytest
 from fairlead import errors
 from fairlead.fastapi import ERRORS, LLM, ErrorBody, add_exception_handlers, answer_for, lifespan, sse
-from fairlead.testing import Step, Upstream, fail, faults, hang
+from fairlead.testing import Reply, Step, Upstream, fail, faults, hang, ok, tool_call
 from fastapi import FastAPI
 from pydantic import BaseModel
 from serving import browsing, served
@@ -180,6 +180,54 @@ def test_a_missing_key_is_the_services_fault_and_not_told(
         answer = http.post("/ask", json={"model": "groq/llama"})
     assert answer.status_code in (404, 500)
     assert "GROQ" not in answer.text
+
+
+class Answer(BaseModel):
+    n: int
+
+
+def look() -> str:
+    """Looks around."""
+    return "nothing"
+
+
+def refusal(words: str) -> Step:
+    message = {"role": "assistant", "content": None, "refusal": words}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return Reply(
+        body={"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    )
+
+
+ANSWERS: list[tuple[Step, str, int, str, str]] = [
+    (ok("I cannot say."), "/object", 502, "server_error", "invalid_answer"),
+    (ok('{"n": ', finish_reason="length"), "/object", 502, "server_error", "incomplete"),
+    (ok('{"n": ', finish_reason="content_filter"), "/object", 400, "invalid_request_error", "content_filter"),
+    (refusal("I will not."), "/object", 400, "invalid_request_error", "content_filter"),
+    (ok(tool_calls=[tool_call("look", {})]), "/tools", 502, "server_error", "incomplete"),
+]
+
+
+@pytest.mark.parametrize(("step", "path", "status", "kind", "code"), ANSWERS)
+def test_an_answer_of_no_use_is_told_by_status_and_shape(
+    step: Step, path: str, status: int, kind: str, code: str, up: Upstream
+) -> None:
+    up.reply = step
+    app = application(configuration(up))
+
+    @app.post("/object")
+    async def object(llm: LLM) -> Answer:
+        return await llm.generate_structured("smart", "hi", Answer, repairs=0)
+
+    @app.post("/tools")
+    async def tools(llm: LLM) -> str:
+        return (await llm.run_tools("smart", "hi", [look], max_turns=2)).text
+
+    with served(app) as server, browsing(server) as http:
+        answer = http.post(path)
+    error = ErrorBody.model_validate(answer.json()).error
+    assert (answer.status_code, error.type, error.code) == (status, kind, code)
+    assert not any(word in answer.text for word in (*HIDDEN, "I cannot", "I will not"))
 
 
 def kinds(kind: type[errors.FairleadError]) -> set[type[errors.FairleadError]]:
