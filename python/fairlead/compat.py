@@ -10,19 +10,25 @@ text = await client.generate(messages=[LLMUserMessage("Hello!")], max_tokens=500
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from . import _core
 from .client import AsyncClient
 from .doctor.keys import VARIABLES
 from .errors import ConfigError, Problem, _make
+from .hooks import LOGGER
 
 if TYPE_CHECKING:
     from .structured.stream import AsyncStructuredStream
     from .text import AsyncTextStream
+
+_log = logging.getLogger(LOGGER)
 
 MOST_TEMPERATURE = 2.0
 """What providers take at most; Anthropic's models take 1."""
@@ -46,6 +52,9 @@ NO_THINKING: Mapping[str, Mapping[str, Any]] = {
 
 ALIASES: Mapping[str, str] = {"claude": "anthropic", "custom": "openai-compatible", "google": "gemini"}
 """Other names that `LLM` may have."""
+
+_MODEL_VARIABLES = {"azure": "AZURE_OPENAI_DEPLOYMENT", "ollama-cloud": "OLLAMA_MODEL"}
+"""Variables that are not called `<PROVIDER>_MODEL`."""
 
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -87,10 +96,13 @@ class LLMSettings:
     |---|---|---|
     | `LLM` | the provider | `openrouter` where its key is set, else `openai` |
     | `<PROVIDER>_API_KEY` | its key | - |
-    | `<PROVIDER>_MODEL` | the model where a call names none | the provider's own |
+    | `<PROVIDER>_MODEL` | the model where a call names none | of OpenRouter `openrouter/auto`, else - |
     | `TEMPERATURE` | 0 to 2; 0 to 1 for Anthropic's models | not sent |
     | `MAX_TOKENS` | tokens of an answer at most | not sent |
     | `DISABLE_THINKING` | `true`: the model is not to reason | `false` |
+
+    What a model is known to refuse is not sent to it on the word of a variable; nor is a model that is known
+    not to reason told not to.
     """
 
     provider: str
@@ -134,33 +146,47 @@ class LLMSettings:
             ConfigError: for a temperature that the model does not take.
         """
         own = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        params: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-        params.update({name: value for name, value in given.items() if value is not None})
-        if self.disable_thinking:
-            params["extra_body"] = {**NO_THINKING[self.provider], **(params.get("extra_body") or {})}
+        params = {name: value for name, value in given.items() if value is not None}
+        missing = {name: value for name, value in own.items() if value is not None and name not in params}
+        row = self._row(model) if missing or self.disable_thinking else {}
+        params = {**_accepted(missing, row), **params}
+        if self.disable_thinking and (not row or "reasoning" in row["capabilities"]):
+            params["extra_body"] = {**NO_THINKING[self._preset], **(params.get("extra_body") or {})}
         temperature = params.get("temperature")
         if isinstance(temperature, int | float) and temperature > 1 and self._is_anthropic(model):
             message = f"Anthropic's models take a temperature of 0 to 1, not {temperature:g}"
             raise _wrong([_problem("temperature" if "temperature" in given else "TEMPERATURE", message)])
         return params
 
+    @property
+    def _preset(self) -> str:
+        return ALIASES.get(self.provider, self.provider)
+
+    def _row(self, model: str | None) -> Mapping[str, Any]:
+        """What the catalogue knows of a call's model; empty where it is not known."""
+        name = self._named(model)
+        return (_row(f"{self._preset}/{name}") or _row(name)) if name else {}
+
+    def _named(self, model: str | None) -> str:
+        return model or os.environ.get(_model_variable(self._preset), "")
+
     def _is_anthropic(self, model: str | None) -> bool:
-        name = model or os.environ.get(f"{self.provider.upper()}_MODEL", "")
-        return self.provider in ("anthropic", "claude") or name.startswith(("anthropic/", "claude-"))
+        return self._preset == "anthropic" or self._named(model).startswith(("anthropic/", "claude-"))
 
 
 class LLMClient:
     """Text and objects from the model that the environment names; every call may name another.
 
     Raises:
-        ConfigError: naming the variable of a missing key, an unknown provider or a wrong value; before any
-            network.
+        ConfigError: naming the variable of a missing key or model, an unknown provider or a wrong value;
+            before any network.
     """
 
     def __init__(self, client: AsyncClient | None = None, *, settings: LLMSettings | None = None) -> None:
         """
         Args:
-            client: what the calls go through; default: one for the provider of the settings.
+            client: what the calls go through, with its own default model; default: one for the provider of
+                the settings.
             settings: default: what the environment says.
         """
         self.settings = settings or LLMSettings.from_env()
@@ -184,7 +210,7 @@ class LLMClient:
         """The text of an answer.
 
         Args:
-            model: default: `<PROVIDER>_MODEL`, else the provider's own.
+            model: default: `<PROVIDER>_MODEL`; of OpenRouter, `openrouter/auto`.
             messages: `LLMUserMessage` and its kin, dicts, or the prompt as a plain string.
             max_tokens: default: `MAX_TOKENS`.
             params: as of `AsyncClient.generate`.
@@ -263,15 +289,44 @@ class LLMClient:
 
 
 def _client(provider: str) -> AsyncClient:
-    variables = VARIABLES.get(provider, (f"{provider.upper().replace('-', '_')}_API_KEY",))
+    variables = VARIABLES.get(provider, (f"{_prefix(provider)}_API_KEY",))
     key = next((os.environ[name] for name in variables if os.environ.get(name)), None)
     try:
         # With the key given, `openai/gpt-4o` is a model of this provider, and not of another one.
-        return AsyncClient(provider=provider, api_key=key)
+        client = AsyncClient(provider=provider, api_key=key)
+        client.route()
     except ConfigError as error:
-        if "no provider is called" not in error.message:
-            raise
-        raise _wrong([_problem("LLM", f"no provider is called `{provider}`")]) from error
+        if "no provider is called" in error.message:
+            raise _wrong([_problem("LLM", f"no provider is called `{provider}`")]) from error
+        if "no model is named" in error.message:
+            message = f"it must name the model of calls that name none: {provider} has no default"
+            raise _wrong([_problem(_model_variable(provider), message)]) from error
+        raise
+    return client
+
+
+def _prefix(provider: str) -> str:
+    return provider.upper().replace("-", "_")
+
+
+def _model_variable(provider: str) -> str:
+    """The variable that names the model of a provider, as the engine reads it."""
+    return _MODEL_VARIABLES.get(provider, f"{_prefix(provider)}_MODEL")
+
+
+@lru_cache(256)
+def _row(name: str) -> Mapping[str, Any]:
+    """What the catalogue says of a model; empty where it does not know it, or knows several."""
+    found = _core._models(name)["models"]
+    return found[0] if len(found) == 1 else {}
+
+
+def _accepted(defaults: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model takes of `defaults`; it is noted what it does not."""
+    refused = defaults.keys() & {*row.get("rejects", ())}
+    for name in sorted(refused):
+        _log.info("`%s` was not sent: %s/%s refuses it", name.upper(), row["provider"], row["model"])
+    return {name: value for name, value in defaults.items() if name not in refused}
 
 
 def _likely() -> str:

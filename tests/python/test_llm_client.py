@@ -115,13 +115,75 @@ def test_thinking_is_switched_off_as_the_provider_wants_it(
     environment.setenv("LLM", named)
     environment.setenv(f"{provider.upper()}_API_KEY", "k")
     environment.setenv(f"{provider.upper()}_BASE_URL", up.base_url)
+    environment.setenv(f"{provider.upper()}_MODEL", "house-model")
     environment.setenv("DISABLE_THINKING", "True")
     done(lambda client: client.generate("m", "x"))
     body = up.requests[0].json()
     assert {name: body.get(name) for name in NO_THINKING[provider]} == dict(NO_THINKING[provider])
 
 
+@pytest.fixture
+def openai(up: Upstream, environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of whoever calls OpenAI."""
+    environment.setenv("LLM", "openai")
+    environment.setenv("OPENAI_API_KEY", "k")
+    environment.setenv("OPENAI_BASE_URL", up.base_url)
+    environment.setenv("OPENAI_MODEL", "gpt-4o")
+    return environment
+
+
+def test_only_a_model_that_may_reason_is_told_not_to(up: Upstream, openai: pytest.MonkeyPatch) -> None:
+    openai.setenv("DISABLE_THINKING", "true")
+    for model in (None, "gpt-4o-mini", "openai/gpt-4o", "gpt-5.1", "house-model"):
+        done(lambda client, model=model: client.generate(model, "x"))  # type: ignore[misc]
+    told = [request.json().get("reasoning_effort") for request in up.requests]
+    assert told == [None, None, None, "none", "none"]
+    done(lambda client: client.generate("gpt-4o", "x", extra_body={"reasoning_effort": "low"}))
+    assert up.requests[-1].json()["reasoning_effort"] == "low"
+
+
+def test_variables_that_a_model_refuses_are_not_sent_to_it(
+    up: Upstream, openai: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    openai.setenv("TEMPERATURE", "0.7")
+    openai.setenv("OPENAI_MODEL", "gpt-5")
+    with caplog.at_level("INFO", "fairlead"):
+        done(lambda client: client.generate(messages="x"))
+    assert "temperature" not in up.requests[0].json()
+    assert "`TEMPERATURE` was not sent: openai/gpt-5 refuses it" in caplog.messages
+    for model in ("gpt-4o", "house-model"):
+        done(lambda client, model=model: client.generate(model, "x"))  # type: ignore[misc]
+    done(lambda client: client.generate("gpt-5", "x", temperature=0.2))
+    assert [request.json()["temperature"] for request in up.requests[1:]] == [0.7, 0.7, 0.2]
+
+
 # ===== what is wrong is said before any network =====
+
+
+@pytest.mark.parametrize(
+    ("provider", "variable"),
+    [
+        ("openai", "OPENAI_MODEL"),
+        ("claude", "ANTHROPIC_MODEL"),
+        ("ollama", "OLLAMA_MODEL"),
+        ("openai-compatible", "OPENAI_COMPATIBLE_MODEL"),
+        ("azure", "AZURE_OPENAI_DEPLOYMENT"),
+        ("ollama-cloud", "OLLAMA_MODEL"),
+    ],
+)
+def test_a_provider_without_a_default_model_wants_its_variable(
+    provider: str, variable: str, up: Upstream, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LLM", provider)
+    for prefix in ("OPENAI", "ANTHROPIC", "OLLAMA", "OPENAI_COMPATIBLE", "AZURE_OPENAI"):
+        environment.setenv(f"{prefix}_API_KEY", "k")
+        environment.setenv(f"{prefix}_BASE_URL", up.base_url)
+    with pytest.raises(fairlead.ConfigError, match=f"`{variable}`: it must name the model") as caught:
+        LLMClient()
+    assert caught.value.problems[0].path == variable
+    environment.setenv(variable, "house-model")
+    LLMClient()
+    assert up.requests == []
 
 
 @pytest.mark.parametrize(
