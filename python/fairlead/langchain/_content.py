@@ -66,6 +66,19 @@ def _part(block: Any) -> Any:
     return block if convert is None else convert(block)
 
 
+def _data(block: Block) -> Block:
+    """LangChain's own conversion of a block with data.
+
+    Raises:
+        ValueError: naming what the block lacks.
+    """
+    try:
+        return convert_to_openai_data_block(block)
+    except KeyError as error:
+        message = f"a content block of type `{block.get('type')}` needs `{error.args[0]}` beside its data"
+        raise ValueError(message) from error
+
+
 def _text(block: Block) -> Block:
     kept: Block = {
         name: block[name] for name in ("cache_control", "prompt_cache_breakpoint") if name in block
@@ -79,7 +92,7 @@ def _image(block: Block) -> Any:
         return _anthropic_image(source)
     if not is_data_content_block(block):
         return block
-    part = convert_to_openai_data_block(block)
+    part = _data(block)
     detail = (block.get("extras") or {}).get("detail")
     if detail:
         part["image_url"]["detail"] = detail
@@ -103,7 +116,7 @@ def _file(block: Block) -> Any:
         # OpenAI takes no URLs of files; OpenRouter and others do, in this place.
         return {"type": "file", "file": {"filename": _filename(block), "file_data": block["url"]}}
     named = block if "filename" in block else {**block, "filename": _filename(block)}
-    return convert_to_openai_data_block(named)
+    return _data(named)
 
 
 def _filename(block: Block) -> str:
@@ -132,7 +145,7 @@ def _document(block: Block) -> Block | None:
 def _audio(block: Block) -> Any:
     if "input_audio" in block or not is_data_content_block(block):
         return None if "id" in block else block
-    return convert_to_openai_data_block(block)
+    return _data(block)
 
 
 def _video(block: Block) -> Any:

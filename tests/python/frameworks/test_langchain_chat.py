@@ -248,6 +248,17 @@ def test_content_blocks_of_every_origin_reach_the_wire(name: str, up: Upstream) 
     assert up.requests[0].json()["messages"][0]["content"] == [wire]
 
 
+@pytest.mark.parametrize("kind", ["audio", "file", "image"])
+@pytest.mark.parametrize("data", [{"base64": BASE64}, {"source_type": "base64", "data": BASE64}])
+def test_a_block_that_does_not_say_what_its_data_is_is_told_so(
+    kind: str, data: dict[str, str], up: Upstream
+) -> None:
+    with pytest.raises(ValueError, match="mime_type") as caught:
+        chat(up).invoke([HumanMessage([{"type": kind, **data}])])
+    assert len(str(caught.value)) > len("'mime_type'")
+    assert up.requests == []
+
+
 def test_a_history_of_tools_is_sent_in_openais_form(up: Upstream) -> None:
     call = {"type": "tool_call", "id": "c1", "name": "look", "args": {"at": "你好"}}
     broken = {"type": "invalid_tool_call", "id": "c2", "name": "look", "args": "{", "error": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("langchain")
 
 from fairlead.langchain import ChatFairlead, FairleadEmbeddings, FairleadRateLimiter, is_retryable
+from fairlead.langchain._scopes import options_of
 from fairlead.testing import Reply, Upstream, fail, faults, hang, ok, stream, tool_call
 from fairlead.testing import replies as made
 from langchain.agents import create_agent
@@ -288,6 +290,29 @@ def test_tags_metadata_and_thread_reach_the_rules(up: Upstream) -> None:
         "none": None,
     }
     assert all("fairlead" not in request.json() for request in up.requests)
+
+
+@pytest.mark.parametrize("name", ["thread_id", "session_id", "user_id", "tenant_id"])
+@pytest.mark.parametrize("value", ["x" * 257, "\u00e9" * 200, "a\nb", "\ud83d" * 200, 7, ["a"]])
+def test_no_name_of_an_application_makes_a_call_fail(name: str, value: Any, up: Upstream) -> None:
+    assert chat(up).invoke("?", {"configurable": {name: value}}).text == "?"
+
+
+def test_a_name_that_is_too_long_is_the_same_in_every_process() -> None:
+    long, other = "thread-" * 60, "thread-" * 61
+    found = options_of({"thread_id": long, "user_id": "ann"}, None)
+    assert found == {
+        "session": "sha256:" + hashlib.sha256(long.encode()).hexdigest(),
+        "user": "ann",
+        "metadata": {"thread_id": long, "user_id": "ann"},
+    }
+    assert options_of({"thread_id": other}, None)["session"] != found["session"]
+
+
+def test_metadata_and_tags_that_no_rule_can_ask_for_are_left_out(up: Upstream) -> None:
+    config: Any = {"metadata": {1: "a", "team": "b"}, "configurable": {("c",): "d"}, "tags": [3, "t"]}
+    assert chat(up).invoke("?", config).text == "?"
+    assert options_of({1: "a", "team": "b"}, [3, "t"]) == {"metadata": {"team": "b", "tags": ["t"]}}
 
 
 def test_what_a_call_says_itself_wins_over_its_config(up: Upstream) -> None:
