@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
 import fairlead
@@ -121,6 +122,25 @@ def test_what_goes_wrong_is_told_to_the_model_without_a_traceback(up: Upstream, 
     ]
     assert [call.state for call in run.calls] == ["failed"] * 5 + ["done"]
     assert isinstance(run.calls[3].error, ValueError)
+
+
+@pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration, futures.CancelledError])
+def test_exceptions_that_end_iterations_are_told_like_others(kind: Any, up: Upstream, twin: Twin) -> None:
+    def find(a: int) -> int:
+        raise kind(a)
+
+    @fairlead.tool
+    async def seek(a: int) -> int:
+        raise kind(a)
+
+    up.script = [calls(("find", '{"a": 5}'), ("seek", '{"a": 5}')), ok("done")]
+    run = twin.run([find, seek], fairlead={"deadline": 20})
+    assert run.text == "done"
+    results = [result for _, result in told(up.requests[1])]
+    assert results[0] == f"error: {kind.__name__}: 5"
+    # Python itself makes a RuntimeError of a StopIteration that leaves a coroutine.
+    expected = "RuntimeError: coroutine raised StopIteration" if kind is StopIteration else results[0][7:]
+    assert results[1] == f"error: {expected}"
 
 
 # ===== bounds =====
@@ -314,6 +334,15 @@ def test_tools_of_the_provider_are_sent_along(up: Upstream, twin: Twin) -> None:
     up.script = [ok("found")]
     assert twin.run([add, {"type": "web_search"}]).text == "found"
     assert up.requests[0].json()["tools"][1] == {"type": "web_search"}
+
+
+def test_a_hooks_own_end_of_iteration_is_not_the_end_of_the_run(up: Upstream, twin: Twin) -> None:
+    def no(call: Any) -> None:
+        raise StopIteration("not that one")
+
+    up.script = [calls(("add", '{"a": 1, "b": 2}'))]
+    with pytest.raises((StopIteration, RuntimeError)):
+        twin.run([add], on_tool=no)
 
 
 @pytest.mark.parametrize(

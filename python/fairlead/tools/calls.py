@@ -60,28 +60,25 @@ class AsyncToolCalls:
                 `run` is what was done until then.
             FairleadError: as `chat.completions.create`, with `run` too.
         """
-        from .course import Course
+        from .course import Course, ToolRun, following
         from .running import Workshop
 
         course = Course(model, messages, tools, params, max_turns)
         workshop = Workshop(course.tools, course.options, max_parallel, tool_timeout, on_tool)
         steps = course.steps()
-        step = next(steps)
-        try:
-            while True:
-                if isinstance(step, list):
-                    await workshop.run(step)
-                    step = steps.send(None)
-                    continue
-                try:
-                    reply = await self.chat.completions.create(**step)
-                except Exception as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(reply)
-        except StopIteration as done:
-            run: ToolRun = done.value
-            return run
+        step = following(steps.send, None)
+        while not isinstance(step, ToolRun):
+            if isinstance(step, list):
+                await workshop.run(step)
+                step = following(steps.send, None)
+                continue
+            try:
+                reply = await self.chat.completions.create(**step)
+            except Exception as error:
+                step = following(steps.throw, error)
+            else:
+                step = following(steps.send, reply)
+        return step
 
 
 class ToolCalls:
@@ -105,25 +102,22 @@ class ToolCalls:
         **params: Unpack[ToolParams],
     ) -> ToolRun:
         """As `AsyncClient.run_tools`; async functions get an event loop in their thread."""
-        from .course import Course
+        from .course import Course, ToolRun, following
         from .running import Workshop
 
         course = Course(model, messages, tools, params, max_turns)
         workshop = Workshop(course.tools, course.options, max_parallel, tool_timeout, on_tool)
         steps = course.steps()
-        step = next(steps)
-        try:
-            while True:
-                if isinstance(step, list):
-                    workshop.block(step)
-                    step = steps.send(None)
-                    continue
-                try:
-                    reply = self.chat.completions.create(**step)
-                except Exception as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(reply)
-        except StopIteration as done:
-            run: ToolRun = done.value
-            return run
+        step = following(steps.send, None)
+        while not isinstance(step, ToolRun):
+            if isinstance(step, list):
+                workshop.block(step)
+                step = following(steps.send, None)
+                continue
+            try:
+                reply = self.chat.completions.create(**step)
+            except Exception as error:
+                step = following(steps.throw, error)
+            else:
+                step = following(steps.send, reply)
+        return step

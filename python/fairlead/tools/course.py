@@ -178,6 +178,19 @@ class Course:
         return stopped
 
 
+def following(go_on: Callable[[Any], Any], given: Any) -> dict[str, Any] | list[ToolCall] | ToolRun:
+    """What `steps` want next, or the run at their end; `go_on` is their `send` or `throw`.
+
+    Only this is asked for the end: a hook's or a tool's own StopIteration never ends a run.
+    """
+    try:
+        step: dict[str, Any] | list[ToolCall] = go_on(given)
+    except StopIteration as done:
+        run: ToolRun = done.value
+        return run
+    return step
+
+
 def prepared(call: ToolCall, tools: Mapping[str, Tool[..., Any]]) -> tuple[Tool[..., Any], Callable[[], Any]]:
     """The tool that is meant, and the call of it.
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from ..options import current_deadline, scope
@@ -144,7 +145,9 @@ class Workshop:
                 return
             try:
                 async with asyncio.timeout(limit) as patience:
-                    result = await (work() if tool.is_async else asyncio.wrap_future(in_thread(work)))
+                    result = await (work() if tool.is_async else _beside(work))
+                    if isinstance(result, _Raised):
+                        raise result.error
                     result = await result if inspect.isawaitable(result) else result
             except Exception as error:
                 is_late = patience.expired() and isinstance(error, TimeoutError) and limit is not None
@@ -185,6 +188,25 @@ def _whole(result: Any, limit: float | None = None) -> Any:
         return await asyncio.wait_for(waited, limit)
 
     return asyncio.run(main(result))
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """What a tool raised, on its way from its thread to the event loop."""
+
+    error: Exception
+
+
+async def _beside(work: Callable[[], Any]) -> Any:
+    """What `work` returns in a thread, or `_Raised`: futures of event loops would hang on a StopIteration."""
+
+    def attempt() -> Any:
+        try:
+            return work()
+        except Exception as error:
+            return _Raised(error)
+
+    return await asyncio.wrap_future(in_thread(attempt))
 
 
 def in_thread(work: Callable[[], Any]) -> Future[Any]:
