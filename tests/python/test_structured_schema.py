@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import enum
+import time
 from typing import Any, Literal
 
 import pytest
@@ -145,6 +146,74 @@ def test_problems_are_bounded_and_references_end() -> None:
     assert "nests deeper" in problems(1, loop)[0]
     with pytest.raises(ValueError, match="no '#/\\$defs/gone'"):
         problems(1, {"$ref": "#/$defs/gone"})
+
+
+def nested(depth: int, inner: Any) -> Any:
+    for _ in range(depth):
+        inner = {"v": 1, "next": inner}
+    return inner
+
+
+LINKED = {
+    "type": "object",
+    "properties": {"v": {"type": "integer"}, "next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+    "required": ["v", "next"],
+}
+TWICE: dict[str, Any] = {
+    "$defs": {
+        "a": {"properties": {"next": {"$ref": "#"}}, "required": ["v"]},
+        "b": {"properties": {"next": {"$ref": "#"}}, "required": ["next"]},
+    },
+    "oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}],
+}
+ROUND: dict[str, Any] = {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}] * 3}}, "$ref": "#/$defs/a"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (LINKED, nested(50, {"v": "bad", "next": None})),
+        (TWICE, nested(50, {})),
+        ({**TWICE, "anyOf": TWICE["oneOf"]}, nested(50, "x")),
+        ({"properties": {"next": {"$ref": "#"}}, "patternProperties": {"^n": {"$ref": "#"}}}, nested(60, 1)),
+        (
+            {"not": {"properties": {"next": {"$ref": "#"}}}, "properties": {"next": {"$ref": "#"}}},
+            nested(50, 1),
+        ),
+        (ROUND, 1),
+        (ROUND, {"v": 1}),
+        ({"uniqueItems": True, "items": {"type": "object"}}, [{"n": n} for n in range(30_000)]),
+        ({"anyOf": [{"enum": [n]} for n in range(50)]}, list(range(100_000))),
+    ],
+)
+def test_checking_ends_soon_whatever_is_checked(schema: Any, value: Any) -> None:
+    began = time.process_time()
+    problems(value, schema)
+    assert time.process_time() - began < 5
+
+
+def test_problems_of_nested_alternatives_are_told_at_their_place() -> None:
+    found = problems(nested(20, {"v": "bad", "next": None}), LINKED)
+    assert found == ["$" + ".next" * 20 + ".v: expected integer, not string"]
+
+
+def test_a_check_that_takes_too_long_is_a_problem_and_a_long_answer_is_none() -> None:
+    assert "steps to check" in problems(1, ROUND)[0]
+    either = {"anyOf": [{"type": "string"}, {"type": "null"}, {"type": "integer"}]}
+    assert problems(list(range(100_000)), {"type": "array", "items": either}) == []
+
+
+SMALL = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.just(1.0),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=4,
+)
+
+
+@given(SMALL, SMALL)
+def test_items_are_the_same_as_json_has_it(value: Any, other: Any) -> None:
+    assert problems([value, copy.deepcopy(value)], {"uniqueItems": True}) != []
+    assert (problems([value, other], {"uniqueItems": True}) != []) == same(value, other)
 
 
 @given(st.builds(Answer, value=st.integers(), kind=st.sampled_from("ab"), best=st.builds(Step)))

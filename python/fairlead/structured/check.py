@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+import reprlib
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -22,9 +23,34 @@ MAX_DEPTH = 200
 """How deep values and references may nest together."""
 
 
+STEPS = 100_000
+"""How many steps a value may take to check: parts of it against parts of the schema."""
+
+STEPS_EACH = 50
+"""How many more it may take for each of its members and items: no answer is refused for its size."""
+
+
 def problems(value: Any, schema: Any) -> list[str]:
-    """All that is wrong with `value`, with its place (`$.steps[0].text: ...`), up to `MOST_PROBLEMS`."""
-    return list(islice(_Check(schema).found(value, schema, "$", 0), MOST_PROBLEMS))
+    """All that is wrong with `value`, with its place (`$.steps[0].text: ...`), up to `MOST_PROBLEMS`.
+
+    It ends in bounded time, whatever the value and the schema are: what takes too many steps is a problem.
+    """
+    steps = STEPS + STEPS_EACH * _size(value)
+    try:
+        return _Check(schema, steps).found(value, schema, "$", 0)
+    except _TooMuch:
+        return [f"$: takes more than {steps} steps to check"]
+
+
+def _size(value: Any) -> int:
+    """How many members and items there are in all."""
+    count, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict | list):
+            count += len(one)
+            waiting += one.values() if isinstance(one, dict) else one
+    return count
 
 
 def same(one: Any, other: Any) -> bool:
@@ -55,18 +81,35 @@ def _kind(value: Any) -> str:
     return next((kind for kind in kinds if _is(value, kind)), type(value).__name__)
 
 
-class _Check:
-    def __init__(self, root: Any) -> None:
-        self._root = root
+class _TooMuch(Exception):
+    """All steps are taken."""
 
-    def found(self, value: Any, schema: Any, place: str, depth: int) -> Iterator[str]:
-        if schema is False:
-            yield f"{place}: nothing may stand here"
+
+class _Check:
+    def __init__(self, root: Any, steps: int) -> None:
+        self._root = root
+        self._steps = steps
+        self._known: dict[tuple[int, int], list[str]] = {}
+        """What is wrong with an object or a list by one part of the schema. Alternatives that lead to the
+        same parts would look at all below them again at every level: twice each, so 2 ** depth times."""
+
+    def found(self, value: Any, schema: Any, place: str, depth: int) -> list[str]:
         if not isinstance(schema, Mapping):
-            return
+            return [f"{place}: nothing may stand here"] if schema is False else []
         if depth > MAX_DEPTH:
-            yield f"{place}: nests deeper than {MAX_DEPTH} levels"
-            return
+            return [f"{place}: nests deeper than {MAX_DEPTH} levels"]
+        known = (id(value), id(schema))
+        if known in self._known:
+            return self._known[known]
+        self._steps -= 1
+        if self._steps < 0:
+            raise _TooMuch
+        told = list(islice(self._all(value, schema, place, depth), MOST_PROBLEMS))
+        if isinstance(value, dict | list):
+            self._known[known] = told
+        return told
+
+    def _all(self, value: Any, schema: Mapping[str, Any], place: str, depth: int) -> Iterator[str]:
         if isinstance(schema.get("$ref"), str):
             yield from self.found(value, resolve(self._root, schema["$ref"]), place, depth + 1)
         kinds = schema.get("type")
@@ -84,9 +127,6 @@ class _Check:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             yield from _number(value, schema, place)
 
-    def _fits(self, value: Any, schema: Any, place: str, depth: int) -> bool:
-        return next(self.found(value, schema, place, depth + 1), None) is None
-
     def _choices(self, value: Any, schema: Mapping[str, Any], place: str, depth: int) -> Iterator[str]:
         if "enum" in schema and not any(same(value, one) for one in schema["enum"]):
             yield f"{place}: {_short(value)} is none of {', '.join(_short(one) for one in schema['enum'])}"
@@ -94,27 +134,24 @@ class _Check:
             yield f"{place}: expected {_short(schema['const'])}, not {_short(value)}"
         for part in schema.get("allOf") or ():
             yield from self.found(value, part, place, depth + 1)
-        ways = schema.get("anyOf")
-        if ways and not any(self._fits(value, part, place, depth) for part in ways):
-            yield from self._nearest(value, ways, place, depth)
-        ways = schema.get("oneOf")
-        if ways:
-            fitting = sum(self._fits(value, part, place, depth) for part in ways)
-            if fitting == 0:
-                yield from self._nearest(value, ways, place, depth)
-            elif fitting > 1:
-                yield f"{place}: fits {fitting} of the forms where it may fit one"
-        if "not" in schema and self._fits(value, schema["not"], place, depth):
+        yield from self._any_of(value, schema.get("anyOf") or (), place, depth)
+        told = [self.found(value, part, place, depth + 1) for part in schema.get("oneOf") or ()]
+        fitting = sum(not found for found in told)
+        if fitting > 1:
+            yield f"{place}: fits {fitting} of the forms where it may fit one"
+        elif told and not fitting:
+            yield from _nearest(told, place)
+        if "not" in schema and not self.found(value, schema["not"], place, depth + 1):
             yield f"{place}: is what it may not be"
 
-    def _nearest(self, value: Any, ways: list[Any], place: str, depth: int) -> Iterator[str]:
-        """What is wrong with it as the form that it comes nearest to: the one whose type it has."""
-        told = [list(islice(self.found(value, way, place, depth + 1), MOST_PROBLEMS)) for way in ways]
-        inside = [found for found in told if not found[0].startswith(f"{place}: expected ")]
-        if inside:
-            yield from min(inside, key=len)
-        else:
-            yield f"{place}: fits none of the {len(ways)} forms ({'; '.join(found[0] for found in told)})"
+    def _any_of(self, value: Any, ways: Any, place: str, depth: int) -> list[str]:
+        told = []
+        for part in ways:
+            found = self.found(value, part, place, depth + 1)
+            if not found:
+                return []
+            told.append(found)
+        return _nearest(told, place) if told else []
 
     def _object(
         self, value: dict[str, Any], schema: Mapping[str, Any], place: str, depth: int
@@ -140,10 +177,26 @@ class _Check:
             part = leading[position] if position < len(leading) else schema.get("items", True)
             yield from self.found(item, part, f"{place}[{position}]", depth + 1)
         yield from _bounds(len(value), schema, "Items", "items", place)
-        if schema.get("uniqueItems") and any(
-            same(one, other) for position, one in enumerate(value) for other in value[:position]
-        ):
+        if schema.get("uniqueItems") and len({_key(item) for item in value}) < len(value):
             yield f"{place}: holds the same item twice"
+
+
+def _nearest(told: list[list[str]], place: str) -> list[str]:
+    """What is wrong with a value as the form that it comes nearest to: the one whose type it has."""
+    inside = [found for found in told if not found[0].startswith(f"{place}: expected ")]
+    if inside:
+        return min(inside, key=len)
+    return [f"{place}: fits none of the {len(told)} forms ({'; '.join(found[0] for found in told)})"]
+
+
+def _key(value: Any) -> Hashable:
+    """The same for values that are the `same`, and for no others."""
+    if isinstance(value, list):
+        return (list, *map(_key, value))
+    if isinstance(value, dict):
+        return frozenset((name, _key(member)) for name, member in value.items())
+    made: Hashable = (bool, value) if isinstance(value, bool) else value
+    return made
 
 
 def _text(value: str, schema: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -178,6 +231,12 @@ def _bounds(count: int, schema: Mapping[str, Any], what: str, words: str, place:
         yield f"{place}: expected at most {most} {words}, not {count}"
 
 
+_OUTLINE = reprlib.Repr()
+_OUTLINE.maxdict = _OUTLINE.maxlist = 10
+_OUTLINE.maxstring = _OUTLINE.maxother = _OUTLINE.maxlong = 60
+
+
 def _short(value: Any) -> str:
-    text = repr(value)
+    # Of an object or a list only the beginning is written: it may be the whole answer.
+    text = _OUTLINE.repr(value) if isinstance(value, dict | list) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
