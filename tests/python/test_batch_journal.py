@@ -72,6 +72,50 @@ def test_a_request_that_changed_is_asked_again(up: Upstream, tmp_path: Path) -> 
     assert asked(up) == ["B", "a"], "an argument of all is one of each"
 
 
+class Unreadable:
+    """Messages of an application's own."""
+
+    def __iter__(self) -> Any:
+        raise LookupError("they are gone")
+
+
+BAD: dict[str, Any] = {
+    "an object": {"messages": [{"role": "user", "content": object()}]},
+    "no number": {"messages": "x", "temperature": float("nan")},
+    "no name": {"messages": "x", 3: 4},
+    "a lone surrogate": {"messages": "\ud800"},
+    "no messages": {"temperature": 1},
+    "unreadable": Unreadable(),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_request_that_cannot_be_sent_fails_alone(
+    bad: Any, kept: bool, up: Upstream, tmp_path: Path
+) -> None:
+    journal = tmp_path / "run.jsonl" if kept else None
+    for _ in range(2):
+        with client_of(up) as client:
+            results = client.batch(["a", bad, "b"], model="m", journal=journal)
+        assert [result.ok for result in results] == [True, False, True]
+    assert asked(up) == (["a", "b"] if kept else ["a", "a", "b", "b"])
+
+
+def test_messages_that_can_be_read_once_are_restored_too(up: Upstream, tmp_path: Path) -> None:
+    for _ in range(2):
+        once = iter([{"role": "user", "content": "a"}])
+        assert run(up, [{"messages": once}], tmp_path / "run.jsonl").ok
+    assert asked(up) == ["a"]
+
+
+def test_options_without_a_json_form_do_not_matter(up: Upstream, tmp_path: Path) -> None:
+    for _ in range(2):
+        request = {"messages": "a", "fairlead": {"metadata": {"what": object()}}}
+        assert run(up, [request], tmp_path / "run.jsonl").ok
+    assert asked(up) == ["a"]
+
+
 def test_what_failed_is_asked_again_unless_its_error_is_wanted(up: Upstream, tmp_path: Path) -> None:
     journal = tmp_path / "run.jsonl"
     up.reply = lambda request: fail(400, "not today") if prompt_of(request) == "bad" else ok("good")

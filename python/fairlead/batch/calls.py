@@ -147,7 +147,7 @@ def _run(client: Any, requests: Any, concurrency: int, record: Record, params: A
     from .requests import items
     from .run import Run
 
-    return Run(client, items(requests, params), concurrency, record.known)
+    return Run(client, items(requests, params, record.is_kept), concurrency, record.known)
 
 
 def _iterate(client: Any, requests: Any, concurrency: int, record: Record, params: Any) -> Iterator[Result]:

@@ -59,14 +59,14 @@ class Journal:
     def restored(self, item: Item) -> Result | None:
         """What came of `item` in an earlier run; None where it must be asked."""
         line = self._lines.get(item.index)
-        if line is None or (self._retry_failed and not line.ok) or line.digest != item.digest():
+        if line is None or (self._retry_failed and not line.ok) or line.digest != item.digest:
             return None
         told = json.loads(os.pread(self._file.fileno(), line.length, line.start))
         return _result(item, told)
 
     def write(self, item: Item, result: Result) -> None:
         """Adds what came of `item`."""
-        told: dict[str, Any] = {"index": item.index, "request": item.digest(), "seconds": result.seconds}
+        told: dict[str, Any] = {"index": item.index, "request": item.digest, "seconds": result.seconds}
         if result.error is None:
             told |= {"tokens": [result.input_tokens, result.output_tokens], "cost_usd": result.cost_usd}
             told["reply"] = json.loads(result.value._raw)

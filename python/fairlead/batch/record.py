@@ -45,6 +45,11 @@ class Record:
         self._on_result = on_result
         self._begun = time.monotonic()
 
+    @property
+    def is_kept(self) -> bool:
+        """Does it outlive the batch?"""
+        return self._journal is not None
+
     def known(self, item: Item) -> Result | None:
         """What came of it in an earlier run."""
         return None if self._journal is None else self._journal.restored(item)
