@@ -333,6 +333,8 @@ def test_a_refusal_is_told_and_not_mended(up: Upstream, twin: Twin) -> None:
         ({"mode": "magic"}, ValueError),
         ({"repairs": 11}, ValueError),
         ({"repairs": -1}, ValueError),
+        ({"repairs": None}, ValueError),
+        ({"repairs": 1.5}, ValueError),
         ({"response_format": PLAIN}, TypeError),
         ({"tools": []}, TypeError),
         ({"stream": True}, TypeError),
@@ -344,6 +346,34 @@ def test_wrong_arguments_are_refused_before_anything_is_sent(
     with pytest.raises(error):
         twin.generate(City, **params)
     assert up.requests == []
+
+
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [({"$ref": "#/$defs/gone"}, ValueError), ({"$ref": "#a"}, ValueError), ({"type": "str"}, TypeError)],
+)
+def test_a_schema_that_is_none_is_refused_before_anything_is_sent(
+    part: Any, error: Any, up: Upstream, twin: Twin
+) -> None:
+    for call in (twin.generate, twin.structured, twin.stream):
+        with pytest.raises(error, match=r"\$\.properties\.a\."):
+            call({"type": "object", "properties": {"a": part}})
+    assert up.requests == []
+
+
+@pytest.mark.parametrize(
+    ("part", "text"), [({"multipleOf": 0.5}, "1e999"), ({"pattern": r"^\p{L}+$"}, '"x"')]
+)
+def test_no_answer_breaks_the_check(part: Any, text: str, up: Upstream, twin: Twin) -> None:
+    up.script = [ok(f'{{"a": {text}}}'), ok('{"a": 1}')]
+    assert "a" in twin.generate({"type": "object", "properties": {"a": part}})
+
+
+def test_any_json_object(up: Upstream, twin: Twin) -> None:
+    up.script = [ok('{"a": [1]}'), ok("[1]"), ok('{"b": 1}')]
+    assert twin.generate({"type": "json_object"}) == {"a": [1]}
+    assert up.requests[0].json()["response_format"]["json_schema"]["schema"] == {"type": "object"}
+    assert twin.generate({"type": "json_object"}) == {"b": 1}
 
 
 def test_classes_of_pydantic_1_are_refused_clearly(up: Upstream, twin: Twin) -> None:

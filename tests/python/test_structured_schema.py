@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 from fairlead.structured import schema as schemas
 from fairlead.structured.check import problems, same
+from fairlead.structured.target import target_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +147,75 @@ def test_problems_are_bounded_and_references_end() -> None:
     assert "nests deeper" in problems(1, loop)[0]
     with pytest.raises(ValueError, match="no '#/\\$defs/gone'"):
         problems(1, {"$ref": "#/$defs/gone"})
+
+
+def test_references_are_json_pointers() -> None:
+    root = {
+        "$defs": {"a b": {"type": "integer"}, "c/d": {"type": "null"}},
+        "anyOf": [{"$ref": "#/$defs/a%20b"}, {"$ref": "#/$defs/c~1d"}, {"type": "array"}],
+        "items": {"$ref": "#/anyOf/0"},
+    }
+    assert [problems(value, root) for value in (1, None, [1])] == [[], [], []]
+    assert problems(["x"], root) == ["$[0]: expected integer, not string"]
+    definitions = {"A": {"$ref": "#/definitions/B"}, "B": {"type": "object"}}
+    assert schemas.is_object({"$ref": "#/definitions/A", "definitions": definitions})
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "fits"),
+    [
+        (float("inf"), 0.5, False),
+        (10**400, 2, True),
+        (10**400 + 1, 2, False),
+        (10**400, 0.5, True),
+        (1e308, 2.0**-1000, True),
+        (0.3, 0.1, True),
+        (7, 2, False),
+    ],
+    ids=range(7),
+)
+def test_multiples_of_any_size(value: float, step: float, fits: bool) -> None:
+    assert (problems(value, {"multipleOf": step}) == []) is fits
+
+
+def test_patterns_that_python_cannot_read_are_not_checked() -> None:
+    assert problems("abc", {"pattern": r"^\p{L}+$"}) == []
+    either = {"patternProperties": {r"^\p{L}": {"type": "string"}, "^[0-9]": {"type": "null"}}}
+    closed = {**either, "additionalProperties": False}
+    assert problems({"a": 1, "1": None}, closed) == []
+    assert problems({"1": 1}, closed) == ["$.1: expected null, not integer"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "error", "words"),
+    [
+        ({"type": "text"}, TypeError, r"\$.type: 'text' is none of array, boolean"),
+        ({"type": ["string", 1]}, TypeError, r"\$.type: 1 is none of"),
+        ({"type": "json_schema"}, TypeError, r"\$.type: 'json_schema' is none of"),
+        ({"properties": {"a": {"type": "str"}}}, TypeError, r"\$.properties.a.type: 'str'"),
+        ({"items": {"anyOf": [{}, {"type": "any"}]}}, TypeError, r"\$.items.anyOf\[1\].type: 'any'"),
+        ({"properties": ["a"]}, TypeError, r"\$.properties: expected an object, not list"),
+        ({"not": {"enum": "x"}}, TypeError, r"\$.not.enum: expected a list, not str"),
+        ({"anyOf": {"type": "null"}}, TypeError, r"\$.anyOf: expected a list, not dict"),
+        ({"$ref": "#/$defs/gone"}, ValueError, r"\$.\$ref: the schema has no '#/\$defs/gone'"),
+        (
+            {"properties": {"a": {"$ref": "#X"}}},
+            ValueError,
+            r"\$.properties.a.\$ref: .* no '#X'; refer",
+        ),
+        ({"additionalProperties": {"$ref": "Other"}}, ValueError, "no 'Other'"),
+        ({"$defs": {"a": {"$ref": "#/$defs/a"}}}, ValueError, "leads into itself"),
+    ],
+)
+def test_a_schema_that_is_none_is_told_with_its_place(schema: Any, error: Any, words: str) -> None:
+    with pytest.raises(error, match=f"`schema`: .*{words}"):
+        target_of(schema)
+
+
+def test_schemas_that_are_sound_pass() -> None:
+    for schema in (SCHEMA, LINKED, TWICE, {}, *(model.model_json_schema() for model in MODELS)):
+        target_of(schema)
+    assert target_of({"type": "object", "properties": {"type": {"const": "text"}, "$ref": True}})
 
 
 def nested(depth: int, inner: Any) -> Any:

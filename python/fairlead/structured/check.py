@@ -2,15 +2,19 @@
 
 Known are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `patternProperties`,
 `items`, `prefixItems`, `anyOf`, `oneOf`, `allOf`, `not`, `$ref` inside the schema, and the bounds of numbers,
-texts and lists. Other keywords say nothing here, as JSON Schema has it for keywords that are not known.
+texts and lists; of patterns those that Python's `re` can read. Other keywords say nothing here, as JSON
+Schema has it for keywords that are not known.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 import reprlib
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -163,7 +167,10 @@ class _Check:
                 yield f"{place}.{name}: is missing"
         for name, member in value.items():
             meant = [properties[name]] if name in properties else []
-            meant += [part for pattern, part in patterns.items() if re.search(pattern, name)]
+            readable = {read: part for pattern, part in patterns.items() if (read := _pattern(pattern))}
+            meant += [part for pattern, part in readable.items() if pattern.search(name)]
+            if not meant and len(readable) < len(patterns):
+                continue
             if not meant and schema.get("additionalProperties") is False:
                 yield f"{place}.{name}: is none of its members"
                 continue
@@ -199,10 +206,19 @@ def _key(value: Any) -> Hashable:
     return made
 
 
+@lru_cache(maxsize=512)
+def _pattern(text: str) -> re.Pattern[str] | None:
+    """A pattern; None where Python's `re` cannot read it: patterns are written for ECMAScript's."""
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError):
+        return None
+
+
 def _text(value: str, schema: Mapping[str, Any], place: str) -> Iterator[str]:
     yield from _bounds(len(value), schema, "Length", "characters", place)
     pattern = schema.get("pattern")
-    if isinstance(pattern, str) and not re.search(pattern, value):
+    if isinstance(pattern, str) and (read := _pattern(pattern)) and not read.search(value):
         yield f"{place}: {_short(value)} does not match {pattern}"
 
 
@@ -219,8 +235,19 @@ def _number(value: float, schema: Mapping[str, Any], place: str) -> Iterator[str
         if isinstance(schema.get(name), int | float) and not holds(value, schema[name]):
             yield f"{place}: expected {words} {schema[name]}, not {value}"
     step = schema.get("multipleOf")
-    if isinstance(step, int | float) and step and abs(value / step - round(value / step)) > 1e-9:
+    if isinstance(step, int | float) and step and not _is_multiple(value, step):
         yield f"{place}: {value} is no multiple of {step}"
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    if isinstance(value, int) and isinstance(step, int):
+        return value % step == 0
+    try:
+        times = value / step
+        return abs(times - round(times)) <= 1e-9
+    except OverflowError:
+        # More than floats hold: an answer may say 1e999, or write out hundreds of digits.
+        return value not in (math.inf, -math.inf) and Fraction(value) % Fraction(step) == 0
 
 
 def _bounds(count: int, schema: Mapping[str, Any], what: str, words: str, place: str) -> Iterator[str]:

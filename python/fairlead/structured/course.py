@@ -94,7 +94,7 @@ class Order:
                 raise TypeError(f"`{taken}` cannot be given here: use {instead}")
         if mode not in ("auto", "json_schema", "tool", "prompt"):
             raise ValueError(f"`mode`: {mode!r} is none of auto, json_schema, tool, prompt")
-        if not 0 <= repairs <= MOST_REPAIRS:
+        if not isinstance(repairs, int) or not 0 <= repairs <= MOST_REPAIRS:
             raise ValueError(f"`repairs`: expected 0 to {MOST_REPAIRS}, not {repairs}")
         self.target: Target = target_of(schema, name=name, strict=strict)
         self._mode: Mode = mode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 WRAPPED = "value"
 """The member that holds an answer which is no object: services take objects only."""
@@ -67,11 +68,14 @@ def resolve(root: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     if reference == "#":
         return root
     found: Any = root
-    for step in reference.removeprefix("#/").split("/") if reference.startswith("#/") else ("",):
+    for step in unquote(reference.removeprefix("#/")).split("/") if reference.startswith("#/") else ("",):
         name = step.replace("~1", "/").replace("~0", "~")
-        found = found.get(name) if isinstance(found, Mapping) else None
+        if isinstance(found, list) and name.isdecimal():
+            found = dict(enumerate(found)).get(int(name))
+        else:
+            found = found.get(name) if isinstance(found, Mapping) else None
     if not isinstance(found, Mapping):
-        raise ValueError(f"the schema has no {reference!r}")
+        raise ValueError(f"the schema has no {reference!r}; references are paths in it (`#/$defs/Name`)")
     return found
 
 
@@ -111,10 +115,10 @@ def parts(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 def is_object(schema: Mapping[str, Any]) -> bool:
     """Is everything that fits it an object?"""
-    seen: set[str] = set()
+    root, seen = schema, set[str]()
     while isinstance(reference := schema.get("$ref"), str) and reference not in seen:
         seen.add(reference)
-        schema = {"$defs": schema.get("$defs", {}), **resolve(schema, reference)}
+        schema = resolve(root, reference)
     return schema.get("type") == "object" or ("type" not in schema and "properties" in schema)
 
 

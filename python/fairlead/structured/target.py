@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import check
+from . import check, sound
 from . import schema as schemas
 from .growing import Growing
 
@@ -85,13 +85,14 @@ def target_of(schema: Any, *, name: str | None = None, strict: bool | None = Non
 
     Args:
         schema: a pydantic class; a dataclass, a TypedDict or any other annotation that pydantic knows; a JSON
-            schema, or a whole `response_format` with one.
+            schema, or a whole `response_format` with one; `{"type": "json_object"}` is any object.
         name: what it is called; default: its own name or title.
         strict: is the service to hold the answer to it? The schema is made strict for that. Default: where it
             can be said in strict mode; a JSON schema only where it is strict already.
 
     Raises:
-        TypeError: when it is none of these, or pydantic is needed and not there.
+        TypeError: when it is none of these, or pydantic is needed and not there; for a JSON schema that is
+            none, naming the place.
         ValueError: for a reference that leads nowhere.
     """
     if isinstance(schema, Mapping):
@@ -100,6 +101,9 @@ def target_of(schema: Any, *, name: str | None = None, strict: bool | None = Non
             name = name or inner.get("name")
             strict = strict if strict is not None else inner.get("strict")
             schema = inner["schema"]
+        elif schema.get("type") == "json_object":
+            schema = {**schema, "type": "object"}
+        sound.look_at(schema)
         return _of_schema(dict(schema), name, strict)
     return _of_class(schema, name, strict)
 
