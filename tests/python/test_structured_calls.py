@@ -376,6 +376,28 @@ def test_any_json_object(up: Upstream, twin: Twin) -> None:
     assert twin.generate({"type": "json_object"}) == {"b": 1}
 
 
+def test_response_format_is_another_name_of_schema(up: Upstream, twin: Twin) -> None:
+    up.reply = ok(ROME)
+    rome, client = City(name="Rome", people=3), twin.client
+    assert twin.do(lambda: client.generate_structured("m", "Where?", response_format=City)) == rome
+    assert twin.do(lambda: client.structured("m", "Where?", response_format=City)).value == rome
+    assert twin.generate(None, response_format=PLAIN) == {"name": "Rome", "people": 3}
+    up.reply = stream([ROME])
+    assert twin.stream(None, response_format=City)[-1] == rome
+    assert {len(request.json()["messages"]) for request in up.requests} == {1}
+
+
+def test_one_schema_is_given_and_not_none_or_two(up: Upstream, twin: Twin) -> None:
+    for call in (twin.generate, twin.structured, twin.stream):
+        with pytest.raises(TypeError, match="`schema` and `response_format` are the same"):
+            call(City, response_format=City)
+        with pytest.raises(TypeError, match="`response_format` is missing"):
+            call(None)
+    with pytest.raises(TypeError, match="`response_format` is missing"):
+        twin.do(lambda: twin.client.generate_structured("m", "Where?"))
+    assert up.requests == []
+
+
 def test_classes_of_pydantic_1_are_refused_clearly(up: Upstream, twin: Twin) -> None:
     import warnings
 

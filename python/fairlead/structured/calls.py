@@ -28,6 +28,18 @@ def _order(client: Any, model: Any, messages: Any, schema: Any, params: Mapping[
     return Order(model, messages, schema, given, configuration=configuration, **how)
 
 
+def _wanted(schema: Any, response_format: Any) -> Any:
+    """What is asked for, under either of its names."""
+    from .parsing import is_given
+
+    given = [one for one in (schema, response_format) if is_given(one)]
+    if len(given) == 1:
+        return given[0]
+    if given:
+        raise TypeError("`schema` and `response_format` are the same: pass one of them")
+    raise TypeError("`response_format` is missing: pass a class or a JSON schema")
+
+
 class AsyncStructuredCalls:
     """Objects instead of text."""
 
@@ -51,14 +63,27 @@ class AsyncStructuredCalls:
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        *,
+        response_format: type[Answer],
+        **params: Unpack[StructuredParams],
+    ) -> Answer: ...
+    @overload
+    async def generate_structured(
+        self,
+        model: str | None,
+        messages: str | Iterable[Message],
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Any: ...
     async def generate_structured(
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Any:
         """An answer that is an object of a class or of a JSON schema, validated.
@@ -71,6 +96,7 @@ class AsyncStructuredCalls:
             messages: the prompt as a plain string, or messages.
             schema: a pydantic class, a dataclass, a TypedDict or any other annotation that pydantic knows;
                 or a JSON schema, for which pydantic is not needed.
+            response_format: another name of `schema`.
             params: `mode`, `repairs`, `strict` and `name`, which `types.params.StructuredParams` tells of,
                 and those of `chat.completions.create`.
 
@@ -78,10 +104,13 @@ class AsyncStructuredCalls:
             StructuredOutputError: when the last answer does not fit either, or the model refused.
             LengthFinishReasonError: when the answer was cut off by its length limit.
             ContentFilterFinishReasonError: when a filter cut it off.
-            TypeError: for a schema that is none.
+            TypeError: for a schema that is none, or for none or two of them.
+            ValueError: for a JSON schema with a reference that leads nowhere.
             FairleadError: as `chat.completions.create`.
         """
-        return (await self.structured(model, messages, schema, **params)).value
+        return (
+            await self.structured(model, messages, schema, response_format=response_format, **params)
+        ).value
 
     @overload
     async def structured(
@@ -96,18 +125,31 @@ class AsyncStructuredCalls:
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        *,
+        response_format: type[Answer],
+        **params: Unpack[StructuredParams],
+    ) -> Structured[Answer]: ...
+    @overload
+    async def structured(
+        self,
+        model: str | None,
+        messages: str | Iterable[Message],
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Structured[Any]: ...
     async def structured(
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Structured[Any]:
         """As `generate_structured`, with how the object came about: way, repairs, reply, receipts, cost."""
-        course = _order(self, model, messages, schema, params).course(self._memory)
+        course = _order(self, model, messages, _wanted(schema, response_format), params).course(self._memory)
         request = next(course)
         while True:
             try:
@@ -134,14 +176,27 @@ class AsyncStructuredCalls:
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        *,
+        response_format: type[Answer],
+        **params: Unpack[StructuredParams],
+    ) -> AsyncStructuredStream[Answer]: ...
+    @overload
+    def stream_structured(
+        self,
+        model: str | None,
+        messages: str | Iterable[Message],
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> AsyncStructuredStream[Any]: ...
     def stream_structured(
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> AsyncStructuredStream[Any]:
         """The object as it grows, then the validated one: `async for x in client.stream_structured(...)`.
@@ -152,7 +207,7 @@ class AsyncStructuredCalls:
         from .stream import AsyncStructuredStream
 
         create: Any = self.chat.completions.create
-        order = _order(self, model, messages, schema, params)
+        order = _order(self, model, messages, _wanted(schema, response_format), params)
         return AsyncStructuredStream(lambda request: create(**request, stream=True), order, self._memory)
 
 
@@ -179,18 +234,31 @@ class StructuredCalls:
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        *,
+        response_format: type[Answer],
+        **params: Unpack[StructuredParams],
+    ) -> Answer: ...
+    @overload
+    def generate_structured(
+        self,
+        model: str | None,
+        messages: str | Iterable[Message],
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Any: ...
     def generate_structured(
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Any:
         """As `AsyncClient.generate_structured`."""
-        return self.structured(model, messages, schema, **params).value
+        return self.structured(model, messages, schema, response_format=response_format, **params).value
 
     @overload
     def structured(
@@ -205,18 +273,31 @@ class StructuredCalls:
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        *,
+        response_format: type[Answer],
+        **params: Unpack[StructuredParams],
+    ) -> Structured[Answer]: ...
+    @overload
+    def structured(
+        self,
+        model: str | None,
+        messages: str | Iterable[Message],
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Structured[Any]: ...
     def structured(
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> Structured[Any]:
         """As `AsyncClient.structured`."""
-        course = _order(self, model, messages, schema, params).course(self._memory)
+        course = _order(self, model, messages, _wanted(schema, response_format), params).course(self._memory)
         request = next(course)
         while True:
             try:
@@ -243,19 +324,32 @@ class StructuredCalls:
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        *,
+        response_format: type[Answer],
+        **params: Unpack[StructuredParams],
+    ) -> StructuredStream[Answer]: ...
+    @overload
+    def stream_structured(
+        self,
+        model: str | None,
+        messages: str | Iterable[Message],
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> StructuredStream[Any]: ...
     def stream_structured(
         self,
         model: str | None,
         messages: str | Iterable[Message],
-        schema: Any,
+        schema: Any = None,
+        *,
+        response_format: Any = None,
         **params: Unpack[StructuredParams],
     ) -> StructuredStream[Any]:
         """As `AsyncClient.stream_structured`: `for answer in client.stream_structured(...)`."""
         from .stream import StructuredStream
 
         create: Any = self.chat.completions.create
-        order = _order(self, model, messages, schema, params)
+        order = _order(self, model, messages, _wanted(schema, response_format), params)
         return StructuredStream(lambda request: create(**request, stream=True), order, self._memory)

@@ -34,7 +34,6 @@ MOST_REPAIRS = 10
 
 _TAKEN = {
     "messages": "messages",
-    "response_format": "schema",
     "stream": "stream_structured",
     "tools": "run_tools",
     "tool_choice": "mode",

@@ -29,9 +29,9 @@ class Reading:
         self._tools: dict[str, Callable[[str], Any]] = {}
         self.sent: dict[str, Any] = {}
         """What is sent for them."""
-        if _is_given(response_format):
+        if is_given(response_format):
             self.sent["response_format"] = self._format(response_format)
-        if _is_given(tools):
+        if is_given(tools):
             self.sent["tools"] = [self._tool(tool) for tool in tools]
 
     @property
@@ -156,7 +156,8 @@ def _class(kind: Any, argument: str) -> tuple[dict[str, Any], Callable[[str], An
     return schema, adapter.validate_json
 
 
-def _is_given(value: Any) -> bool:
+def is_given(value: Any) -> bool:
+    """Is it neither None nor one of the words of ours or of the SDK for what is not given?"""
     return value is not None and type(value).__name__ not in ("NotGiven", "Omit")
 
 

@@ -82,8 +82,8 @@ class ChatParams(ParseParams, total=False):
     response_format: Mapping[str, Any]
 
 
-class TextParams(RequestOptions, total=False):
-    """The arguments of `generate` and `stream`, but the model and the messages."""
+class CommonParams(RequestOptions, total=False):
+    """What `generate`, `stream`, `generate_structured` and `run_tools` send besides model and messages."""
 
     frequency_penalty: float | None
     logit_bias: Mapping[str, int] | None
@@ -97,7 +97,6 @@ class TextParams(RequestOptions, total=False):
     provider: ProviderPreferences
     reasoning: Reasoning | Mapping[str, Any] | None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
-    response_format: Mapping[str, Any]
     seed: int | None
     service_tier: str | None
     session_id: str
@@ -107,6 +106,12 @@ class TextParams(RequestOptions, total=False):
     top_p: float | None
     user: str
     verbosity: Literal["low", "medium", "high"] | None
+
+
+class TextParams(CommonParams, total=False):
+    """The arguments of `generate` and `stream`, but the model and the messages."""
+
+    response_format: Mapping[str, Any]
 
 
 class ToolParams(TextParams, total=False):
@@ -131,7 +136,7 @@ class BatchParams(TextParams, total=False):
     """Likewise."""
 
 
-class StructuredParams(TextParams, total=False):
+class StructuredParams(CommonParams, total=False):
     """The arguments of `generate_structured` and its kin, but the model, the messages and the schema."""
 
     mode: Literal["auto", "json_schema", "tool", "prompt"]
