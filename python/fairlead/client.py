@@ -298,7 +298,7 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchC
     async def generate(
         self,
         model: str | None = None,
-        messages: str | Iterable[Message] = (),
+        messages: str | Iterable[Message] | None = None,
         **params: Unpack[TextParams],
     ) -> str:
         """The text of an answer.
@@ -309,6 +309,7 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchC
             params: as of `chat.completions.create`.
 
         Raises:
+            TypeError: without messages: a single argument is the model.
             FairleadError: one of `fairlead.errors`.
         """
         return text_of(await self.chat.completions.create(**arguments(model, messages, params)))
@@ -316,7 +317,7 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchC
     def stream(
         self,
         model: str | None = None,
-        messages: str | Iterable[Message] = (),
+        messages: str | Iterable[Message] | None = None,
         **params: Unpack[TextParams],
     ) -> AsyncTextStream:
         """The text of an answer, piece by piece: `async for piece in client.stream(...)`.
@@ -420,7 +421,7 @@ class Client(_BaseClient, StructuredCalls, ToolCalls, BatchCalls):
     def generate(
         self,
         model: str | None = None,
-        messages: str | Iterable[Message] = (),
+        messages: str | Iterable[Message] | None = None,
         **params: Unpack[TextParams],
     ) -> str:
         """As `AsyncClient.generate`."""
@@ -429,7 +430,7 @@ class Client(_BaseClient, StructuredCalls, ToolCalls, BatchCalls):
     def stream(
         self,
         model: str | None = None,
-        messages: str | Iterable[Message] = (),
+        messages: str | Iterable[Message] | None = None,
         **params: Unpack[TextParams],
     ) -> TextStream:
         """As `AsyncClient.stream`: `for piece in client.stream(...)`."""

@@ -202,7 +202,7 @@ class LLMClient:
     async def generate(
         self,
         model: str | None = None,
-        messages: str | Iterable[Any] = (),
+        messages: str | Iterable[Any] | None = None,
         *,
         max_tokens: int | None = None,
         **params: Any,
@@ -224,7 +224,7 @@ class LLMClient:
     def stream(
         self,
         model: str | None = None,
-        messages: str | Iterable[Any] = (),
+        messages: str | Iterable[Any] | None = None,
         *,
         max_tokens: int | None = None,
         **params: Any,
@@ -236,7 +236,7 @@ class LLMClient:
     async def generate_structured(
         self,
         model: str | None = None,
-        messages: str | Iterable[Any] = (),
+        messages: str | Iterable[Any] | None = None,
         response_format: Any = None,
         *,
         strict: bool | None = None,
@@ -264,7 +264,7 @@ class LLMClient:
     def stream_structured(
         self,
         model: str | None = None,
-        messages: str | Iterable[Any] = (),
+        messages: str | Iterable[Any] | None = None,
         response_format: Any = None,
         *,
         strict: bool | None = None,
@@ -333,8 +333,8 @@ def _likely() -> str:
     return "openrouter" if os.environ.get("OPENROUTER_API_KEY") else "openai"
 
 
-def _plain(messages: str | Iterable[Any]) -> Any:
-    if isinstance(messages, str):
+def _plain(messages: str | Iterable[Any] | None) -> Any:
+    if messages is None or isinstance(messages, str):
         return messages
     return [one.model_dump() if isinstance(one, LLMMessage) else one for one in messages]
 

@@ -132,7 +132,7 @@ class Router:
         )
 
     def completion(
-        self, model: str | None = None, messages: str | Iterable[Message] = (), **params: Any
+        self, model: str | None = None, messages: str | Iterable[Message] | None = None, **params: Any
     ) -> Any:
         """A completion, or with `stream=True` an iterator of its chunks.
 
@@ -143,12 +143,13 @@ class Router:
                 `api_key`, `timeout`, `tags`), and all others of `chat.completions.create`.
 
         Raises:
+            TypeError: without `messages`.
             FairleadError: one of `fairlead.errors`.
         """
         return self.client.chat.completions.create(**self._chat(model, messages, params))
 
     async def acompletion(
-        self, model: str | None = None, messages: str | Iterable[Message] = (), **params: Any
+        self, model: str | None = None, messages: str | Iterable[Message] | None = None, **params: Any
     ) -> Any:
         """As `completion`, awaited; with `stream=True` an asynchronous iterator."""
         return await self.async_client.chat.completions.create(**self._chat(model, messages, params))
@@ -157,13 +158,14 @@ class Router:
         """Embeddings of `input`.
 
         Raises:
+            TypeError: without `input`.
             FairleadError: one of `fairlead.errors`.
         """
-        return self.client.embeddings.create(input=input, **self._calls.options(model, params))
+        return self.client.embeddings.create(**self._vectors(model, input, params))
 
     async def aembedding(self, model: str | None = None, input: Any = None, **params: Any) -> Any:
         """As `embedding`, awaited."""
-        return await self.async_client.embeddings.create(input=input, **self._calls.options(model, params))
+        return await self.async_client.embeddings.create(**self._vectors(model, input, params))
 
     def complete(self, text: str | Iterable[Message], *, model: str | None = None, **params: Any) -> str:
         """The text of an answer; `params` as of `completion`.
@@ -241,6 +243,10 @@ class Router:
     def _chat(self, model: str | None, messages: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         options = self._calls.options(model, params)
         return arguments(options.pop("model", None), messages, options)
+
+    def _vectors(self, model: str | None, input: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+        options = self._calls.options(model, params)
+        return options if input is None else {"input": input, **options}
 
 
 def _is_model_list(config: Any) -> bool:

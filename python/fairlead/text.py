@@ -11,11 +11,17 @@ from .types import ChatCompletion, ChatCompletionChunk
 
 
 def arguments(model: str | None, messages: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `chat.completions.create` for a prompt that may be a plain string."""
+    """The arguments of `chat.completions.create` for a prompt that may be a plain string.
+
+    Raises:
+        TypeError: when there is neither a prompt nor messages.
+    """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not isinstance(messages, Iterable):
-        raise TypeError("`messages` is missing: pass the prompt as a str, or a list of messages")
+        raise TypeError(
+            "`messages` is missing: pass the model and then the prompt as a str, or a list of messages"
+        )
     chosen = {} if model is None else {"model": model}
     return {**chosen, "messages": messages, **params}
 

@@ -225,6 +225,31 @@ def test_generate_and_stream_take_plain_text(up: Upstream, twin: Twin) -> None:
     assert "".join(twin.collect(lambda: client.stream("m", "one two three"))) == "one two three"
 
 
+def test_what_asks_nothing_is_refused_before_anything_is_sent(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    chat, vectors = client.chat.completions, client.embeddings
+    absent = fairlead.NOT_GIVEN
+    for call in (chat.create, chat.with_raw_response.create, chat.parse, chat.stream):
+        for given in ({}, {"messages": absent}):
+            with pytest.raises(TypeError, match="`messages` is missing"):
+                twin.do(lambda call=call, given=given: call(model="m", **given))
+    for call in (vectors.create, vectors.with_raw_response.create):
+        with pytest.raises(TypeError, match="`input` is missing"):
+            twin.do(lambda call=call: call(model="m"))
+    for call in (client.generate, client.stream):
+        with pytest.raises(TypeError, match="`messages` is missing: pass the model and then the prompt"):
+            twin.do(lambda call=call: call("Hello!"))
+    assert up.requests == []
+
+
+def test_what_asks_nothing_on_purpose_is_sent(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    twin.do(lambda: client.chat.completions.create(model="m", messages=[]))
+    twin.do(lambda: client.chat.completions.create(model="m", extra_body={"messages": MESSAGES}))
+    twin.do(lambda: client.generate("m", []))
+    assert [request.json()["messages"] for request in up.requests] == [[], MESSAGES, []]
+
+
 def test_resources_are_stable_and_settable(up: Upstream) -> None:
     client = fairlead.Client(api_key="test", base_url=up.base_url)
     assert client.chat is client.chat

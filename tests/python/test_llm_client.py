@@ -160,6 +160,18 @@ def test_variables_that_a_model_refuses_are_not_sent_to_it(
 # ===== what is wrong is said before any network =====
 
 
+def test_what_asks_nothing_is_refused(up: Upstream) -> None:
+    for call in (
+        lambda client: client.generate("m"),
+        lambda client: client.generate_structured("m", response_format=SCHEMA),
+    ):
+        with pytest.raises(TypeError, match="`messages` is missing"):
+            done(call)
+    with pytest.raises(TypeError, match="`response_format` is missing"):
+        done(lambda client: client.generate_structured("m", MESSAGES))
+    assert up.requests == []
+
+
 @pytest.mark.parametrize(
     ("provider", "variable"),
     [

@@ -38,6 +38,15 @@ def entry(name: str, up: Upstream, model: str = "openai/up", **params: Any) -> d
     return {"model_name": name, "litellm_params": given}
 
 
+def test_what_asks_nothing_is_refused(up: Upstream) -> None:
+    router = fairlead.Router(model_list=[entry("m", up)])
+    with pytest.raises(TypeError, match="`messages` is missing"):
+        router.completion("m")
+    with pytest.raises(TypeError, match="`input` is missing"):
+        router.embedding("m")
+    assert up.requests == []
+
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "bare name": {"model": "gpt-4o-mini"},

@@ -14,6 +14,7 @@ from ..stream import AsyncStream, Stream
 from ..structured.parsing import reading_of
 from ..types import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
 from ..types.params import ChatParams, ParseParams
+from .needed import need
 
 _ASYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=AsyncStream)
 _SYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=Stream)
@@ -66,8 +67,10 @@ class AsyncCompletions:
                 `model` may be left out where a default is known.
 
         Raises:
+            TypeError: without `messages`.
             FairleadError: one of `fairlead.errors`; `attempts` tells the whole story.
         """
+        need("messages", params)
         return await call(self._engine, _ASYNC, params)
 
     async def parse(
@@ -84,6 +87,7 @@ class AsyncCompletions:
             pydantic.ValidationError: when the answer is not what was asked for.
             FairleadError: as `create`.
         """
+        need("messages", params)
         reading, given = reading_of({"response_format": response_format, **params})
         reply: ParsedChatCompletion[Content] = reading.into(await call(self._engine, _PARSED, given))
         return reply
@@ -104,6 +108,7 @@ class AsyncCompletions:
             completion = await stream.get_final_completion()
         ```
         """
+        need("messages", params)
         reading, given = reading_of({"response_format": response_format, **params})
         return AsyncChatCompletionStreamManager(lambda: self.create(**given, stream=True), reading)
 
@@ -133,6 +138,7 @@ class AsyncCompletionsWithRawResponse:
     ) -> APIResponse[ChatCompletion] | StreamAPIResponse[AsyncStream[ChatCompletionChunk]]: ...
     async def create(self, **params: Any) -> Any:
         """As `AsyncCompletions.create`."""
+        need("messages", params)
         return await call(self._engine, _ASYNC_RAW, params)
 
 
@@ -157,12 +163,14 @@ class Completions:
     ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
     def create(self, **params: Any) -> Any:
         """As `AsyncCompletions.create`; blocks, and can be interrupted by Ctrl-C."""
+        need("messages", params)
         return self._engine.block(_SYNC, params, current_scope())
 
     def parse(
         self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
     ) -> ParsedChatCompletion[Content]:
         """As `AsyncCompletions.parse`."""
+        need("messages", params)
         reading, given = reading_of({"response_format": response_format, **params})
         answer = self._engine.block(_PARSED, given, current_scope())
         reply: ParsedChatCompletion[Content] = reading.into(answer)
@@ -172,6 +180,7 @@ class Completions:
         self, *, response_format: Any = None, **params: Unpack[ParseParams]
     ) -> ChatCompletionStreamManager:
         """As `AsyncCompletions.stream`: `with client.chat.completions.stream(...) as stream`."""
+        need("messages", params)
         reading, given = reading_of({"response_format": response_format, **params})
         return ChatCompletionStreamManager(lambda: self.create(**given, stream=True), reading)
 
@@ -201,6 +210,7 @@ class CompletionsWithRawResponse:
     ) -> APIResponse[ChatCompletion] | StreamAPIResponse[Stream[ChatCompletionChunk]]: ...
     def create(self, **params: Any) -> Any:
         """As `Completions.create`."""
+        need("messages", params)
         return self._engine.block(_SYNC_RAW, params, current_scope())
 
 

@@ -11,6 +11,7 @@ from ..options import NotGiven, current_scope
 from ..response import APIResponse
 from ..types.embeddings import CreateEmbeddingResponse, EncodedEmbeddingResponse
 from ..types.params import EmbeddingParams
+from .needed import need
 
 _DECODED = Endpoint("embeddings", CreateEmbeddingResponse)
 _AS_ASKED = Endpoint("embeddings", EncodedEmbeddingResponse)
@@ -42,9 +43,11 @@ class AsyncEmbeddings:
                 as base64 and read as lists of floats.
 
         Raises:
+            TypeError: without `input`.
             FairleadError: one of `fairlead.errors`.
         """
         given: Any = params
+        need("input", given)
         reply: CreateEmbeddingResponse = await call(self._engine, _chosen(given), given)
         return reply
 
@@ -63,6 +66,7 @@ class AsyncEmbeddingsWithRawResponse:
     async def create(self, **params: Unpack[EmbeddingParams]) -> APIResponse[CreateEmbeddingResponse]:
         """As `AsyncEmbeddings.create`."""
         given: Any = params
+        need("input", given)
         reply: APIResponse[CreateEmbeddingResponse] = await call(self._engine, _chosen(given, True), given)
         return reply
 
@@ -77,6 +81,7 @@ class Embeddings:
     def create(self, **params: Unpack[EmbeddingParams]) -> CreateEmbeddingResponse:
         """As `AsyncEmbeddings.create`; blocks, and can be interrupted by Ctrl-C."""
         given: Any = params
+        need("input", given)
         reply: CreateEmbeddingResponse = self._engine.block(_chosen(given), given, current_scope())
         return reply
 
@@ -95,6 +100,7 @@ class EmbeddingsWithRawResponse:
     def create(self, **params: Unpack[EmbeddingParams]) -> APIResponse[CreateEmbeddingResponse]:
         """As `Embeddings.create`."""
         given: Any = params
+        need("input", given)
         reply: APIResponse[CreateEmbeddingResponse] = self._engine.block(
             _chosen(given, True), given, current_scope()
         )
