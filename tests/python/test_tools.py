@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 import sys
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import fairlead
 import pytest
 from fairlead.testing import Upstream, ok, tool_call
 from fairlead.tools import docstring
-from fairlead.tools.tool import text_of
+from fairlead.tools.results import text_of
 
 
 class Unit(enum.Enum):
     C = "celsius"
     F = "fahrenheit"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
 
 
 @dataclass
@@ -305,8 +315,55 @@ def test_no_docstring_says_nothing() -> None:
         (1.5, "1.5"),
         ({"a": [1, "ä"]}, '{"a":[1,"ä"]}'),
         (Place("x", ["y"]), '{"name":"x","near":["y"]}'),
-        ([Unit.C], '["Unit.C"]'),
+        ([Unit.C], '["celsius"]'),
+        (Unit.C, "celsius"),
+        (Level.LOW, "1"),
+        ([Place("x"), {"at": Place("y")}], '[{"name":"x","near":null},{"at":{"name":"y","near":null}}]'),
+        ({"when": date(2026, 1, 2), "at": time(3, 4)}, '{"when":"2026-01-02","at":"03:04:00"}'),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        ([Decimal("1.50"), UUID(int=1), PurePosixPath("/a")], f'["1.50","{UUID(int=1)}","/a"]'),
+        ({"a": math.nan, "b": [-math.inf]}, '{"a":"nan","b":["-inf"]}'),
+        ({1: "a", None: "b", Unit.C: "c", (1, 2): "d"}, '{"1":"a","null":"b","celsius":"c","[1,2]":"d"}'),
+        ((1, {2}, frozenset("x"), {3: 4}.keys()), '[1,[2],["x"],[3]]'),
+        ([b"caf\xc3\xa9", bytearray(b"\xff")], '["caf\u00e9","\ufffd"]'),
+        (10**30, str(10**30)),
+        (array("i", [1, 2]), "[1,2]"),
     ],
 )
 def test_results_are_told_as_json(result: Any, text: str) -> None:
     assert text_of(result) == text
+
+
+def test_objects_of_pydantic_are_told_whole_wherever_they_stand() -> None:
+    pydantic = pytest.importorskip("pydantic")
+    event = pydantic.create_model("Event", what=(str, "fair"), when=(date, date(2026, 1, 2)))
+    odd = pydantic.create_model("Odd", __config__={"arbitrary_types_allowed": True}, what=(object, object()))
+    told = '{"what":"fair","when":"2026-01-02"}'
+    assert text_of(event()) == told
+    assert text_of([Place("x", [event()])]) == f'[{{"name":"x","near":[{told}]}}]'
+    assert text_of(odd()).startswith('{"what":"<object object')
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise LookupError("no words")
+
+
+def test_something_is_told_of_every_result() -> None:
+    round_trip: list[Any] = []
+    round_trip.append(round_trip)
+    assert text_of(round_trip) == "[[...]]"
+    assert text_of(Mute()) == "<Mute>"
+    assert text_of({"a": Mute()}) == '{"a":"<Mute>"}'
+    assert text_of(Place) == str(Place)
+
+
+def test_a_result_with_half_a_surrogate_pair_is_sent(up: Upstream) -> None:
+    up.script = [ok(tool_calls=[tool_call("names", "{}")]), ok("done")]
+
+    def names() -> list[str]:
+        return ["caf\udce9.txt"]
+
+    with fairlead.Client(api_key="k", base_url=up.base_url) as client:
+        run = client.run_tools("m", "go", [names])
+    assert (run.text, run.calls[0].result) == ("done", '["caf\ufffd\ufffd\ufffd.txt"]')

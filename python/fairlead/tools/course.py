@@ -16,6 +16,7 @@ from ..spending import Spending
 from ..structured.course import attempts_of, shared
 from ..text import arguments, said
 from ..types import ChatCompletion, Receipt
+from .results import sendable, text_of
 from .tool import Tool, tool
 
 REPEATS = 3
@@ -48,11 +49,11 @@ class ToolCall:
 
     def succeeded(self, result: str, duration: float) -> None:
         """It returned."""
-        self.state, self.result, self.duration = "done", result, duration
+        self.state, self.result, self.duration = "done", sendable(result), duration
 
     def failed(self, words: str, error: BaseException | None, duration: float) -> None:
         """It raised, took too long, or could not be made."""
-        self.state, self.result = "failed", f"error: {words}"
+        self.state, self.result = "failed", sendable(f"error: {words}")
         self.error, self.duration = error, duration
 
 
@@ -213,7 +214,7 @@ def words_of(error: BaseException) -> str:
 
     if isinstance(error, ToolError):
         return error.message
-    said = str(error)
+    said = text_of(error)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 

@@ -20,7 +20,8 @@ from typing import Any
 
 from ..options import current_deadline, scope
 from .course import ToolCall, prepared, words_of
-from .tool import Tool, text_of
+from .results import text_of
+from .tool import Tool
 
 Hook = Callable[[ToolCall], Any]
 """Called when a call of a tool begins and when it has ended; `call.state` tells which."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from .. import _core
 from ..structured import schema as schemas
 from .signature import Signature
 
@@ -125,19 +122,3 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     if function is not None:
         return Tool(function, **options)
     return lambda decorated: Tool(decorated, **options)
-
-
-def text_of(result: Any) -> str:
-    """What a tool returned, as the model is told it: text as it is, everything else as JSON."""
-    if isinstance(result, str):
-        return result
-    if dataclasses.is_dataclass(result) and not isinstance(result, type):
-        result = dataclasses.asdict(result)
-    try:
-        return _core._encode(result).decode()
-    except Exception:
-        pass
-    try:
-        return json.dumps(result, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):
-        return str(result)
