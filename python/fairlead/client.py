@@ -19,6 +19,7 @@ from .options import NOT_GIVEN, NotGiven, Options, Timeout, current_scope
 from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
 from .resources.models import AsyncModels, Models, configured
+from .resources.raw import AsyncWithRawResponse, WithRawResponse
 from .structured.calls import AsyncStructuredCalls, StructuredCalls
 from .structured.memory import Memory
 from .text import AsyncTextStream, TextStream, arguments, text_of
@@ -295,6 +296,11 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchC
         """Models."""
         return AsyncModels(self, self._engine)
 
+    @cached_property
+    def with_raw_response(self) -> AsyncWithRawResponse:
+        """The same resources, returning replies with their HTTP side."""
+        return AsyncWithRawResponse(self.chat, self.embeddings, self.models)
+
     async def generate(
         self,
         model: str | None = None,
@@ -417,6 +423,11 @@ class Client(_BaseClient, StructuredCalls, ToolCalls, BatchCalls):
     def models(self) -> Models:
         """Models."""
         return Models(self, self._engine)
+
+    @cached_property
+    def with_raw_response(self) -> WithRawResponse:
+        """The same resources, returning replies with their HTTP side."""
+        return WithRawResponse(self.chat, self.embeddings, self.models)
 
     def generate(
         self,

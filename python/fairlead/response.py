@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import Headers
@@ -50,8 +51,9 @@ class _Response(Generic[Parsed]):
 class APIResponse(_Response[Parsed]):
     """A whole reply before anything is made of its body."""
 
-    def __init__(self, core: RawReply) -> None:
+    def __init__(self, core: RawReply, into: Callable[[Any], Any] | None = None) -> None:
         self._core = core
+        self._into = into
         self._parsed: Parsed | None = None
         self.status_code = core.status
         self.headers = Headers(core.headers)
@@ -84,7 +86,8 @@ class APIResponse(_Response[Parsed]):
     def parse(self) -> Parsed:
         """The reply that the plain method returns."""
         if self._parsed is None:
-            self._parsed = self._core.parse()
+            reply = self._core.parse()
+            self._parsed = reply if self._into is None else self._into(reply)
         return self._parsed
 
 

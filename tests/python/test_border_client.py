@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import operator
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -207,6 +208,71 @@ def test_raw_responses(up: Upstream, twin: Twin) -> None:
     assert isinstance(response.parse(), ChatCompletion)
     assert response.parse()._request_id == "r1"
     assert response.elapsed > 0
+
+
+def test_raw_responses_are_reached_from_every_level(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    ask = {"model": "m", "messages": MESSAGES}
+    calls: list[Callable[[], Any]] = [
+        lambda: client.with_raw_response.chat.completions.create(**ask),
+        lambda: client.chat.with_raw_response.completions.create(**ask),
+        lambda: client.with_raw_response.embeddings.create(model="m", input="x"),
+        lambda: client.with_raw_response.models.list(),
+        lambda: client.models.with_raw_response.retrieve("m"),
+    ]
+    for call in calls:
+        response = twin.do(call)
+        assert response.status_code == 200
+        assert response.parse().model_dump()
+    assert client.with_raw_response is client.with_raw_response
+    page = twin.do(lambda: client.models.with_raw_response.list()).parse()
+    assert [model.id for model in page] == [model.id for model in page.data]
+
+
+def test_a_raw_response_parses_as_parse_does(up: Upstream, twin: Twin) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    city = pydantic.create_model("City", name=(str, ...))
+    up.script = [ok('{"name": "Rome"}'), ok('{"name": "Ro', finish_reason="length")]
+    raw = twin.client(up).chat.completions.with_raw_response
+    ask = {"model": "m", "messages": MESSAGES, "response_format": city}
+    response = twin.do(lambda: raw.parse(**ask))
+    assert response.status_code == 200
+    assert response.parse().choices[0].message.parsed == city(name="Rome")
+    assert up.requests[0].json()["response_format"]["json_schema"]["name"] == "City"
+    cut = twin.do(lambda: raw.parse(**ask))
+    with pytest.raises(fairlead.LengthFinishReasonError):
+        cut.parse()
+
+
+def test_a_page_of_models_is_iterated_in_both_ways(up: Upstream) -> None:
+    async def main() -> None:
+        client = fairlead.AsyncClient(api_key="k", base_url=up.base_url)
+        page = await client.models.list()
+        assert [model.id async for model in page] == [model.id for model in page]
+        assert [model.id async for model in client.models.list()] == [model.id for model in page]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("responses", "this client has no `responses`"),
+        ("chat.complete", "`client.chat` has no `complete`"),
+        ("chat.completions.list", "`client.chat.completions` has no `list`"),
+        ("chat.completions.with_streaming_response", "has no `with_streaming_response`"),
+        ("chat.completions.with_raw_response.list", "`client.chat.completions.with_raw_response` has no"),
+        ("embeddings.list", "`client.embeddings` has no `list`"),
+        ("models.delete", "`client.models` has no `delete`"),
+        ("with_raw_response.files", "`client.with_raw_response` has no `files`"),
+    ],
+)
+def test_what_is_not_there_is_said_with_a_way_out(path: str, words: str, up: Upstream, twin: Twin) -> None:
+    with pytest.raises(AttributeError, match=rf"{words}.* post\(path, body=") as caught:
+        operator.attrgetter(path)(twin.client(up))
+    assert "get(path)" in str(caught.value)
+    with pytest.raises(AttributeError, match="has no attribute '_gone'"):
+        _ = twin.client(up).chat._gone
 
 
 def test_raw_verbs(up: Upstream, twin: Twin) -> None:

@@ -15,6 +15,7 @@ from ..structured.parsing import reading_of
 from ..types import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
 from ..types.params import ChatParams, ParseParams
 from .needed import need
+from .resource import Resource
 
 _ASYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=AsyncStream)
 _SYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=Stream)
@@ -39,8 +40,18 @@ _PARSED = Endpoint("chat", ParsedChatCompletion)
 Content = TypeVar("Content")
 
 
-class AsyncCompletions:
+def _parsed_raw(params: dict[str, Any]) -> tuple[Endpoint, dict[str, Any]]:
+    """The endpoint whose replies are read as `parse` reads them, and the arguments as they are sent."""
+    need("messages", params)
+    reading, given = reading_of(params)
+    raw = partial(APIResponse, into=reading.into)
+    return Endpoint("chat", ParsedChatCompletion, raw=raw), given
+
+
+class AsyncCompletions(Resource):
     """Chat completions."""
+
+    _name = "`client.chat.completions`"
 
     def __init__(self, client: Any, engine: Engine) -> None:
         self._client = client
@@ -118,8 +129,10 @@ class AsyncCompletions:
         return AsyncCompletionsWithRawResponse(self._engine)
 
 
-class AsyncCompletionsWithRawResponse:
+class AsyncCompletionsWithRawResponse(Resource):
     """Chat completions with their HTTP side."""
+
+    _name = "`client.chat.completions.with_raw_response`"
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -141,9 +154,19 @@ class AsyncCompletionsWithRawResponse:
         need("messages", params)
         return await call(self._engine, _ASYNC_RAW, params)
 
+    async def parse(
+        self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
+    ) -> APIResponse[ParsedChatCompletion[Content]]:
+        """As `AsyncCompletions.parse`; what is wrong with the answer is raised by the reply's `parse()`."""
+        endpoint, given = _parsed_raw({"response_format": response_format, **params})
+        reply: APIResponse[ParsedChatCompletion[Content]] = await call(self._engine, endpoint, given)
+        return reply
 
-class Completions:
+
+class Completions(Resource):
     """Chat completions."""
+
+    _name = "`client.chat.completions`"
 
     def __init__(self, client: Any, engine: Engine) -> None:
         self._client = client
@@ -190,8 +213,10 @@ class Completions:
         return CompletionsWithRawResponse(self._engine)
 
 
-class CompletionsWithRawResponse:
+class CompletionsWithRawResponse(Resource):
     """Chat completions with their HTTP side."""
+
+    _name = "`client.chat.completions.with_raw_response`"
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -213,18 +238,62 @@ class CompletionsWithRawResponse:
         need("messages", params)
         return self._engine.block(_SYNC_RAW, params, current_scope())
 
+    def parse(
+        self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
+    ) -> APIResponse[ParsedChatCompletion[Content]]:
+        """As `Completions.parse`; what is wrong with the answer is raised by the reply's `parse()`."""
+        endpoint, given = _parsed_raw({"response_format": response_format, **params})
+        reply: APIResponse[ParsedChatCompletion[Content]] = self._engine.block(
+            endpoint, given, current_scope()
+        )
+        return reply
 
-class AsyncChat:
+
+class AsyncChat(Resource):
     """Chat."""
+
+    _name = "`client.chat`"
 
     def __init__(self, client: Any, engine: Engine) -> None:
         self.completions = AsyncCompletions(client, engine)
         """Chat completions."""
 
+    @cached_property
+    def with_raw_response(self) -> AsyncChatWithRawResponse:
+        """The same, returning replies with their HTTP side."""
+        return AsyncChatWithRawResponse(self.completions.with_raw_response)
 
-class Chat:
+
+class AsyncChatWithRawResponse(Resource):
+    """Chat with the HTTP side of its replies."""
+
+    _name = "`client.chat.with_raw_response`"
+
+    def __init__(self, completions: AsyncCompletionsWithRawResponse) -> None:
+        self.completions = completions
+        """Chat completions."""
+
+
+class Chat(Resource):
     """Chat."""
+
+    _name = "`client.chat`"
 
     def __init__(self, client: Any, engine: Engine) -> None:
         self.completions = Completions(client, engine)
+        """Chat completions."""
+
+    @cached_property
+    def with_raw_response(self) -> ChatWithRawResponse:
+        """The same, returning replies with their HTTP side."""
+        return ChatWithRawResponse(self.completions.with_raw_response)
+
+
+class ChatWithRawResponse(Resource):
+    """Chat with the HTTP side of its replies."""
+
+    _name = "`client.chat.with_raw_response`"
+
+    def __init__(self, completions: CompletionsWithRawResponse) -> None:
+        self.completions = completions
         """Chat completions."""

@@ -12,6 +12,7 @@ from ..response import APIResponse
 from ..types.embeddings import CreateEmbeddingResponse, EncodedEmbeddingResponse
 from ..types.params import EmbeddingParams
 from .needed import need
+from .resource import Resource
 
 _DECODED = Endpoint("embeddings", CreateEmbeddingResponse)
 _AS_ASKED = Endpoint("embeddings", EncodedEmbeddingResponse)
@@ -28,8 +29,10 @@ def _chosen(params: dict[str, Any], raw: bool = False) -> Endpoint:
     return _AS_ASKED_RAW if raw else _AS_ASKED
 
 
-class AsyncEmbeddings:
+class AsyncEmbeddings(Resource):
     """Embeddings."""
+
+    _name = "`client.embeddings`"
 
     def __init__(self, client: Any, engine: Engine) -> None:
         self._client = client
@@ -57,8 +60,10 @@ class AsyncEmbeddings:
         return AsyncEmbeddingsWithRawResponse(self._engine)
 
 
-class AsyncEmbeddingsWithRawResponse:
+class AsyncEmbeddingsWithRawResponse(Resource):
     """Embeddings with their HTTP side."""
+
+    _name = "`client.embeddings.with_raw_response`"
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -71,8 +76,10 @@ class AsyncEmbeddingsWithRawResponse:
         return reply
 
 
-class Embeddings:
+class Embeddings(Resource):
     """Embeddings."""
+
+    _name = "`client.embeddings`"
 
     def __init__(self, client: Any, engine: Engine) -> None:
         self._client = client
@@ -91,8 +98,10 @@ class Embeddings:
         return EmbeddingsWithRawResponse(self._engine)
 
 
-class EmbeddingsWithRawResponse:
+class EmbeddingsWithRawResponse(Resource):
     """Embeddings with their HTTP side."""
+
+    _name = "`client.embeddings.with_raw_response`"
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

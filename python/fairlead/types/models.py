@@ -1,6 +1,6 @@
 """Lists of models."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Literal
 
 from ._base import BaseModel
@@ -29,6 +29,10 @@ class ModelPage(BaseModel):
 
     def __iter__(self) -> Iterator[Model]:  # type: ignore[override]
         return iter(self.data or ())
+
+    async def __aiter__(self) -> AsyncIterator[Model]:
+        for model in self:
+            yield model
 
     def __len__(self) -> int:
         return len(self.data or ())
