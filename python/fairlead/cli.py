@@ -151,7 +151,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _above_nothing(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0: {text}")
     return number

@@ -69,6 +69,18 @@ def test_offline_all_is_well_without_any_key() -> None:
     assert subjects >= {"configuration", "dns", "connect", "answer", "key", "credits", "ping"}
 
 
+def test_offline_looks_at_the_keys_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f'"{SECRET}"')
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_0123456789abcdef")
+    report = examine(offline=True)
+    assert found(report) == [("key", "OPENAI_API_KEY is in quotation marks")]
+    assert ("fine", "GROQ_API_KEY is set, 20 characters") in outcomes(report, "key")
+    assert cli.main(["doctor", "--offline"]) == 1
+    lines = ["[[models.m.deployments]]", 'provider = "groq"', 'model = "m"']
+    Path("c.toml").write_text("\n".join(lines), encoding="utf-8")
+    assert examine("c.toml", offline=True).is_well, "a key that nothing here uses is nobody's business"
+
+
 def test_offline_takes_a_configuration_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.toml").write_text(
         """
@@ -95,10 +107,12 @@ quick = "far"
 def test_a_finding_is_status_1_and_wrong_use_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor"]) == 1
     assert "no provider has a key" in capsys.readouterr().out
-    for wrong in (["doctor", "--timeout", "-1"], ["doctor", "--nothing"], ["doctor", "file"]):
+    for wrong in (["--timeout", "-1"], ["--timeout", "soon"], ["--timeout", "nan"], ["--nothing"], ["file"]):
         with pytest.raises(SystemExit) as ended:
-            cli.main(wrong)
+            cli.main(["doctor", *wrong])
         assert ended.value.code == 2
+        expected = f"expected a number above 0: {wrong[1]}" if wrong[0] == "--timeout" else wrong[0]
+        assert expected in capsys.readouterr().err
 
 
 def test_a_broken_configuration_is_told_with_all_its_faults(capsys: pytest.CaptureFixture[str]) -> None:

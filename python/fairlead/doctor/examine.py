@@ -17,7 +17,8 @@ def examine(
 
     Args:
         config: a file; None is what a client without arguments finds.
-        offline: ask a local upstream instead of the services; keys need not be there.
+        offline: ask a local upstream instead of the services; keys need not be there, but those that are
+            there are looked at.
         timeout: seconds that one question to a network may take. Default: 10.
         ping: also ask every model for one token, which costs that token. Default: False.
 
@@ -28,8 +29,11 @@ def examine(
     with ExitStack() as stack:
         local = stack.enter_context(Offline()) if offline else None
         found = places_of(config, report, local)
-        if not offline:
-            keys.look(report, {place.provider for place in found})
+        providers = {place.provider for place in found}
+        if all(place.id is None for place in found):
+            # Without a configuration, offline too, every provider whose key is there is meant.
+            providers.update(keys.with_key())
+        keys.look(report, providers, must_be_there=not offline)
         network.look_at_proxies(report)
         stack.enter_context(keys_for_all(offline))
         for place in found:

@@ -42,13 +42,13 @@ def with_key() -> list[str]:
     return [provider for provider, names in VARIABLES.items() if _first(names) is not None]
 
 
-def look(report: Report, providers: set[str]) -> None:
-    """Look at the keys of `providers`; none at all is wrong."""
+def look(report: Report, providers: set[str], *, must_be_there: bool = True) -> None:
+    """Look at the keys of `providers`; none at all is wrong, unless they need not be there."""
     for provider in sorted(providers):
         name = _first(VARIABLES.get(provider, ()))
         if name is not None:
             _shape(report, provider, name, os.environ[name])
-    if not providers and not with_key():
+    if must_be_there and not providers and not with_key():
         names = "OPENROUTER_API_KEY, OPENAI_API_KEY"
         report.add(
             "",
