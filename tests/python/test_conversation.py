@@ -12,6 +12,7 @@ from typing import Any
 
 import fairlead
 import openai
+import pydantic
 import pytest
 from fairlead import _core
 from fairlead.conversation import Conversation
@@ -121,6 +122,46 @@ def test_a_result_joins_the_newest_call_of_its_id() -> None:
     for number in range(2):
         conversation.add(calls("call_1")).add_tool("call_1", f"result {number}")
     assert said(conversation) == ["hi", None, "result 0", None, "result 1"]
+
+
+@pytest.mark.parametrize("id", ["same", "", None])
+def test_calls_of_one_turn_may_share_an_id(id: str | None) -> None:
+    conversation = of(1000).add_user("hi").add(calls("a", id, id))  # type: ignore[arg-type]
+    assert conversation.open_calls == ["a", id or "", id or ""]
+    conversation.add_tool(id or "", "one")
+    assert conversation.open_calls == ["a", id or ""]
+    conversation = Conversation.from_dict(conversation.to_dict())
+    conversation.add_tool(id or "", "two").add_tool("a", "three")
+    assert said(conversation)[2:] == ["one", "two", "three"]
+    with pytest.raises(ValueError, match="no such call is held"):
+        conversation.add_tool(id or "", "four")
+
+
+def test_a_run_of_tools_is_taken_whole_when_calls_share_an_id(up: Upstream) -> None:
+    def look(q: str) -> str:
+        return q
+
+    up.script = [ok(tool_calls=[tool_call("look", {"q": q}, "c") for q in "ab"]), ok("done")]
+    with fairlead.Client(api_key="k", base_url=up.base_url) as client:
+        run = client.run_tools("m", "hi", [look])
+    assert Conversation(run.messages, max_tokens=1000).messages == run.messages
+
+
+@pytest.mark.parametrize("kind", [fairlead.Client, openai.OpenAI])
+def test_what_parse_makes_of_an_answer_is_not_kept(kind: Any, up: Upstream) -> None:
+    city = pydantic.create_model("City", name=(str, ...))
+    up.script = [ok('{"name": "Rome"}'), ok(tool_calls=[tool_call("City", {"name": "Rome"}, "c")])]
+    tool = openai.pydantic_function_tool(city)
+    ask: Any = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    with kind(api_key="test", base_url=up.base_url) as client:
+        conversation = of(1000)
+        conversation.add(client.chat.completions.parse(**ask, response_format=city))
+        reply = client.chat.completions.parse(**ask, tools=[tool])
+    assert reply.choices[0].message.tool_calls[0].function.parsed_arguments == city(name="Rome")
+    conversation.add(reply).add_tool("c", "r")
+    assert "parsed" not in json.dumps(conversation.messages)
+    # What was added is the caller's own, and stays as it was.
+    assert reply.choices[0].message.tool_calls[0].function.parsed_arguments == city(name="Rome")
 
 
 @pytest.mark.parametrize(

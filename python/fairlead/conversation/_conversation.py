@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -184,15 +185,7 @@ class Conversation:
     @property
     def open_calls(self) -> list[str]:
         """The ids of tool calls whose results are not there yet, the oldest first."""
-        asked = (
-            one
-            for block in self._blocks
-            if block.open
-            for message in block.messages
-            for one in calls_of(message)
-        )
-        open_ = {one for block in self._blocks for one in block.open}
-        return [one for one in asked if one in open_]
+        return [one for block in self._blocks for one in block.open.elements()]
 
     def __iter__(self) -> Iterator[Message]:
         return iter(self.messages)
@@ -287,12 +280,11 @@ class Conversation:
         """Takes a message in and lets the oldest go; as before where it cannot fit."""
         before, tokens = list(self._blocks), self._count(message)
         if block is None:
-            calls = set(calls_of(message))
+            calls = Counter(calls_of(message))
             self._blocks.append(Block(_ROLES[message["role"]], [message], tokens, calls))
         else:
-            grown = Block(
-                block.kind, [*block.messages, message], block.tokens + tokens, block.open - set(answers)
-            )
+            left = block.open - Counter(answers)
+            grown = Block(block.kind, [*block.messages, message], block.tokens + tokens, left)
             self._blocks[self._blocks.index(block)] = grown
         try:
             self._settle_blocks()
@@ -304,7 +296,7 @@ class Conversation:
 
     def _block_for(self, answers: list[str]) -> Block:
         for block in reversed(self._blocks):
-            if block.open and set(answers) <= block.open:
+            if block.open and Counter(answers) <= block.open:
                 return block
         asked = ", ".join(answers)
         raise ValueError(f"a result for {asked}, but no such call is held without one")

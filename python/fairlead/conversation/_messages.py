@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -47,12 +48,12 @@ class Block:
     messages: list[Message]
     tokens: float
     """What they come to, uncalibrated."""
-    open: set[str] = field(default_factory=set)
-    """Calls without a result so far."""
+    open: Counter[str] = field(default_factory=Counter)
+    """Calls without a result so far; how often, where a model gave several one id."""
 
     def copy(self) -> Block:
         """The same, growing on its own. Messages are never changed, so they are shared."""
-        return Block(self.kind, list(self.messages), self.tokens, set(self.open))
+        return Block(self.kind, list(self.messages), self.tokens, self.open.copy())
 
 
 def plain(message: Any) -> Message:
@@ -65,7 +66,7 @@ def plain(message: Any) -> Message:
     """
     if isinstance(message, str):
         return {"role": "user", "content": message}
-    decoded = json.loads(_core._encode(message))
+    decoded = json.loads(_core._encode(_dumped(message)))
     if not isinstance(decoded, dict):
         raise TypeError(f"expected a message, a reply or a str, not {type(message).__name__}")
     if decoded.get("role") not in ROLES:
@@ -73,12 +74,20 @@ def plain(message: Any) -> Message:
     content = decoded.get("content")
     if content is not None and not isinstance(content, str | list):
         raise TypeError(f"`content`: expected a str, a list of parts or None, not {type(content).__name__}")
-    # `parsed` is made of the content by `parse`; no provider takes it back.
-    return {
-        name: value
-        for name, value in decoded.items()
-        if (value is not None or name == "content") and name != "parsed"
-    }
+    # What `parse` makes of contents and arguments; no provider takes it back.
+    decoded.pop("parsed", None)
+    for call in _listed_calls(decoded):
+        if isinstance(call.get("function"), dict):
+            call["function"].pop("parsed_arguments", None)
+    return {name: value for name, value in decoded.items() if value is not None or name == "content"}
+
+
+def _dumped(message: Any) -> Any:
+    """An object of pydantic as the engine would dump it, but without pydantic's warnings: the SDK declares no
+    class for what `parse` makes."""
+    if not hasattr(message, "__pydantic_serializer__"):
+        return message
+    return message.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
 
 
 def message_of(given: Any) -> Any:
@@ -102,14 +111,18 @@ def parts(message: Message) -> list[dict[str, Any]]:
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
+def _listed_calls(message: Message) -> list[dict[str, Any]]:
+    listed = message.get("tool_calls")
+    return [call for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
+
+
 def calls_of(message: Message) -> list[str]:
     """The ids of the calls that an assistant's message makes."""
     if message["role"] != "assistant":
         return []
-    listed = message.get("tool_calls")
-    calls = [call for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
+    calls = _listed_calls(message)
     calls += [part for part in parts(message) if part.get("type") == "tool_use"]
-    ids = [str(call.get("id")) for call in calls]
+    ids = [str(call.get("id") or "") for call in calls]
     old = message.get("function_call")
     return [*ids, _function(old.get("name"))] if isinstance(old, dict) else ids
 
@@ -117,12 +130,14 @@ def calls_of(message: Message) -> list[str]:
 def answers_of(message: Message) -> list[str]:
     """The ids of the calls whose results a message brings."""
     if message["role"] == "tool":
-        return [str(message.get("tool_call_id"))]
+        return [str(message.get("tool_call_id") or "")]
     if message["role"] == "function":
         return [_function(message.get("name"))]
     if message["role"] != "user":
         return []
-    return [str(part.get("tool_use_id")) for part in parts(message) if part.get("type") == "tool_result"]
+    return [
+        str(part.get("tool_use_id") or "") for part in parts(message) if part.get("type") == "tool_result"
+    ]
 
 
 def has_media(message: Message) -> bool:

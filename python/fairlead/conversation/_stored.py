@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,5 +61,5 @@ def fill(made: type[Made], stored: Mapping[str, Any], client: Any, summarise: An
 
 def _block(messages: list[Any], count: Any) -> Block:
     held = [plain(message) for message in messages]
-    open_ = set(calls_of(held[0])) - {one for message in held[1:] for one in answers_of(message)}
+    open_ = Counter(calls_of(held[0])) - Counter(one for message in held[1:] for one in answers_of(message))
     return Block(ROLES[held[0]["role"]], held, sum(count(message) for message in held), open_)
