@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from fairlead.structured.growing import Growing
@@ -215,6 +215,69 @@ def test_code_of_a_class_does_not_run_before_all_members_are_there() -> None:
     assert (found.root["a"].name, found.root["a"].parts) == ("x", None)
     assert found.model_dump(warnings=False) == {"a": {"parts": None, "name": "x"}}
     assert repr(found.root["a"]) == "Sum(parts=None, name='x')"
+
+
+def test_members_with_words_of_their_own_tell_classes_apart() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Cat(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        kind: Literal["cat"]
+        name: str
+
+    class Caterpillar(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        kind: Literal["caterpillar", "larva"]
+        name: str
+        legs: int = 16
+
+    class Dog(pydantic.BaseModel):  # type: ignore[misc, name-defined]
+        kind: Literal["dog"] = "dog"
+        name: str
+        barks: bool
+
+    pet = Cat | Caterpillar | Dog
+    told = Annotated[pet, pydantic.Field(discriminator="kind")]
+    zoo = pydantic.create_model("Zoo", pets=(list[told], ...), first=(told | None, None))
+    growing = Growing(zoo, is_wrapped=False)
+    seen = []
+    text = '{"pets": [{"kind": "caterpillar", "name": "C"}, {"name": "D", "barks": true, "kind": "dog"}], '
+    text += '"first": {"kind": "cat", "name": "T"}}'
+    for sign in text:
+        if (found := growing.feed(sign)) is not NOTHING:
+            seen.append(found)
+    assert [type(one) for one in seen[-1].pets] == [Caterpillar, Dog]
+    assert type(seen[-1].first) is Cat
+    assert {type(found.pets[0]) for found in seen if found.pets} == {Caterpillar}
+    assert {type(found.pets[1]) for found in seen if len(found.pets or ()) > 1} == {Dog}
+    assert {type(found.first) for found in seen} == {type(None), Cat}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", None),
+        ('{"kind": "', None),
+        ('{"kind": "ca', "Car"),
+        ('{"kind": "bo', "Boat"),
+        ('{"kind": "plane"', "Car"),
+        ('{"length": 3, ', None),
+        ('{"sails": 3, ', "Boat"),
+        ('{"length": 3}', "Car"),
+    ],
+)
+def test_an_object_shows_once_its_class_can_be_told(text: str, expected: str | None) -> None:
+    @dataclass
+    class Car:
+        kind: Literal["car"]
+        length: int
+
+    @dataclass
+    class Boat:
+        kind: Literal["boat"]
+        length: int
+        sails: int
+
+    found = Growing(Boat | Car, is_wrapped=False).feed(text)
+    assert (None if found is NOTHING else type(found).__name__) == expected
 
 
 def test_annotations_that_cannot_be_hashed_are_fine() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from .partial import NOTHING, PartialJson
 from .schema import WRAPPED
@@ -76,22 +77,28 @@ class Growing:
         return self._final[known]
 
     def _make(self, kind: Any, value: Any, still_open: set[int]) -> Any:
-        kind = _meant(kind, value)
+        """The object; `NOTHING` while it cannot be told of which class it will be."""
+        kind = _meant(kind, value, id(value) in still_open)
+        if kind is NOTHING:
+            return NOTHING
         if getattr(kind, "__pydantic_root_model__", False):
             root = self._made(kind.model_fields["root"].annotation, value, still_open)
-            return _instance(kind, {"root": _Member("root", None)}, {"root": root})
+            made = {} if root is NOTHING else {"root": root}
+            return _instance(kind, {"root": _Member("root", None)}, made) if made else NOTHING
         if isinstance(value, list):
             # Of a list only the last item may still grow.
             done = self._done.setdefault((id(value), id(kind)), [])
             for position in range(len(done), len(value) - 1):
                 done.append(self._made(_item(kind, position), value[position], still_open))
             last = len(value) - 1
-            return [*done, self._made(_item(kind, last), value[last], still_open)] if value else []
+            newest = self._made(_item(kind, last), value[last], still_open) if value else NOTHING
+            return [*done] if newest is NOTHING else [*done, newest]
         members = _members(kind)
         made = {
             name: self._made(members[name].kind if name in members else _value_of(kind), member, still_open)
             for name, member in value.items()
         }
+        made = {name: member for name, member in made.items() if member is not NOTHING}
         return made if not members or is_typeddict(kind) else _instance(kind, members, made)
 
 
@@ -134,20 +141,77 @@ def _instance(kind: Any, members: Mapping[str, _Member], made: Mapping[str, Any]
     return instance
 
 
-def _meant(kind: Any, value: Any) -> Any:
-    """The part of an annotation that `value` may be an object of."""
+def _meant(kind: Any, value: Any, is_open: bool) -> Any:
+    """The part of an annotation that `value` may be an object of; `NOTHING` while that cannot be told."""
+    ways = list(_ways(kind))
+    if len(ways) < 2:
+        return ways[0] if ways else None
+    fitting = [way for way in ways if _takes(way, value)]
+    if len(fitting) > 1 and isinstance(value, dict):
+        fitting = _told_apart(fitting, value, is_open)
+        if not fitting:
+            return NOTHING
+    return max(fitting, key=lambda way: _likeness(way, value), default=None)
+
+
+def _ways(kind: Any) -> Iterator[Any]:
+    """What an annotation may stand for, one after the other."""
     if isinstance(kind, TypeVar):
-        return None
+        return
     if type(kind).__name__ == "TypeAliasType":
-        return _meant(kind.__value__, value)
-    origin = get_origin(kind)
-    if origin is Annotated:
-        return _meant(get_args(kind)[0], value)
-    if origin in (Union, types.UnionType):
-        ways = [_meant(part, value) for part in get_args(kind)]
-        fitting = [way for way in ways if way is not None and _takes(way, value)]
-        return max(fitting, key=lambda way: _likeness(way, value), default=None)
-    return kind
+        yield from _ways(kind.__value__)
+    elif (origin := get_origin(kind)) is Annotated:
+        yield from _ways(get_args(kind)[0])
+    elif origin in (Union, types.UnionType):
+        for part in get_args(kind):
+            yield from _ways(part)
+    else:
+        yield kind
+
+
+def _told_apart(ways: list[Any], value: dict[str, Any], is_open: bool) -> list[Any]:
+    """The classes that a member with words of its own in each of them leaves over (`kind: Literal["cat"]`);
+    all where there is no such member, none while it has not come so far."""
+    words = {place: _words_of(way) if _members(way) else {} for place, way in enumerate(ways)}
+    name = next((name for name in words[0] if _differ([of.get(name, []) for of in words.values()])), None)
+    if name is None:
+        return ways
+    if name in value:
+        found, may_grow = value[name], is_open and [*value][-1] == name
+        left = [ways[place] for place, of in words.items() if _begins(found, of[name], may_grow)]
+        return [] if may_grow and len(left) > 1 else left or ways
+    known = [sum(member in of for member in value) for of in words.values()]
+    left = [way for way, count in zip(ways, known, strict=True) if count == max(known)]
+    return [] if is_open and len(left) > 1 else left
+
+
+def _begins(found: Any, words: list[Any], may_grow: bool) -> bool:
+    """Is it one of `words`, or may it become one?"""
+    if found in words or not may_grow or not isinstance(found, str):
+        return found in words
+    return any(isinstance(word, str) and word.startswith(found) for word in words)
+
+
+@lru_cache(maxsize=512)
+def _words_of(kind: Any) -> dict[str, list[Any]]:
+    """The words that each member of a class may be."""
+    return {name: _words(member.kind) for name, member in _members(kind).items()}
+
+
+def _words(kind: Any) -> list[Any]:
+    """The values that a `Literal` allows; empty for other annotations."""
+    ways = list(_ways(kind))
+    if not all(get_origin(way) is Literal for way in ways):
+        return []
+    words = [word for way in ways for word in get_args(way)]
+    return [word.value if isinstance(word, enum.Enum) else word for word in words]
+
+
+def _differ(words: list[list[Any]]) -> bool:
+    """Has each some, and none that another has?"""
+    return all(words) and not any(
+        word in other for place, one in enumerate(words) for word in one for other in words[:place]
+    )
 
 
 def _takes(kind: Any, value: Any) -> bool:
