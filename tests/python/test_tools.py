@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -194,6 +195,31 @@ def test_methods_and_objects_are_tools_too(how: str) -> None:
     assert (bought.name, bought.description) == ("Shop", "Buy it.")
     assert priced.call(priced.parse('{"of": "tea"}')) == 2.5
     assert bought.call(bought.parse('{"of": "tea"}')) == "tea"
+
+
+def test_a_part_of_a_function_is_a_tool_without_what_is_set_already(how: str) -> None:
+    async def search(index: str, text: str, most: int = 5) -> list[Any]:
+        """Search.
+
+        Args:
+            text: what for.
+        """
+        return [index, text, most]
+
+    for part in (partial(search, "docs"), partial(search, index="docs"), partial(partial(search, "docs"))):
+        made = fairlead.tool(part)
+        assert (made.name, made.description, made.is_async) == ("search", "Search.", True)
+        assert made.parameters["required"] == ["text"]
+        assert list(made.parameters["properties"]) == ["text", "most"]
+        assert made.parameters["properties"]["text"]["description"] == "what for."
+        assert asyncio.run(made.call(made.parse('{"text": "x"}'))) == ["docs", "x", 5]
+    whole = fairlead.tool(partial(search, "docs", "x", most=1))
+    assert asyncio.run(whole.call(whole.parse("{}"))) == ["docs", "x", 1]
+
+    def bare(a, b: int) -> None: ...  # type: ignore[no-untyped-def]
+
+    with pytest.raises(TypeError, match="bare: the parameter `a` has no annotation"):
+        fairlead.tool(partial(bare, b=1))
 
 
 def test_names_that_pydantic_keeps_for_itself_are_fine() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -22,12 +23,12 @@ class Signature:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.summary, told = docstring.read(inspect.getdoc(_routine(function)))
+        self.summary, told = docstring.read(inspect.getdoc(routine_of(function)))
         self._parameters = _parameters(function)
         hints = _hints(function)
         missing = [name for name in self._parameters if name not in hints]
         if missing:
-            raise TypeError(f"{_name(function)}: the parameter `{missing[0]}` has no annotation")
+            raise TypeError(f"{name_of(function)}: the parameter `{missing[0]}` has no annotation")
         self._kinds = {name: hints[name] for name in self._parameters}
         self._model = _model_of(function, self._parameters, self._kinds)
         self.schema: dict[str, Any] = (
@@ -44,7 +45,7 @@ class Signature:
             try:
                 properties[name] = plain.schema_of(self._kinds[name])
             except TypeError as error:
-                raise TypeError(f"{_name(function)}: the parameter `{name}`: {error}") from None
+                raise TypeError(f"{name_of(function)}: the parameter `{name}`: {error}") from None
             if parameter.default is inspect.Parameter.empty:
                 required.append(name)
             elif _is_plain(parameter.default):
@@ -96,30 +97,43 @@ def _faults(found: list[str]) -> str:
     return "the arguments do not fit: " + "; ".join(found)
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+def name_of(function: Callable[..., Any]) -> str:
+    """The function's own name; of an object that is called, its class's."""
+    whole = whole_of(function)
+    return getattr(whole, "__name__", type(whole).__name__)
 
 
-def _routine(function: Callable[..., Any]) -> Callable[..., Any]:
+def routine_of(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself, or what is called where an object is."""
-    return function if inspect.isroutine(function) else type(function).__call__
+    whole = whole_of(function)
+    return whole if inspect.isroutine(whole) else type(whole).__call__
+
+
+def whole_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a `functools.partial`, what it is a part of."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(function).parameters)
+    if isinstance(function, functools.partial):
+        # What is set already is not the model's to choose; those set by position are not there any more.
+        found = {name: parameter for name, parameter in found.items() if name not in function.keywords}
     for name, parameter in found.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(
-                f"{_name(function)}: the parameter `{parameter}` cannot be said in a schema: {name}"
+                f"{name_of(function)}: the parameter `{parameter}` cannot be said in a schema: {name}"
             )
     return found
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return get_type_hints(inspect.unwrap(_routine(function)), include_extras=True)
+        return get_type_hints(inspect.unwrap(routine_of(function)), include_extras=True)
     except NameError as error:
-        raise TypeError(f"{_name(function)}: an annotation is no name of its module: {error}") from None
+        raise TypeError(f"{name_of(function)}: an annotation is no name of its module: {error}") from None
 
 
 def _model_of(
@@ -140,7 +154,7 @@ def _model_of(
     try:
         return pydantic.create_model("Arguments", __config__=pydantic.ConfigDict(extra="forbid"), **members)
     except pydantic.errors.PydanticUserError as error:
-        raise TypeError(f"{_name(function)}: {error.message}") from error
+        raise TypeError(f"{name_of(function)}: {error.message}") from error
 
 
 def _described(kind: Any) -> tuple[Any, str | None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ..structured import schema as schemas
-from .signature import Signature
+from .signature import Signature, name_of, routine_of, whole_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +30,7 @@ class Tool(Generic[P, R]):
     ) -> None:
         self._function = function
         self._signature = Signature(function)
-        self.name = schemas.label(str(name or getattr(function, "__name__", type(function).__name__)))
+        self.name = schemas.label(name or name_of(function))
         """What the model calls it."""
         self.description = self._signature.summary if description is None else description
         """What the model is told of it."""
@@ -40,12 +40,10 @@ class Tool(Generic[P, R]):
         """Is the service to hold arguments to the schema?"""
         self.timeout = timeout
         """Seconds that one call may take; None is no limit of its own."""
-        self.is_async = inspect.iscoroutinefunction(
-            function if inspect.isroutine(function) else type(function).__call__
-        )
+        self.is_async = inspect.iscoroutinefunction(routine_of(function))
         """Is it awaited?"""
         self.__name__ = self.name
-        self.__doc__ = getattr(function, "__doc__", None)
+        self.__doc__ = whole_of(function).__doc__
         self.__wrapped__ = function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
