@@ -281,9 +281,10 @@ impl<'a> Gate<'a> {
         needs: &Needs,
     ) -> Result<(Option<Hold>, Option<Hold>), Refusal> {
         let deployment = &candidate.deployment;
-        let model = match self.snapshot.stages.admit {
-            true => self.snapshot.scopes.of_model(&candidate.group.name),
-            false => Claims::default(),
+        let model = if self.snapshot.stages.admit {
+            self.snapshot.scopes.of_model(&candidate.group.name)
+        } else {
+            Claims::default()
         };
         let callers = if self.charged.is_empty() { &*self.claims.once } else { &[] };
         let models = if self.charged.contains(&candidate.group.name) { &[] } else { &*model.once };

@@ -92,13 +92,13 @@ async fn without_retries_there_is_no_hedge_either() {
 
 #[tokio::test(start_paused = true)]
 async fn a3_a_call_that_is_tried_again_earns_no_more_than_one_that_is_not() {
-    let fails_first = std::sync::atomic::AtomicU64::new(0);
+    let answers = std::sync::atomic::AtomicU64::new(0);
     let world = World::answering(move |seen| {
         if seen.host.starts_with("dead") {
             return status(500);
         }
-        let slow = fails_first.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0;
-        if slow { ok().after(Duration::from_secs(30)) } else { ok() }
+        let number = answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if number.is_multiple_of(2) { ok().after(Duration::from_secs(30)) } else { ok() }
     });
     let config = hosts(
         &["dead", "alive"],

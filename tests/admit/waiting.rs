@@ -203,12 +203,14 @@ fn tenant(name: &str) -> CallOptions {
 #[tokio::test(start_paused = true)]
 async fn q1_q7_whose_own_key_is_used_up_holds_up_nobody_with_another() {
     let configured = slow(0.01).engine(&hosts(&["a"], OWN_KEYS, TENANTS));
-    let told = World::answering(|seen| match seen.key.ends_with("ka") {
-        true => ok()
-            .with_header("x-ratelimit-limit-requests", "100")
-            .with_header("x-ratelimit-remaining-requests", "0")
-            .with_header("x-ratelimit-reset-requests", "6s"),
-        false => ok(),
+    let told = World::answering(|seen| {
+        if seen.key.ends_with("ka") {
+            return ok()
+                .with_header("x-ratelimit-limit-requests", "100")
+                .with_header("x-ratelimit-remaining-requests", "0")
+                .with_header("x-ratelimit-reset-requests", "6s");
+        }
+        ok()
     });
     for engine in [configured, told.engine(&hosts(&["a"], "", TENANTS))] {
         crate::ask_with(&engine, tenant("ta")).await.unwrap();

@@ -300,7 +300,9 @@ fn sent_after_trouble(per_second: u32, from: f64, to: f64) -> f64 {
             running.push_back((at, taken));
         }
     }
-    running.into_iter().for_each(|(_, taken)| taken.settle(ONE, start));
+    for (_, taken) in running {
+        taken.settle(ONE, start);
+    }
     f64::from(sent) / f64::from(10 * per_second)
 }
 
