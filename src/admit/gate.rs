@@ -230,9 +230,12 @@ impl<'a> Gate<'a> {
         if !self.snapshot.stages.health {
             return Ok(());
         }
-        let wait = candidate.credential.relation.wait(now).or_else(|| candidate.deployment.live.cooling(now));
-        let refused = |wait| Err(Refusal::of(&candidate.deployment, Why::Resting, When::After(wait)));
-        wait.map_or(Ok(()), refused)
+        let refused = |why, wait| Err(Refusal::of(&candidate.deployment, why, When::After(wait)));
+        if let Some(wait) = candidate.credential.relation.wait(now) {
+            return refused(Why::Throttled, wait);
+        }
+        let wait = candidate.deployment.live.cooling(now);
+        wait.map_or(Ok(()), |wait| refused(Why::Cooling, wait))
     }
 
     /// The breaker's leave; none where it is not asked.

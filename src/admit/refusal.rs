@@ -28,10 +28,10 @@ pub(super) enum Why {
     Purse(Nano),
     /// What the provider has told or taught of its limits.
     Learned(Source),
-    /// The provider asked to be left alone for a while.
-    Resting,
-    /// The breaker is open, after calls were refused for being too many.
+    /// The provider refuses calls for being too many: it said for how long, or its breaker is open by that.
     Throttled,
+    /// The provider asked to be left alone for a while, for another reason.
+    Cooling,
     /// The breaker is open.
     Breaker,
     /// The breaker was opened by hand.
@@ -118,11 +118,11 @@ impl Refusal {
         };
         let class = match (&self.why, self.when) {
             (
-                Why::Limit(_) | Why::Learned(_) | Why::Resting | Why::Throttled,
+                Why::Limit(_) | Why::Learned(_) | Why::Throttled | Why::Cooling,
                 When::After(_) | When::GivenBack,
             ) => 0,
             (Why::Budget(_) | Why::Unpriced(_) | Why::Purse(_), _) => 1,
-            (Why::Limit(_) | Why::Learned(_) | Why::Resting | Why::Throttled, When::Never) => 2,
+            (Why::Limit(_) | Why::Learned(_) | Why::Throttled | Why::Cooling, When::Never) => 2,
             (Why::Breaker | Why::Isolated | Why::Nobody, _) => 3,
         };
         (class, wait)
@@ -208,9 +208,13 @@ impl Refusal {
                 let message = format!("{} has no room for more {words} {told}{again}", self.deployment);
                 self.providers(measure, most, message)
             }
-            Why::Resting | Why::Throttled => {
-                let message = format!("{} asked to be left alone{again}", self.deployment);
+            Why::Throttled => {
+                let message = format!("{} refuses calls for being too many{again}", self.deployment);
                 self.providers("requests", None, message)
+            }
+            Why::Cooling => {
+                let message = format!("{} asked to be left alone{again}", self.deployment);
+                self.told(Kind::NoHealthyDeployment, message)
             }
             Why::Breaker => {
                 let message = format!("{} is left alone after failures{again}", self.deployment);

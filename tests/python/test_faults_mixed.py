@@ -6,6 +6,7 @@ import asyncio
 import random
 from typing import Any
 
+import fairlead
 import pytest
 from fairlead.testing import Step, Upstream, faults, ok, sse, stream
 from fairlead.testing.faults import answer
@@ -64,7 +65,13 @@ def test_a_hundred_at_once_end_as_one_does(up: Upstream, row: Any) -> None:
             return await asyncio.gather(*(acall(made, stream=stream_too) for _ in range(100)))
 
     outcomes = asyncio.run(run())
-    assert {outcome.error and type(outcome.error).__name__ for outcome in outcomes} == {row.raises}
+    names = {outcome.error and type(outcome.error).__name__ for outcome in outcomes}
+    if row.fault.startswith("F94"):
+        # Who comes after an upstream was heard to ask for a wait is not sent, and raises a class below.
+        assert row.raises in names
+        assert all(isinstance(outcome.error, getattr(fairlead, row.raises)) for outcome in outcomes)
+    else:
+        assert names == {row.raises}
     if row.raises is None and row.text is not None:
         assert {outcome.text for outcome in outcomes} == {row.text}
 

@@ -202,8 +202,11 @@ class _Encoded(AsyncIterator[bytes]):
         item = await anext(self._items)
         if isinstance(item, bytes):
             return item
-        text = item._raw.encode() if isinstance(item, Model) else _encode(item)
-        return b"data: " + text + b"\n\n"
+        if isinstance(item, Model):
+            return b"data: " + item._raw.encode() + b"\n\n"
+        # As a handler that returns it would answer: with the members that have their defaults.
+        plain = item.model_dump(mode="json") if hasattr(item, "model_dump") else item
+        return b"data: " + _encode(plain) + b"\n\n"
 
 
 async def _close(stream: AsyncIterable[Any]) -> None:

@@ -142,6 +142,7 @@ def test_any_other_iterable_is_framed(up: Upstream) -> None:
     async def items(fails: bool) -> AsyncIterator[Any]:
         yield {"step": 1, "text": "é"}
         yield b'data: "framed"\n\n'
+        yield Question(text="of pydantic", ping=None)
         if fails:
             raise LookupError("a secret")
         yield "text"
@@ -159,7 +160,8 @@ def test_any_other_iterable_is_framed(up: Upstream) -> None:
         # The broken one last: its server closes the connection then.
         whole, pieces, broken = http.get("/items"), http.get("/text"), http.get("/items?fails=1")
     assert whole.headers["x-mine"] == "yes"
-    assert events_in(whole.text) == [{"step": 1, "text": "é"}, "framed", "text", "[DONE]"]
+    question = {"text": "of pydantic", "model": "m", "messages": [], "ping": None}
+    assert events_in(whole.text) == [{"step": 1, "text": "é"}, "framed", question, "text", "[DONE]"]
     assert events_in(broken.text)[-1]["error"]["code"] == "internal_error"
     assert "secret" not in broken.text
     assert events_in(pieces.text) == ["a", "b", "[DONE]"]
