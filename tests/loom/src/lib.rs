@@ -50,6 +50,7 @@ pub mod error {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Kind {
         Server,
+        RateLimit,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
