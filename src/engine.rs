@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::clock::{self, Rng};
 use crate::config::{Config, check};
 use crate::error::{Error, Kind};
-use crate::live::breaker::Transition;
+use crate::live::breaker::{State, Transition};
 use crate::live::{KeyUsage, Live};
 use crate::route::{self, Decision, Hosts, Plan, Snapshot, Space};
 use crate::secret::Outside;
@@ -244,6 +244,10 @@ impl Engine {
     pub(crate) fn changed(&self, deployment: &route::Deployment, change: Option<Transition>) {
         let Some(change) = change else { return };
         self.metrics.changed(&change);
+        if change.to == State::Closed {
+            // Who waits for a second between probes need not.
+            self.live.lines.wake();
+        }
         if let Some(watcher) = self.watcher.load().as_ref() {
             watcher(&deployment.name, &change);
         }

@@ -23,11 +23,14 @@ use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::Failure;
 use crate::live::breaker::{Ask, Pass};
-use crate::live::hash;
 use crate::live::learned::{Taken, Taking};
+use crate::live::{Leave, hash};
 use crate::retry::course::{Course, SHORTEST_ATTEMPT};
 use crate::route::{Candidate, Plan, Snapshot};
 use crate::store::{Charge, Hold, Reserved, Reserving, When};
+
+/// When it is worth asking again where another call has just become the probe: its answer may end the rest.
+const PROBE_ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// The gate of one call.
 #[derive(Debug)]
@@ -128,7 +131,9 @@ impl<'a> Gate<'a> {
         }
         let others: Vec<usize> = course.choices(position).skip(1).chain([position]).collect();
         for position in others {
+            // Another model's limits are for calls that are led there.
             if let Some(candidate) = self.plan.candidates.get(position)
+                && self.charged.contains(&candidate.group.name)
                 && let Ok((permit, call)) = self.try_one(candidate).await
             {
                 return Some(Entry { position, permit, call, waited: self.waited });
@@ -214,6 +219,10 @@ impl<'a> Gate<'a> {
             })
             .transpose()?;
         let (own, call) = self.reserve(candidate, &needs).await?;
+        if !self.claims_probe(candidate, now) {
+            // Another call is the probe; what was reserved goes back.
+            return Err(Refusal::of(deployment, Why::Throttled, When::After(PROBE_ELSEWHERE)));
+        }
         if !self.charged.contains(&candidate.group.name) {
             self.charged.push(Arc::clone(&candidate.group.name));
         }
@@ -225,17 +234,29 @@ impl<'a> Gate<'a> {
         Ok((permit, call))
     }
 
-    /// Is the rest over that the provider asked for, with this key or altogether?
+    /// Is the rest over that the provider asked for, with this key or altogether, or else a probe due?
     fn rested(&self, candidate: &Candidate, now: Instant) -> Result<(), Refusal> {
         if !self.snapshot.stages.health {
             return Ok(());
         }
-        let refused = |why, wait| Err(Refusal::of(&candidate.deployment, why, When::After(wait)));
-        if let Some(wait) = candidate.credential.relation.wait(now) {
-            return refused(Why::Throttled, wait);
+        let rests = [
+            (candidate.credential.relation.leave(now), Why::Throttled),
+            (candidate.deployment.live.leave(now), Why::Cooling),
+        ];
+        for (leave, why) in rests {
+            if let Leave::NotFor(wait) = leave {
+                return Err(Refusal::of(&candidate.deployment, why, When::After(wait)));
+            }
         }
-        let wait = candidate.deployment.live.cooling(now);
-        wait.map_or(Ok(()), |wait| refused(Why::Cooling, wait))
+        Ok(())
+    }
+
+    /// Nothing else stands in the way: where only a probe may go out, is this call the one?
+    fn claims_probe(&self, candidate: &Candidate, now: Instant) -> bool {
+        let (key, all) = (&candidate.credential.relation, &candidate.deployment.live);
+        !self.snapshot.stages.health
+            || (key.leave(now) != Leave::Probe || key.claims(now))
+                && (all.leave(now) != Leave::Probe || all.claims(now))
     }
 
     /// The breaker's leave; none where it is not asked.

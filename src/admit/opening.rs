@@ -44,7 +44,7 @@ impl Opening<'_> {
     /// The accounts of `name` for its limits.
     pub fn limits(&self, name: &str, limits: &Limits) -> Vec<Quota> {
         let rates = rates(limits).into_iter().map(|rate| self.rate(name, rate, limits));
-        let slots = limits.concurrency.map(|most| self.slots(name, most, limits.dry_run));
+        let slots = limits.concurrency.map(|most| self.slots(name, most, limits.dry_run.unwrap_or_default()));
         rates.chain(slots).collect()
     }
 
@@ -70,7 +70,7 @@ impl Opening<'_> {
             Oversize::Reject => store::Oversize::Reject,
         };
         let identity = format!("{}{name} {}/{per:?}", self.scope.name(), measure.name()).into();
-        let shadow = limits.dry_run;
+        let shadow = limits.dry_run.unwrap_or_default();
         self.open(Limit { scope: self.scope, measure, identity, most, window, oversize, shadow })
     }
 
@@ -101,7 +101,7 @@ impl Opening<'_> {
                 oversize: store::Oversize::Reject,
                 shadow: false,
             };
-            let needs_price = budget.unpriced == Unpriced::Deny;
+            let needs_price = budget.unpriced == Some(Unpriced::Deny);
             Some(Quota { soft, needs_price, ..self.open(limit) })
         });
         Ok(quotas.collect())
@@ -123,7 +123,7 @@ pub fn rates(limits: &Limits) -> Vec<(Measure, u64, Duration)> {
         (Measure::InputTokens, limits.input_tokens_per_minute, MINUTE),
         (Measure::OutputTokens, limits.output_tokens_per_minute, MINUTE),
     ];
-    let further = limits.windows.iter().flat_map(|window| {
+    let further = limits.windows.iter().flatten().flat_map(|window| {
         [
             (Measure::Requests, window.requests, window.per),
             (Measure::Tokens, window.tokens, window.per),

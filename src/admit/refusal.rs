@@ -94,8 +94,10 @@ impl Refusal {
             Some(about) => format!("{turned}: {}", about.message),
             None => turned.to_string(),
         };
+        // The line knows how it moves, the limit when it has room.
+        let room = last.and_then(Self::wait).unwrap_or_default();
         let limit = about.and_then(|about| about.limit);
-        Failure { limit, retry_after: Some(turned.retry_after()), ..Failure::new(kind, message) }
+        Failure { limit, retry_after: Some(turned.retry_after().max(room)), ..Failure::new(kind, message) }
     }
 
     /// The one to wait for, and to tell: a limit that ends, else a budget, else what is wrong with the deployments.
@@ -103,11 +105,15 @@ impl Refusal {
     pub(super) fn or_sooner(self, other: Option<Self>) -> Self {
         let Some(other) = other else { return self };
         let again = self.again.into_iter().chain(other.again).min();
-        let is_callers = self.is_callers || other.is_callers;
-        let is_own = self.own.is_some() && other.own.is_some();
+        let own = match (self.is_callers, other.is_callers) {
+            // Whoever else stands in the way, that does.
+            (true, _) => self.own,
+            (_, true) => other.own,
+            // Whoever waits for something shared as well waits with the others.
+            _ => self.own.and(other.own),
+        };
         let told = if other.rank() <= self.rank() { other } else { self };
-        // Whoever waits for something shared as well waits with the others.
-        Self { again, own: told.own.filter(|_| is_own || is_callers), ..told }
+        Self { again, own, ..told }
     }
 
     fn rank(&self) -> (u8, Duration) {

@@ -181,10 +181,12 @@ impl Scopes {
         claims
     }
 
-    /// What a call counts against that `model` serves.
+    /// What a call counts against that `model` serves: its slots with each attempt, since the call may go on elsewhere.
     pub fn of_model(&self, model: &str) -> Claims {
         let mut claims = Claims::default();
         self.model.claims(model, &mut claims);
+        let is_slot = |claim: &mut Claim| claim.quota.account.limit().measure == Measure::Concurrency;
+        claims.each.extend(claims.once.extract_if(.., is_slot));
         claims
     }
 

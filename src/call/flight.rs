@@ -101,7 +101,9 @@ impl Arrival<'_> {
         if trace.repeated {
             course.repeated();
         }
-        candidate.learn(outcome, limits, &asked.snapshot.routing.ejection);
+        if candidate.learn(outcome, limits, &asked.snapshot.routing.ejection) {
+            engine.live().lines.wake();
+        }
         engine.changed(&candidate.deployment, permit.judged(outcome, &trace.told));
     }
 }

@@ -38,7 +38,7 @@ pub struct Limits {
     #[schemars(range(min = 1))]
     pub concurrency: Option<u64>,
     /// Further limits, each over a time of its own.
-    pub windows: Vec<Window>,
+    pub windows: Option<Vec<Window>>,
     /// How the limits above are kept. Default: `sliding`.
     pub algorithm: Option<Algorithm>,
     /// With `token_bucket`: how much may be used at once. Default: a tenth, at least 1.
@@ -47,7 +47,7 @@ pub struct Limits {
     /// What becomes of a call that is larger than a whole limit. Default: `wait`.
     pub oversize: Option<Oversize>,
     /// Count and tell, but never refuse. Default: false.
-    pub dry_run: bool,
+    pub dry_run: Option<bool>,
 }
 
 impl Limits {
@@ -64,11 +64,11 @@ impl Limits {
             input_tokens_per_minute: own.input_tokens_per_minute.or(each.input_tokens_per_minute),
             output_tokens_per_minute: own.output_tokens_per_minute.or(each.output_tokens_per_minute),
             concurrency: own.concurrency.or(each.concurrency),
-            windows: if own.windows.is_empty() { each.windows.clone() } else { own.windows },
+            windows: own.windows.or_else(|| each.windows.clone()),
             algorithm: own.algorithm.or(each.algorithm),
             burst: own.burst.or(each.burst),
             oversize: own.oversize.or(each.oversize),
-            dry_run: own.dry_run || each.dry_run,
+            dry_run: own.dry_run.or(each.dry_run),
         }
     }
 
@@ -80,6 +80,7 @@ impl Limits {
                 burst: self.burst,
                 oversize: self.oversize,
                 dry_run: self.dry_run,
+                windows: self.windows.clone().filter(Vec::is_empty),
                 ..Self::default()
             }
     }
@@ -195,7 +196,7 @@ pub struct Budget {
     /// Where midnight is: `Europe/Berlin`, or an offset such as `+08:00`. Default: UTC.
     pub timezone: Option<String>,
     /// What becomes of calls whose price is not known. Default: `allow`.
-    pub unpriced: Unpriced,
+    pub unpriced: Option<Unpriced>,
 }
 
 impl Budget {
@@ -209,7 +210,7 @@ impl Budget {
             monthly: self.monthly.or(each.monthly),
             soft: self.soft.or(each.soft),
             timezone: self.timezone.clone().or_else(|| each.timezone.clone()),
-            unpriced: if self.unpriced == Unpriced::Allow { each.unpriced } else { self.unpriced },
+            unpriced: self.unpriced.or(each.unpriced),
         }
     }
 

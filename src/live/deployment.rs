@@ -13,7 +13,7 @@ use super::calibration::Calibration;
 use super::pace::{self, DECAY, Pace};
 use super::published::Published;
 use super::relation::Relation;
-use super::rest::Rest;
+use super::rest::{Leave, Rest};
 use super::room::Room;
 use super::silence::Silence;
 use super::surge::Surge;
@@ -287,9 +287,19 @@ impl Deployment {
         self.rest.lasts(now)
     }
 
-    /// How long until it may be asked; `None` is now.
-    pub fn cooling(&self, now: Instant) -> Option<Duration> {
-        self.rest.wait(now)
+    /// What that leaves to those who would like to ask.
+    pub fn leave(&self, now: Instant) -> Leave {
+        self.rest.leave(now)
+    }
+
+    /// Of those who would send a probe, one may.
+    pub fn claims(&self, now: Instant) -> bool {
+        self.rest.claims(now)
+    }
+
+    /// What was sent at `sent` was answered, which ends a rest that had been asked for before. Did it?
+    pub fn answered(&self, sent: Instant, now: Instant) -> bool {
+        self.rest.end(sent, now)
     }
 
     /// Sets it aside for `base` times as often as that happened in a row. It comes back to one attempt at a time.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::learned::Learned;
-use super::rest::Rest;
+use super::rest::{Leave, Rest};
 use crate::clock::{self, Instant};
 
 /// A key at a deployment.
@@ -33,8 +33,18 @@ impl Relation {
         self.rest.lasts(now)
     }
 
-    /// How long until it may be asked; `None` is now.
-    pub fn wait(&self, now: Instant) -> Option<Duration> {
-        self.rest.wait(now)
+    /// What the rest leaves to those who would like to ask.
+    pub fn leave(&self, now: Instant) -> Leave {
+        self.rest.leave(now)
+    }
+
+    /// Of those who would send a probe, one may.
+    pub fn claims(&self, now: Instant) -> bool {
+        self.rest.claims(now)
+    }
+
+    /// What was sent at `sent` was answered, which ends a rest that had been asked for before. Did it?
+    pub fn answered(&self, sent: Instant, now: Instant) -> bool {
+        self.rest.end(sent, now)
     }
 }

@@ -14,12 +14,26 @@ const PROBED: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     over: Until,
-    probed: Until,
+    /// When the upstream asked for it last.
+    asked: Until,
+    /// When the next probe is due.
+    due: Until,
+}
+
+/// What a rest leaves to those who would like to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// There is no rest.
+    Free,
+    /// A probe is due: whoever [claims](super::Relation::claims) it may send.
+    Probe,
+    /// Nothing until it is over, in this time.
+    NotFor(Duration),
 }
 
 impl Rest {
     pub(super) fn new(origin: Instant) -> Self {
-        Self { over: Until::new(origin), probed: Until::new(origin) }
+        Self { over: Until::new(origin), asked: Until::new(origin), due: Until::new(origin) }
     }
 
     /// Nanoseconds from `origin` to `at`.
@@ -30,9 +44,19 @@ impl Rest {
     /// It lasts for `wait` from `now` on, or as long as it lasts already.
     pub(super) fn begin(&self, wait: Duration, now: Instant) {
         if !self.lasts(now) {
-            self.probed.extend(now + PROBED);
+            self.due.extend(now + PROBED);
         }
+        self.asked.extend(now);
         self.over.extend(now + wait.min(LONGEST));
+    }
+
+    /// What was sent at `sent` was answered: if that was after the upstream had asked for it, it is over. Was it?
+    pub(super) fn end(&self, sent: Instant, now: Instant) -> bool {
+        let ends = self.lasts(now) && !self.asked.is_after(sent);
+        if ends {
+            self.over.clear();
+        }
+        ends
     }
 
     /// Does it last at `now`?
@@ -40,12 +64,17 @@ impl Rest {
         self.over.is_after(now)
     }
 
-    /// How long until something may be sent; `None` is now. Of those who ask when a probe is due, one may.
-    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        if !self.lasts(now) || self.probed.pass(now, PROBED) {
-            return None;
+    pub(super) fn leave(&self, now: Instant) -> Leave {
+        match self.lasts(now) {
+            false => Leave::Free,
+            true if self.due.is_after(now) => Leave::NotFor(self.over.after(now)),
+            true => Leave::Probe,
         }
-        Some(self.over.after(now).min(self.probed.after(now)))
+    }
+
+    /// Of those who would send a probe, one may.
+    pub(super) fn claims(&self, now: Instant) -> bool {
+        self.due.pass(now, PROBED)
     }
 }
 
@@ -58,20 +87,38 @@ mod tests {
         start + Duration::from_secs(seconds)
     }
 
+    fn not_for(seconds: u64) -> Leave {
+        Leave::NotFor(Duration::from_secs(seconds))
+    }
+
     #[test]
     fn nothing_is_sent_before_a_rest_is_over_but_for_one_probe_in_twenty_seconds() {
         let start = clock::now();
         let rest = Rest::new(start);
-        assert_eq!(rest.wait(start), None);
+        assert_eq!(rest.leave(start), Leave::Free);
         rest.begin(Duration::from_secs(100), start);
         rest.begin(Duration::from_secs(1), after(start, 1));
-        assert_eq!(rest.wait(after(start, 1)), Some(Duration::from_secs(19)));
+        assert_eq!(rest.leave(after(start, 1)), not_for(99));
         for probe in [20, 65, 85] {
-            assert_eq!(rest.wait(after(start, probe)), None);
-            assert!(rest.wait(after(start, probe)).is_some());
+            assert_eq!(rest.leave(after(start, probe)), Leave::Probe);
+            assert_eq!(rest.leave(after(start, probe)), Leave::Probe, "a look takes nothing");
+            assert!(rest.claims(after(start, probe)));
+            assert!(!rest.claims(after(start, probe)), "one may");
+            assert_eq!(rest.leave(after(start, probe)), not_for(100 - probe));
         }
-        assert_eq!(rest.wait(after(start, 94)), Some(Duration::from_secs(6)));
-        assert_eq!((rest.wait(after(start, 100)), rest.lasts(after(start, 100))), (None, false));
+        assert_eq!(rest.leave(after(start, 100)), Leave::Free);
+    }
+
+    #[test]
+    fn an_answer_to_what_was_sent_after_it_was_asked_for_ends_a_rest() {
+        let start = clock::now();
+        let rest = Rest::new(start);
+        rest.begin(Duration::from_secs(100), after(start, 1));
+        assert!(!rest.end(start, after(start, 2)), "that was on its way before");
+        assert!(rest.lasts(after(start, 2)));
+        assert!(rest.end(after(start, 21), after(start, 22)));
+        assert_eq!(rest.leave(after(start, 22)), Leave::Free);
+        assert!(!rest.end(after(start, 23), after(start, 24)), "it is over");
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Has nothing come back yet?
+    /// Was nothing sent yet?
     pub fn is_first(&self) -> bool {
         self.history.is_empty()
     }

@@ -66,7 +66,7 @@ pub enum KeyState {
     Usable,
     /// It was refused and is left alone for a while; asked last.
     Disabled,
-    /// It was throttled, and the upstream said for how long; asked last.
+    /// It was throttled, and the upstream said for how long: until then a probe at most is sent with it.
     Throttled,
     /// Its source fails and is left alone for a while; asked last.
     NoToken,

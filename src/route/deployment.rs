@@ -264,8 +264,8 @@ impl Candidate {
         Usage { input, output, total: input.saturating_add(output), estimated: true, ..Usage::default() }
     }
 
-    /// Writes the outcome of an attempt into the live records.
-    pub fn learn(&self, outcome: &Result<Landed, Failure>, limits: &Limits, ejection: &Ejection) {
+    /// Writes the outcome of an attempt into the live records. Does it end a rest that others wait for?
+    pub fn learn(&self, outcome: &Result<Landed, Failure>, limits: &Limits, ejection: &Ejection) -> bool {
         let now = clock::now();
         let took = now.saturating_duration_since(limits.started);
         match outcome {
@@ -273,16 +273,20 @@ impl Candidate {
                 self.deployment.live.succeeded(now);
                 self.credential.accepted();
                 self.measure(landed, took, ejection, now);
+                let key_rested = self.credential.relation.answered(limits.started, now);
+                self.deployment.live.answered(limits.started, now) || key_rested
             }
             Err(failure) => {
                 let rule = failure.kind.rule();
                 self.credential.failed(failure.kind);
                 match failure.retry_after {
                     Some(wait) if failure.kind == Kind::RateLimit => self.credential.relation.rest(wait),
-                    Some(wait) if !rule.disables_credential => self.deployment.live.cool_down(wait),
+                    // What a request or a key is refused for says nothing of the host.
+                    Some(wait) if rule.breaker == Blow::Hard => self.deployment.live.cool_down(wait),
                     _ => {}
                 }
                 self.blame(rule.breaker, failure.status, limits.answer.limit.max(took), ejection, now);
+                false
             }
         }
     }

@@ -132,8 +132,8 @@ pub(super) fn quotas(
         });
     }
     let slots = |most| match written.limit_scope {
-        LimitScope::Deployment => here.slots(&itself, most, limits.dry_run),
-        LimitScope::Credential => keys.slots(&itself, most, limits.dry_run),
+        LimitScope::Deployment => here.slots(&itself, most, limits.dry_run.unwrap_or_default()),
+        LimitScope::Credential => keys.slots(&itself, most, limits.dry_run.unwrap_or_default()),
     };
     quotas.extend(limits.concurrency.map(slots));
     quotas

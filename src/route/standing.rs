@@ -68,7 +68,7 @@ pub enum Standing {
     SetAside(Offence),
     /// Nothing comes back from it, for longer than nearly all answers took: asked after its peers.
     Silent,
-    /// It rests after failures or on the upstream's word: asked last.
+    /// It rests after failures or on the upstream's word: last in the order.
     Resting,
 }
 
@@ -125,7 +125,7 @@ impl fmt::Display for Standing {
             Self::Silent => {
                 f.write_str("silent: requests wait longer than nearly all answers took, and nothing comes")
             }
-            Self::Resting => f.write_str("resting: asked last"),
+            Self::Resting => f.write_str("resting: last in the order"),
         }
     }
 }

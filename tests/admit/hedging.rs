@@ -135,3 +135,14 @@ async fn the_history_is_in_the_order_in_which_attempts_began_whichever_answers()
     let told: Vec<_> = told.iter().map(|(name, error)| (name.as_str(), error.as_deref())).collect();
     assert_eq!(told, [("openai/up", None), ("openai/up#2", Some("Superseded"))]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_stays_within_the_model_and_its_limits() {
+    let world = slow_and_quick();
+    let models = hosts(&["slow"], "", &format!("{HEDGED}[models.m]\nfallbacks = ['n']\n"))
+        + "\n[models.n]\nlimits = { requests_per_minute = 1 }\n"
+        + &hosts(&["quick"], "", "").replace("models.m", "models.n");
+    let engine = world.engine(&models);
+    ask(&engine).await.unwrap();
+    assert_eq!(world.hosts(), ["slow.test", "slow.test"], "a fallback is for failures");
+}

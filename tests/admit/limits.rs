@@ -217,6 +217,20 @@ async fn the_limits_of_a_model_count_what_it_serves_as_a_fallback_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_slot_of_a_model_that_failed_is_free_while_a_fallback_works() {
+    let world = World::answering(|seen| {
+        if seen.host.starts_with("dead") { status(500) } else { ok().after(Duration::from_secs(4)) }
+    });
+    let extra = "[breaker]\nenabled = false\n[models.m]\nfallbacks = ['n']\nlimits = { concurrency = 1 }\n";
+    let engine = world
+        .engine(&(hosts(&["dead"], "", extra) + &hosts(&["alive"], "", "").replace("models.m", "models.n")));
+    let running = crate::start(&engine, CallOptions::default());
+    pass(1.0).await;
+    assert_eq!(used(&engine, "model=m concurrency"), 0);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_one_does_not_say_for_himself_is_what_holds_for_each() {
     let extra = "[limits.user]\nrequests_per_minute = 1\nconcurrency = 3\n[limits.users.nightly]\nrequests_per_minute = 9\n";
     let engine = always().engine(&hosts(&["a"], "", extra));

@@ -323,12 +323,103 @@ async fn a_wait_that_a_provider_asks_for_is_kept_by_all_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_of_an_hour_is_probed_and_not_slept() {
-    let world = World::new([status(429).with_header("retry-after", "3600"), ok()]);
+async fn a_wait_of_an_hour_is_probed_and_what_the_probe_finds_holds() {
+    let hint = status(429).with_header("retry-after", "3600");
+    let world = World::new([hint.clone(), hint, ok(), ok(), ok()]);
+    let engine =
+        world.engine(&hosts(&["a"], "", "[limits.user]\nrequests_per_minute = 1\n[queue]\nwait = 0"));
+    let call = |name: &str| CallOptions { max_retries: Some(0), ..crate::user(name) };
+    let kind = async |name: &str| crate::ask_with(&engine, call(name)).await.map_err(|error| error.kind());
+    assert_eq!(kind("ann").await.unwrap_err(), Kind::RateLimit);
+    let refused = crate::ask_with(&engine, call("bob")).await.unwrap_err();
+    let told = (refused.kind(), refused.retry_after());
+    assert_eq!(told, (Kind::LimitExceeded, Some(Duration::from_mins(10))), "nobody waits for that long");
+    pass(20.0).await;
+    assert_eq!(kind("ann").await.unwrap_err(), Kind::LimitExceeded, "her own limit");
+    assert_eq!(kind("bob").await.unwrap_err(), Kind::RateLimit, "she has not used the probe up");
+    assert_eq!(kind("cid").await.unwrap_err(), Kind::LimitExceeded);
+    pass(20.0).await;
+    kind("cid").await.unwrap();
+    kind("dan").await.unwrap();
+    assert_eq!(world.hosts().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_is_refused_for_shuts_the_host_for_nobody() {
+    for code in [400, 404, 409, 413, 422] {
+        let world = World::new([status(code).with_header("retry-after", "600"), ok()]);
+        let engine = world.engine(&hosts(&["a"], "", ""));
+        let once = CallOptions { max_retries: Some(0), ..CallOptions::default() };
+        crate::ask_with(&engine, once).await.unwrap_err();
+        let began = now();
+        crate::ask(&engine).await.unwrap();
+        assert_eq!(now() - began, Duration::ZERO, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_waits_for_a_moment_that_is_known_is_not_overloaded() {
+    let is_first = Mutex::new(true);
+    let world = World::answering(move |_| {
+        if std::mem::take(&mut *is_first.lock()) {
+            status(429).with_header("retry-after", "15")
+        } else {
+            ok()
+        }
+    });
     let engine = world.engine(&hosts(&["a"], "", ""));
-    let once = || CallOptions { max_retries: Some(0), ..CallOptions::default() };
-    crate::ask_with(&engine, once()).await.unwrap_err();
+    let mut calls = Vec::new();
+    for _ in 0..14 {
+        calls.push(start(&engine, CallOptions::default()));
+        pass(1.0).await;
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn q7_who_is_at_its_own_limit_waits_aside_though_a_deployment_rests_as_well() {
+    let world = World::answering(|seen| {
+        if seen.host.starts_with("rests") { status(429).with_header("retry-after", "8") } else { ok() }
+    });
+    let extra = "[limits.users.ann]\nwindows = [{ per = 20, requests = 1 }]\n";
+    let engine = world.engine(&hosts(&["rests", "free"], "concurrency = 5", extra));
+    crate::ask_with(&engine, crate::user("ann")).await.unwrap();
+    let waits = start(&engine, crate::user("ann"));
+    pass(0.1).await;
     let began = now();
-    crate::ask_with(&engine, once()).await.unwrap();
-    assert_eq!(now() - began, Duration::from_secs(20));
+    for _ in 0..3 {
+        crate::ask_with(&engine, crate::user("bob")).await.unwrap();
+        pass(0.1).await;
+    }
+    assert!(now() - began < Duration::from_secs(1), "{:?}", now() - began);
+    waits.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn q1_who_is_woken_for_one_limit_and_waits_for_another_wakes_the_next() {
+    let world = World::answering(|seen| {
+        let seconds = if seen.host.starts_with("long") { 8 } else { 1 };
+        ok().after(Duration::from_secs(seconds))
+    });
+    let extra = "[limits.users.ann]\nconcurrency = 1\n[tenants.acme]\nlimits = { concurrency = 1 }\n";
+    let other = hosts(&["long"], "", "").replace("models.m", "models.n");
+    let engine = world.engine(&(hosts(&["a"], "", extra) + &other));
+    let both = || CallOptions { tenant: Some("acme".into()), ..crate::user("ann") };
+    let acme = CallOptions { tenant: Some("acme".into()), ..crate::user("bob") };
+    let _first = start(&engine, crate::user("ann"));
+    pass(0.1).await;
+    let held_twice = start(&engine, both());
+    pass(0.1).await;
+    let free_soon = start(&engine, crate::user("ann"));
+    pass(0.1).await;
+    let _long = {
+        let (engine, call) = (Arc::clone(&engine), crate::support::chat_for("n"));
+        tokio::spawn(async move { engine.call(fairlead::call::Call { options: acme, ..call }).await })
+    };
+    let began = now();
+    free_soon.await.unwrap().unwrap();
+    assert!(now() - began < Duration::from_secs(2), "{:?}", now() - began);
+    held_twice.await.unwrap().unwrap();
 }

@@ -37,7 +37,8 @@ STEPS_EACH = 50
 def problems(value: Any, schema: Any) -> list[str]:
     """All that is wrong with `value`, with its place (`$.steps[0].text: ...`), up to `MOST_PROBLEMS`.
 
-    It ends in bounded time, whatever the value and the schema are: what takes too many steps is a problem.
+    What takes too many steps is a problem. A step is bounded by the size of what it looks at, but for a `pattern`
+    that backtracks without end: Python's `re` cannot be stopped.
     """
     steps = STEPS + STEPS_EACH * _size(value)
     try:
@@ -117,7 +118,7 @@ class _Check:
         if isinstance(schema.get("$ref"), str):
             yield from self.found(value, resolve(self._root, schema["$ref"]), place, depth + 1)
         kinds = schema.get("type")
-        kinds = kinds if isinstance(kinds, list) else [kinds]
+        kinds = kinds if isinstance(kinds, list | tuple) else [kinds]
         if kinds != [None] and not any(_is(value, kind) for kind in kinds):
             yield f"{place}: expected {' or '.join(map(str, kinds))}, not {_kind(value)}"
             return

@@ -132,7 +132,9 @@ impl Line {
     }
 
     fn receive(&mut self, who: Newcomer, now: u64) -> Waiter {
-        if let Some(next) = self.next().and_then(|turn| self.waiters.get(&turn.ticket)) {
+        // A head that waits for a moment that is known waits for that, and not because there are too many.
+        let is_known = matches!(self.offer, Offer::Blocked { until: Some(_), .. });
+        if !is_known && let Some(next) = self.next().and_then(|turn| self.waiters.get(&turn.ticket)) {
             self.note(now.saturating_sub(next.entered), now);
         }
         let patience = now.saturating_add(nanos(self.settings.overload_patience));

@@ -57,10 +57,13 @@ impl Line {
             && !missed
         {
             waiter.spot = Spot::Aside;
-            waiter.own = Some(own);
+            let before = waiter.own.replace(own).filter(|before| *before != own);
             self.ranks.remove(ticket.0, waiter, order);
             self.asides.insert((own, ticket.0));
             self.withdraw(ticket.0);
+            if let Some(before) = before {
+                self.put_back_first(before, now);
+            }
         }
         self.advance(now);
     }
@@ -145,7 +148,11 @@ impl Line {
         self.withdraw(ticket);
         let Some(own) = waiter.own else { return };
         self.asides.remove(&(own, ticket));
-        // The next who waits for the same limit may find room now.
+        self.put_back_first(own, now);
+    }
+
+    /// One who waited for this limit waits for it no longer: the next who does may find room now.
+    fn put_back_first(&mut self, own: u64, now: u64) {
         if let Some(&(_, next)) = self.asides.range((own, 0)..=(own, u64::MAX)).next() {
             self.put_back(next, now);
         }

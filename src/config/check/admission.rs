@@ -108,7 +108,7 @@ impl Check<'_> {
                 );
             }
         }
-        for (position, window) in limits.windows.iter().enumerate() {
+        for (position, window) in limits.windows.iter().flatten().enumerate() {
             let path = format!("{path}.windows[{position}]");
             if window.per < Duration::from_secs(1) {
                 self.fault(&format!("{path}.per"), "expected 1 second or more");
