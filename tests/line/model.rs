@@ -1,5 +1,7 @@
 //! Whatever happens, the line does what the rules say.
 
+use std::time::Duration;
+
 use fairlead::admit::line::{Line, Newcomer, Settings, Standing, Ticket, TurnedAway};
 use proptest::prelude::*;
 
@@ -13,7 +15,7 @@ enum Happening {
     Serve { which: usize },
     Leave { which: usize },
     Expire { which: usize },
-    Blocked,
+    Blocked { known: bool },
     StepAside { own: u64 },
     Freed,
     Again { which: usize },
@@ -37,7 +39,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => which.clone().prop_map(|which| Happening::Serve { which }),
         1 => which.clone().prop_map(|which| Happening::Leave { which }),
         1 => which.clone().prop_map(|which| Happening::Expire { which }),
-        3 => Just(Happening::Blocked),
+        3 => any::<bool>().prop_map(|known| Happening::Blocked { known }),
         2 => (0..3_u64).prop_map(|own| Happening::StepAside { own }),
         2 => Just(Happening::Freed),
         1 => which.prop_map(|which| Happening::Again { which }),
@@ -128,10 +130,10 @@ impl Both {
                     self.reference.expire(number, now);
                 }
             }
-            Happening::Blocked => {
+            Happening::Blocked { known } => {
                 if let Some((ticket, number)) = self.head() {
-                    self.line.blocked(ticket, None, now);
-                    self.reference.blocked(number, now);
+                    self.line.blocked(ticket, known.then_some(Duration::from_nanos(1)), now);
+                    self.reference.blocked(number, known, now);
                 }
             }
             Happening::StepAside { own } => {

@@ -46,6 +46,8 @@ pub struct Reference {
     pots: [Pot; 10],
     /// Whose turn it is, which priority pays, and whether it is blocked.
     pub turn: Option<(u64, u8, bool)>,
+    /// Blocked, does it know until when?
+    known: bool,
     pub overloaded: bool,
     calm: u64,
     missed: bool,
@@ -59,6 +61,7 @@ impl Reference {
             shares: BTreeMap::new(),
             pots: [Pot::default(); 10],
             turn: None,
+            known: false,
             overloaded: false,
             calm: 0,
             missed: false,
@@ -105,7 +108,8 @@ impl Reference {
 
     /// Somebody comes; the line may become overloaded by that.
     pub fn receive(&mut self, mut who: Newcomer, now: u64) -> Newcomer {
-        if let Some((number, _)) = self.first() {
+        let waits_for_a_known_moment = self.known && self.turn.is_some_and(|(_, _, blocked)| blocked);
+        if let Some((number, _)) = self.first().filter(|_| !waits_for_a_known_moment) {
             let entered = self.find(number).unwrap().entered;
             self.wait(now - entered, now);
         }
@@ -281,12 +285,13 @@ impl Reference {
         self.missed = false;
     }
 
-    pub fn blocked(&mut self, number: u64, now: u64) {
+    pub fn blocked(&mut self, number: u64, known: bool, now: u64) {
         if let Some((turn, _, blocked)) = &mut self.turn
             && *turn == number
             && !self.missed
         {
             *blocked = true;
+            self.known = known;
         }
         self.next(now);
     }
@@ -297,10 +302,9 @@ impl Reference {
             && caller.place == Place::Line
             && !missed
         {
+            let before = caller.own.filter(|before| *before != own);
             (caller.place, caller.own) = (Place::Aside, Some(own));
-            if self.turn.is_some_and(|(turn, ..)| turn == number) {
-                self.turn = None;
-            }
+            self.pass(number, before, now);
         }
         self.next(now);
     }
