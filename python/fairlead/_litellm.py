@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import Enum
@@ -79,6 +80,9 @@ ARGUMENTS = frozenset(
     )
 )
 """Everything but `model_list` that the constructor of a LiteLLM Router takes."""
+
+COUNTED = frozenset(("num_retries", "fallbacks", "default_fallbacks", "model_group_alias"))
+"""What the attempts of a call are counted from."""
 
 _LEFT_OUT = frozenset(
     (
@@ -192,9 +196,13 @@ _RETRIES = 2
 class Calls:
     """Turns the arguments of one Router's calls into those of `chat.completions.create`."""
 
-    def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, arguments: Mapping[str, Any] | None = None, model_list: Iterable[Any] = ()
+    ) -> None:
         self._told: set[str] = set()
         self._arguments = arguments or {}
+        named = (entry.get("model_name") for entry in model_list if isinstance(entry, Mapping))
+        self._sizes = Counter(name for name in named if isinstance(name, str))
 
     def options(self, model: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of ours that `given` ones mean.
@@ -222,15 +230,26 @@ class Calls:
         return made
 
     def _turns(self, model: str | None, ours: Mapping[str, Any]) -> int:
-        """Retries and, as each of them is an attempt, fallbacks."""
+        """Retries until each deployment of the model and of its fallbacks has had its turn, each an attempt."""
+        model = self._group(model)
         configured = self._arguments.get("num_retries")
         retries = _count(ours.get("max_retries", _RETRIES if configured is None else configured))
         chain = ours.get("fallbacks")
         if chain is None:
             entries = self._arguments.get("fallbacks") or ()
-            own = [entry[model] for entry in entries if model in entry]
+            own = [entry[name] for name in (model, "*") for entry in entries if name in entry]
             chain = own[0] if own else self._arguments.get("default_fallbacks") or ()
-        return retries + len(chain)
+        return max(retries, self._size(model) - 1) + sum(map(self._size, chain))
+
+    def _group(self, name: Any) -> Any:
+        """The model that an alias stands for."""
+        target = (self._arguments.get("model_group_alias") or {}).get(name, name)
+        return target.get("model") if isinstance(target, Mapping) else target
+
+    def _size(self, target: Any) -> int:
+        """How many attempts it takes to ask each deployment of a model."""
+        name = target.get("model") if isinstance(target, Mapping) else target
+        return max(1, self._sizes[self._group(name)])
 
     def _tell(self, name: str) -> None:
         if name not in self._told:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from ._litellm import Calls, configuration
+from ._litellm import COUNTED, Calls, configuration
 from .client import AsyncClient, Client, Config, _Sealed
 from .text import arguments, text_of
 from .types import Route, Stats, Warmed
@@ -83,8 +83,6 @@ class Router:
             raise TypeError("Router() takes a config or a model_list, not both")
         given = {name: value for name, value in options.items() if name not in _OWN}
         self._arguments = _Sealed(given)
-        counted = ("num_retries", "fallbacks", "default_fallbacks")
-        self._calls = Calls({name: given[name] for name in counted if name in given})
         self._own = {name: value for name, value in options.items() if name in _OWN}
         self._fill(list(model_list))
 
@@ -95,6 +93,8 @@ class Router:
     def _fill(self, model_list: list[Any]) -> None:
         arguments: Any = self._arguments.value
         self._open(configuration(model_list, arguments), self._own)
+        counted = {name: value for name, value in arguments.items() if name in COUNTED}
+        self._calls = Calls(counted, model_list)
         self._model_list = _Sealed({"model_list": model_list})
 
     @classmethod

@@ -172,6 +172,23 @@ def test_fallbacks_take_over_and_a_call_may_bring_its_own(up: Upstream) -> None:
     router.close()
 
 
+def test_a_fallback_has_its_turn_after_every_deployment_of_the_model(up: Upstream) -> None:
+    models = [entry("a", up, f"openai/a{number}") for number in range(5)]
+    models += [entry("b", up, "openai/b0"), entry("b", up, "openai/b1"), entry("c", up, "openai/c")]
+    aliases = {"alias": "a"}
+    router = fairlead.Router(models, fallbacks=[{"a": ["b", "c"]}], model_group_alias=aliases)
+    up.reply = lambda request: ok("fine") if request.model == "c" else fail(500)
+    for model in ("a", "alias"):
+        for params in ({}, {"num_retries": 0}, {"fallbacks": ["b", "c"]}):
+            served = router.completion(model, MESSAGES, **params).fairlead.upstream_model
+            assert served == "c", (model, params)
+    router.set_model_list([entry("a", up, "openai/a0"), entry("b", up), entry("c", up, "openai/c")])
+    before = len(up.requests)
+    router.completion("a", MESSAGES, num_retries=0)
+    assert [one.model for one in up.requests[before:]] == ["a0", "up", "c"]
+    router.close()
+
+
 def test_a_fallback_that_says_more_than_a_model_is_refused_wherever_it_stands(up: Upstream) -> None:
     elsewhere = {"model": "b", "api_base": "http://127.0.0.1:9/v1", "api_key": "hush-hush-hush"}
     router = fairlead.Router([entry("a", up), entry("b", up)], num_retries=0)

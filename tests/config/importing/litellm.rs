@@ -65,8 +65,8 @@ fn a_litellm_file_keeps_its_fallbacks_aliases_and_limits() {
 }
 
 #[test]
-fn every_fallback_of_a_litellm_file_has_its_turn_beside_the_retries() {
-    for (retries, most) in [("0", 2), ("3", 5)] {
+fn every_fallback_of_a_litellm_file_has_its_turn_after_all_deployments_of_its_model() {
+    for (retries, most) in [("0", 4), ("3", 6)] {
         let text = LITELLM.replace("num_retries: 3", &format!("num_retries: {retries}"));
         let config = config("config.yaml", &text);
         let profile = config.models["chat"].group.profile.as_deref().unwrap();

@@ -102,23 +102,31 @@ pub(super) fn apply(settings: &Settings<'_>, out: &mut Node, story: &mut Story) 
 /// Retries that LiteLLM makes where nobody says how many; ours are as many.
 const RETRIES: i128 = 2;
 
-/// A fallback is an attempt here and counts as a retry: a model has as many more as it has fallbacks, so that each
-/// of them has its turn, even where nothing is to be retried.
+/// A fallback is an attempt here and counts as a retry, and is asked after the model's own deployments: a model has
+/// as many retries as it takes for each of them to have its turn, even where nothing is to be retried.
 fn turns(settings: &Settings<'_>, out: &mut Node) {
     let retries = settings.get("num_retries").and_then(number).map_or(RETRIES, whole);
     for name in names(out) {
         let model = out.get("models").and_then(|models| models.get(&name));
         let fallbacks =
             model.and_then(|model| model.get("fallbacks")?.get("any")).cloned().unwrap_or_default();
-        let count = items(&fallbacks).len();
-        if count == 0 {
+        if items(&fallbacks).is_empty() {
             continue;
         }
-        let profile = format!("fallbacks-{count}");
-        let most = Value::Integer(retries + i128::try_from(count).unwrap_or_default());
+        let targets = items(&fallbacks).iter().filter_map(Node::text);
+        let most = retries.max(size(out, &name) - 1) + targets.map(|target| size(out, target)).sum::<i128>();
+        let profile = format!("retries-{most}");
         put(out, &["models", &name, "profile"], text(&fallbacks, &profile));
-        put_new(out, &["profiles", &profile, "max_retries"], like(&fallbacks, most));
+        put_new(out, &["profiles", &profile, "max_retries"], like(&fallbacks, Value::Integer(most)));
     }
+}
+
+/// How many attempts it takes to ask each deployment of a model; an alias has those of its target.
+fn size(out: &Node, name: &str) -> i128 {
+    let find = |name: &str| out.get("models").and_then(|models| models.get(name));
+    let model = find(name).and_then(|model| model.text().map_or(Some(model), find));
+    let deployments = model.and_then(|model| model.get("deployments")).map_or(0, |list| items(list).len());
+    i128::try_from(deployments.max(1)).unwrap_or(1)
 }
 
 fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, story: &mut Story) {
