@@ -1,14 +1,16 @@
 //! What a configuration means: references that lead nowhere, names that stand twice, what is left out.
 
 mod admission;
+mod keys;
 mod params;
+mod proxies;
 mod references;
 mod warnings;
 
 use super::problem::{self, Problem};
 use super::profiles::built_in;
 use super::tree::{Node, Place};
-use super::{Condition, Config, Deployment, Group, Key, Rule, Share, Target};
+use super::{Condition, Config, Deployment, Group, Rule, Share, Target};
 use crate::error::Error;
 use crate::provider::presets;
 use crate::route::expr::Expression;
@@ -98,7 +100,8 @@ impl Check<'_> {
             self.fault(&format!("{path}.model"), "missing");
         }
         self.provider(&deployment.provider, &format!("{path}.provider"));
-        self.keys(&deployment.api_key.0, &format!("{path}.api_key"));
+        self.keys_of(&deployment.provider, &deployment.api_key.0, &format!("{path}.api_key"));
+        self.proxy(&deployment.proxy, path);
         self.params(&deployment.params, path);
         self.deployment_limits(deployment, path);
     }
@@ -125,8 +128,13 @@ impl Check<'_> {
     fn twice(&mut self, path: &str, what: &str, name: &str, first: &str) {
         let order = |path| (self.places)(path).map(|at| (at.file.to_string(), at.line, at.column));
         let (path, first) = if order(path) < order(first) { (first, path) } else { (path, first) };
-        let first = (self.places)(first).map_or_else(|| format!("`{first}`"), |place| place.to_string());
+        let first = self.shown(first);
         self.fault(path, format!("a {what} is called `{name}` already at {first}"));
+    }
+
+    /// Where `path` stands, for people.
+    fn shown(&self, path: &str) -> String {
+        (self.places)(path).map_or_else(|| format!("`{path}`"), |place| place.to_string())
     }
 
     fn providers(&mut self) {
@@ -138,12 +146,15 @@ impl Check<'_> {
             if written.base_url.is_none() && written.preset.is_none() && presets::find(id).is_none() {
                 self.fault(&format!("{path}.base_url"), "missing");
             }
-            self.keys(&written.api_key.0, &format!("{path}.api_key"));
+            self.keys_of(id, &written.api_key.0, &format!("{path}.api_key"));
+            self.proxy(&written.proxy, &path);
         }
         if let Some(id) = &self.config.client.provider {
             self.provider(id, "client.provider");
         }
-        self.keys(&self.config.client.api_key.0, "client.api_key");
+        let client = &self.config.client;
+        self.keys_of(client.provider.as_deref().unwrap_or("openai"), &client.api_key.0, "client.api_key");
+        self.proxy(&client.proxy, "client");
     }
 
     fn provider(&mut self, id: &str, path: &str) {
@@ -160,38 +171,6 @@ impl Check<'_> {
         problem = problem.or_nearest(id, self.config.providers.keys().map(String::as_str));
         problem.suggestion = problem.suggestion.or_else(|| presets::near(id).map(str::to_owned));
         self.problems.push(problem);
-    }
-
-    fn keys(&mut self, keys: &[Key], path: &str) {
-        for (position, key) in keys.iter().enumerate() {
-            let path = if keys.len() == 1 { path.to_owned() } else { format!("{path}[{position}]") };
-            let sources = [
-                key.key.is_some(),
-                key.env.is_some(),
-                key.file.is_some(),
-                key.exec.is_some(),
-                key.oauth.is_some(),
-                key.token_exchange.is_some(),
-                key.plugin.is_some(),
-                key.callable.is_some(),
-            ];
-            match sources.iter().filter(|source| **source).count() {
-                1 => {}
-                0 => self.fault(
-                    &path,
-                    "no source: set `key`, `env`, `file`, `exec`, `oauth`, `token_exchange` or `plugin`",
-                ),
-                _ => self.fault(&path, "more than one source"),
-            }
-            if key.exec.as_ref().is_some_and(Vec::is_empty) {
-                self.fault(&format!("{path}.exec"), "no command");
-            }
-            if let (Some(first), Some(end)) = (key.not_before, key.not_after)
-                && first >= end
-            {
-                self.fault(&format!("{path}.not_after"), "not after `not_before`");
-            }
-        }
     }
 
     fn rules(&mut self, rules: &[Rule], path: &str) {

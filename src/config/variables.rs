@@ -34,7 +34,7 @@ pub enum Missing {
 }
 
 /// Stands for a secret that is not there.
-const PLACEHOLDER: &str = "missing";
+pub(super) const PLACEHOLDER: &str = "missing";
 
 /// What a tree refers to is looked up here.
 #[derive(Debug)]

@@ -98,9 +98,12 @@ impl Written {
         draft: &Draft<'_>,
         keyring: &Keyring,
     ) -> Result<Vec<Arc<Credential>>, Error> {
-        if !draft.keys.is_empty() {
+        if preset.key_required || !draft.keys.iter().all(is_blank) {
             let path = draft.keys_of.as_deref().unwrap_or(draft.path);
-            return self.credentials(keyring, draft.keys, &format!("{path}.api_key"));
+            let written = self.credentials(keyring, draft.keys, &format!("{path}.api_key"))?;
+            if !written.is_empty() {
+                return Ok(written);
+            }
         }
         for name in preset.key_env {
             if let Some(key) = environment(name) {
@@ -346,8 +349,16 @@ fn described(key: &Key, way: &Way) -> String {
     format!("{source:?}|{prints:x?}|{way:?}")
 }
 
+/// Is an empty key written out?
+fn is_blank(key: &Key) -> bool {
+    key.key.as_ref().is_some_and(|key| key.expose().trim().is_empty())
+}
+
 /// A key that can stand in a header; what is wrong is told without the key.
 fn checked(key: &str, path: &str) -> Result<String, Error> {
+    if key.trim().is_empty() {
+        return Err(fault(path, "the key is empty"));
+    }
     if key.trim() != key {
         return Err(fault(path, "the key begins or ends with white space"));
     }

@@ -104,6 +104,66 @@ api_keys = { grop = "k" }
 }
 
 #[test]
+fn a_proxy_that_would_be_passed_by_is_refused_and_does_not_show_itself() {
+    for proxy in
+        ["ftp://me:hush@corp:21", "me:hush@corp", "corp:3128", "xx", "", "http://", "socks4://me:hush@corp"]
+    {
+        let written = format!(
+            "client.proxy = '{proxy}'\nproviders.groq.proxy = '{proxy}'\n\
+             models.m.deployments = [{{ provider = 'groq', model = 'x', proxy = '{proxy}' }}]"
+        );
+        let found = problems("proxy.toml", &written);
+        let paths: Vec<_> = found.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            ["client.proxy", "providers.groq.proxy", "models.m.deployments[0].proxy"],
+            "{proxy}"
+        );
+        assert_eq!(found.iter().map(|problem| spot(problem).0).collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(found.iter().all(|problem| problem.message.contains("`socks5://`")), "{found:?}");
+        assert!(!format!("{found:?}").contains("hush"), "{found:?}");
+    }
+    for proxy in ["http://me:hush@corp:3128", "https://corp", "socks5://corp:1080", "SOCKS5H://[::1]:1080"] {
+        let written =
+            format!("models.m.deployments = [{{ provider = 'ollama', model = 'x', proxy = '{proxy}' }}]");
+        Folder::new("proxies").load(&[("c.toml", &written)]).unwrap();
+    }
+}
+
+#[test]
+fn an_empty_key_is_refused_where_one_is_needed() {
+    let written = "client.api_key = ''\nproviders.groq.api_key = ['k', ' ']\n\
+                   models.m.deployments = [{ provider = 'openai', model = 'x', base_url = 'http://h', api_key = '' }]\n\
+                   tenants.t.api_keys.ollama = ''\n";
+    let found = problems("empty.toml", written);
+    let told: Vec<_> =
+        found.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
+    let expected = [
+        "client.api_key",
+        "providers.groq.api_key[1]",
+        "models.m.deployments[0].api_key",
+        "tenants.t.api_keys.ollama",
+    ];
+    assert_eq!(told, expected.map(|path| (path, "empty")));
+    let written = "providers.own = { base_url = 'http://h', preset = 'openai-compatible', api_key = '' }\n\
+                   models.m.deployments = [{ provider = 'ollama', model = 'x', api_key = '' }]";
+    Folder::new("none").load(&[("c.toml", written)]).unwrap();
+}
+
+#[test]
+fn keys_of_one_list_that_share_an_id_or_are_the_same_are_told_with_both_places() {
+    let written = "providers.groq.api_key = [\n 'hush-1',\n { id = 'a', key = 'hush-2' },\n { id = 'a', key = 'hush-1' },\n\
+                    { env = 'E' },\n { env = 'E' }]";
+    let found = problems("keys.toml", written);
+    let told: Vec<_> = found.iter().map(|problem| (spot(problem).0, problem.message.as_str())).collect();
+    let [(4, id), (4, same), (6, variable)] = told[..] else { panic!("{told:?}") };
+    assert!(id.contains("`a` already at") && id.contains("keys.toml:3"), "{id}");
+    assert!(same.contains("the same key") && same.contains("keys.toml:2"), "{same}");
+    assert!(variable.contains("`E` already at") && variable.contains("keys.toml:5"), "{variable}");
+    assert!(!format!("{told:?}").contains("hush"), "{told:?}");
+}
+
+#[test]
 fn what_is_left_out_of_a_required_place_is_told() {
     let found = problems(
         "c.yaml",
