@@ -51,7 +51,7 @@ pub struct Facts {
     pub max_output: Option<u64>,
     /// The `user` member.
     pub user: Option<String>,
-    /// The `metadata` member; what is not a string is given as its JSON text.
+    /// The `metadata` member; what is not a string is given as its JSON text, null is left out.
     pub metadata: Vec<(String, String)>,
     /// The size of the body.
     pub body_bytes: usize,
@@ -341,6 +341,7 @@ fn thinks(thinking: Raw<'_>) -> bool {
 fn metadata(object: Raw<'_>) -> Vec<(String, String)> {
     object
         .fields()
+        .filter(|(_, value)| value.kind() != ValueKind::Null)
         .map(|(name, value)| {
             (name.decode().into_owned(), text(value).unwrap_or_else(|| value.text().to_owned()))
         })

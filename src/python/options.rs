@@ -228,12 +228,27 @@ pub(super) fn max_retries(value: &Bound<'_, PyAny>) -> PyResult<u32> {
         .map_err(|_| errors::misuse(value.py(), &format!("`max_retries`: expected 0 or more: {value}")))
 }
 
+/// Text stays, `None` is left out, all else is its JSON text: as the request's own `metadata` is read.
 fn metadata(value: &Bound<'_, PyAny>, into: &mut Vec<(String, String)>) -> PyResult<()> {
     for pair in mapping(value, "fairlead.metadata")?.items()?.iter() {
         let (name, value) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-        put(into, name.str()?.to_string(), value.str()?.to_string());
+        let name = name.str()?.to_string();
+        if value.is_none() {
+            into.retain(|(known, _)| *known != name);
+        } else {
+            put(into, name, fact(&value)?);
+        }
     }
     Ok(())
+}
+
+/// What has no JSON form (a date, a UUID) says itself as text.
+fn fact(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = value.extract::<String>() {
+        return Ok(text);
+    }
+    let json = convert::json(value).ok().and_then(|json| String::from_utf8(json).ok());
+    json.map_or_else(|| Ok(value.str()?.to_string()), Ok)
 }
 
 /// Headers by name; `None` and the "omit" sentinels remove one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from uuid import UUID
 
 import fairlead
 import pytest
@@ -32,6 +33,29 @@ def test_a_callable_sees_the_request_and_who_calls_and_decides() -> None:
         assert (route.model, route.rule) == ("openai/special", "own")
         assert client.route("some code").rule is None
     assert seen[0]["fairlead"]["user"] == "u1"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("true", "true"),
+        (True, "true"),
+        (3, "3"),
+        (2.5, "2.5"),
+        ([1, "a"], '[1,"a"]'),
+        ({"a": None}, '{"a":null}'),
+        (UUID(int=7), str(UUID(int=7))),
+        (None, None),
+    ],
+)
+def test_metadata_is_read_as_that_of_a_request_is(value: Any, read: str | None) -> None:
+    seen: list[dict[str, Any]] = []
+    with fairlead.Client(config(lambda call: seen.append(call["fairlead"]["metadata"]))) as client:
+        client.route("hi", metadata={"x": value})
+        client.route("hi", fairlead={"metadata": {"x": value}})
+        with fairlead.scope(metadata={"x": "of the scope"}):
+            client.route("hi", metadata={"x": value})
+    assert seen == [{} if read is None else {"x": read}] * 3
 
 
 def test_a_callable_is_asked_in_the_callers_thread_and_sees_its_scope() -> None:
