@@ -208,6 +208,25 @@ def test_a_fallback_that_says_more_than_a_model_is_refused_wherever_it_stands(up
     router.close()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fallbacks": {"a": ["b"]}},
+        {"fallbacks": "b"},
+        {"fallbacks": ["b"]},
+        {"fallbacks": [["b"]]},
+        {"fallbacks": [{"a": "b"}]},
+        {"context_window_fallbacks": {"a": ["b"]}},
+        {"content_policy_fallbacks": "b"},
+        {"default_fallbacks": "b"},
+        {"model_group_alias": ["x"]},
+    ],
+)
+def test_fallbacks_of_another_form_are_refused(given: dict[str, Any], up: Upstream) -> None:
+    with pytest.raises(fairlead.ConfigError, match=rf"`{next(iter(given))}.*`: expected a (list|table)"):
+        fairlead.Router([entry("a", up), entry("b", up)], **given)
+
+
 def test_what_a_call_brings_is_ours_under_our_names() -> None:
     given = {
         "api_base": "http://127.0.0.1:9",

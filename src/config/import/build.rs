@@ -1,5 +1,6 @@
 //! Putting a tree together from parts of another.
 
+use super::Story;
 use crate::config::tree::{Member, Node, Origin, Place, Value};
 use crate::provider::presets;
 
@@ -122,6 +123,27 @@ pub(super) fn items(node: &Node) -> &[Node] {
         Value::List(items) => items,
         _ => &[],
     }
+}
+
+/// The items of a list of `wanted`; anything else is a fault.
+pub(super) fn listed<'a>(node: &'a Node, path: &str, wanted: &str, story: &mut Story) -> &'a [Node] {
+    if !matches!(node.value, Value::List(_)) {
+        misfit(node, path, &format!("a list of {wanted}"), story);
+    }
+    items(node)
+}
+
+/// The members of a table; anything else is a fault.
+pub(super) fn tabled<'a>(node: &'a Node, path: &str, wanted: &str, story: &mut Story) -> &'a [Member] {
+    if !matches!(node.value, Value::Map(_)) {
+        misfit(node, path, wanted, story);
+    }
+    node.members()
+}
+
+/// A fault of what is not `wanted`.
+pub(super) fn misfit(node: &Node, path: &str, wanted: &str, story: &mut Story) {
+    story.fault(path, node.at.as_ref(), format!("expected {wanted}, not {}", node.value.kind()));
 }
 
 /// The endings that full addresses of an endpoint have.

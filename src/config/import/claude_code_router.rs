@@ -1,7 +1,7 @@
 //! claude-code-router's `config.json`: `Providers` with their models, and a `Router` with one model a purpose.
 
 use super::Story;
-use super::build::{base_url, is_empty, items, number, preset_at, push, put, text};
+use super::build::{base_url, is_empty, items, listed, number, preset_at, push, put, text};
 use crate::config::tree::{Node, Origin, Value, below};
 use crate::provider::presets;
 
@@ -17,7 +17,7 @@ pub(super) fn convert(tree: &Node, story: &mut Story) -> Node {
         let node = &member.node;
         match member.key.as_str() {
             "Providers" => {
-                for (position, provider) in items(node).iter().enumerate() {
+                for (position, provider) in listed(node, "Providers", "providers", story).iter().enumerate() {
                     self::provider(provider, &format!("Providers[{position}]"), tree, &mut out, story);
                 }
             }
@@ -54,7 +54,7 @@ fn provider(node: &Node, path: &str, tree: &Node, out: &mut Node, story: &mut St
             "name" => {}
             "api_base_url" => address(&member.node, name, &mut ours),
             "api_key" => put(&mut ours, &["api_key"], referring(&member.node)),
-            "models" => models(&member.node, name, out),
+            "models" => models(&member.node, name, &below(path, "models"), out, story),
             "transformer" => transformer(&member.node, name, &below(path, "transformer"), story),
             key => story.lost(&below(path, key), &member.node),
         }
@@ -77,8 +77,8 @@ fn address(node: &Node, name: &str, ours: &mut Node) {
 }
 
 /// `provider,model`, as the file itself and its users name them.
-fn models(list: &Node, provider: &str, out: &mut Node) {
-    for model in items(list) {
+fn models(list: &Node, provider: &str, path: &str, out: &mut Node, story: &mut Story) {
+    for model in listed(list, path, "names", story) {
         let name = format!("{provider},{}", model.text().unwrap_or_default());
         let mut deployment = Node::new(Node::table().value, model.at.clone());
         put(&mut deployment, &["provider"], text(model, provider));

@@ -122,6 +122,41 @@ fn a_fallback_that_says_more_than_a_model_is_a_fault() {
 }
 
 #[test]
+fn fallbacks_and_aliases_of_another_form_are_faults_with_their_place() {
+    const FALLBACKS: &str = "[{chat: [small, {model: groq/other}]}]";
+    for (wrong, path) in [
+        ("{chat: [small]}", ""),
+        ("small", ""),
+        ("[small]", "[0]"),
+        ("[[small]]", "[0]"),
+        ("[{chat: small}]", ".chat"),
+        ("[{chat: [[small]]}]", ".chat"),
+        ("[{chat: [{small: 1}]}]", ".chat"),
+        ("[{\"*\": small}]", ".*"),
+    ] {
+        for key in ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"] {
+            let text = LITELLM.replace("context_window_fallbacks: [{\"*\": [small]}]", "");
+            let text = text.replace(&format!("fallbacks: {FALLBACKS}"), &format!("{key}: {wrong}"));
+            let found = problems("config.yaml", &text);
+            assert_eq!(found[0].path, format!("router_settings.{key}{path}"), "{wrong}");
+            assert!(found[0].message.starts_with("expected") && found[0].at.is_some(), "{found:?}");
+        }
+    }
+    for (key, wrong, path) in [
+        ("default_fallbacks", "small", ""),
+        ("default_fallbacks", "{a: b}", ""),
+        ("model_group_alias", "[small]", ""),
+        ("model_group_alias", "{new: [small]}", ".new"),
+    ] {
+        let text = LITELLM.replace("  redis_host: localhost", &format!("  {key}: {wrong}"));
+        let text =
+            text.replace("  model_group_alias: {gpt-4: chat, old: {model: small, hidden: true}}\n", "");
+        assert_eq!(problems("config.yaml", &text)[0].path, format!("router_settings.{key}{path}"), "{wrong}");
+    }
+    assert_eq!(problems("config.yaml", "model_list: {model_name: a}")[0].path, "model_list");
+}
+
+#[test]
 fn a_wildcard_is_a_provider_with_its_key_and_address() {
     let text = r#"
 credential_list: [{credential_name: c, credential_values: {api_key: k2}}]

@@ -6,7 +6,7 @@ mod settings;
 mod wildcard;
 
 use super::Story;
-use super::build::{copied, is_empty, items, numeric, put, text};
+use super::build::{copied, is_empty, items, listed, numeric, put, text};
 use crate::config::tree::{Node, Value};
 
 /// The configuration in our schema.
@@ -38,7 +38,7 @@ fn models(
     out: &mut Node,
     story: &mut Story,
 ) {
-    for (position, entry) in items(list).iter().enumerate() {
+    for (position, entry) in listed(list, "model_list", "deployments", story).iter().enumerate() {
         let path = format!("model_list[{position}]");
         let name = entry.get("model_name").and_then(Node::text).filter(|name| !name.is_empty());
         let params = entry.get("litellm_params");

@@ -3,7 +3,7 @@
 use super::{count, names};
 use crate::config::import::Story;
 use crate::config::import::build::{
-    copied, is_empty, is_on, items, like, number, numeric, push, put, put_new, text,
+    copied, is_empty, is_on, items, like, listed, misfit, number, numeric, push, put, put_new, tabled, text,
 };
 use crate::config::tree::{Member, Node, Value, below};
 
@@ -99,6 +99,9 @@ pub(super) fn apply(settings: &Settings<'_>, out: &mut Node, story: &mut Story) 
     turns(settings, out);
 }
 
+/// What a list of fallbacks holds.
+const NAMES: &str = "names of models";
+
 /// Retries that LiteLLM makes where nobody says how many; ours are as many.
 const RETRIES: i128 = 2;
 
@@ -143,7 +146,7 @@ fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Nod
         "context_window_fallbacks" => fallbacks(node, path, "context_window", out, story),
         "content_policy_fallbacks" => fallbacks(node, path, "content_filter", out, story),
         "default_fallbacks" => {}
-        "model_group_alias" => aliases(node, out),
+        "model_group_alias" => aliases(node, path, out, story),
         "default_max_parallel_requests" => concurrency(node, out),
         "cooldown_time" => {
             count(out, &["routing", "ejection", "base"], node);
@@ -232,25 +235,36 @@ fn timeout(node: &Node, all: &Settings<'_>, key: &str, out: &mut Node) {
 
 /// `[{"a": ["b", "c"]}, ...]`; `*` stands for every model without an entry of its own.
 fn fallbacks(node: &Node, path: &str, cause: &str, out: &mut Node, story: &mut Story) {
-    for member in items(node).iter().flat_map(Node::members) {
-        if member.key == "*" {
-            default_fallbacks(&member.node, &below(path, "*"), cause, Some(node), out, story);
-            continue;
+    const ENTRIES: &str = "tables such as `{a: [b]}`";
+    for (position, entry) in listed(node, path, ENTRIES, story).iter().enumerate() {
+        for member in tabled(entry, &format!("{path}[{position}]"), "a table such as `{a: [b]}`", story) {
+            fallback(member, node, (path, cause), out, story);
         }
-        if out.get("models").is_none_or(|models| models.get(&member.key).is_none()) {
-            story.note(&below(path, &member.key), &member.node, "no model has this name; left out");
-            continue;
-        }
-        for target in items(&member.node) {
-            let path = below(path, &member.key);
-            push(out, &["models", &member.key, "fallbacks", cause], self::target(target, &path, story));
-        }
+    }
+}
+
+fn fallback(member: &Member, all: &Node, (path, cause): (&str, &str), out: &mut Node, story: &mut Story) {
+    if member.key == "*" {
+        return default_fallbacks(&member.node, &below(path, "*"), cause, Some(all), out, story);
+    }
+    let path = below(path, &member.key);
+    if out.get("models").is_none_or(|models| models.get(&member.key).is_none()) {
+        return story.note(&path, &member.node, "no model has this name; left out");
+    }
+    for target in listed(&member.node, &path, NAMES, story) {
+        let target = self::target(target, &path, story);
+        push(out, &["models", &member.key, "fallbacks", cause], target);
     }
 }
 
 /// A fallback is a name, or a table whose other members would change where the call goes: none of them is dropped.
 fn target(target: &Node, path: &str, story: &mut Story) -> Node {
-    let Some(model) = target.get("model") else { return copied(target) };
+    let Some(model) = target.get("model") else {
+        if target.text().is_none() {
+            misfit(target, path, "the name of a model", story);
+        }
+        return copied(target);
+    };
     let more = target.members().iter().filter(|member| member.key != "model" && !is_empty(&member.node));
     let more: Vec<String> = more.map(|member| format!("`{}`", member.key)).collect();
     if !more.is_empty() {
@@ -273,7 +287,8 @@ fn default_fallbacks(
     story: &mut Story,
 ) {
     let own = own.map_or(&[][..], items);
-    let targets: Vec<Node> = items(node).iter().map(|target| self::target(target, path, story)).collect();
+    let targets = listed(node, path, NAMES, story);
+    let targets: Vec<Node> = targets.iter().map(|target| self::target(target, path, story)).collect();
     for name in names(out) {
         if own.iter().any(|entry| entry.get(&name).is_some()) {
             continue;
@@ -284,9 +299,12 @@ fn default_fallbacks(
     }
 }
 
-fn aliases(node: &Node, out: &mut Node) {
-    for member in node.members() {
+fn aliases(node: &Node, path: &str, out: &mut Node, story: &mut Story) {
+    for member in tabled(node, path, "a table of names", story) {
         let target = member.node.get("model").unwrap_or(&member.node);
+        if target.text().is_none() {
+            misfit(target, &below(path, &member.key), "the name of a model", story);
+        }
         put_new(out, &["models", &member.key], copied(&text(target, target.text().unwrap_or_default())));
     }
 }
