@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decision::{Need, Rejected, Rejection};
 use super::deployment::{Abilities, Deployment};
 use super::glob;
-use super::group::{Post, Role, Stop};
+use super::group::{Post, Role, Route, Stop};
 use super::ruleset::Consequence;
 use super::tenant::Tenant;
 use crate::call::Call;
@@ -29,11 +29,13 @@ pub(super) struct Demands<'a> {
     /// Tokens the answer may have.
     pub(super) output: u64,
     pub(super) tenant: Option<&'a Tenant>,
-    /// For each `provider/model` the configured models that hold it.
-    pub(super) holders: &'a HashMap<String, Vec<Arc<str>>>,
+    pub(super) holders: &'a Holders,
     /// Whose word on abilities counts.
     pub(super) believe: Believe,
 }
+
+/// For each `provider/model` the configured models that hold it.
+pub(super) type Holders = HashMap<String, Vec<Arc<str>>>;
 
 /// Whose word counts when it says that a deployment cannot do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl<'a> Demands<'a> {
         facts: &Facts,
         consequence: &'a Consequence,
         tenant: Option<&'a Tenant>,
-        holders: &'a HashMap<String, Vec<Arc<str>>>,
+        holders: &'a Holders,
     ) -> Self {
         let theirs = tenant.map_or(&[][..], |tenant| tenant.regions.as_slice());
         Self {
@@ -69,7 +71,7 @@ impl<'a> Demands<'a> {
         let mut eligible = Vec::with_capacity(stop.posts.len());
         for post in stop.posts.iter() {
             let deployment = &post.deployment;
-            let denied = self.tenant.filter(|tenant| self.is_denied(tenant, deployment, stop));
+            let denied = self.tenant.filter(|tenant| is_denied(tenant, deployment, stop, self.holders));
             let refusal = denied.map(|_| Rejection::Denied).or_else(|| self.refusal(deployment, stop));
             match refusal {
                 None => eligible.push(post),
@@ -81,16 +83,6 @@ impl<'a> Demands<'a> {
             }
         }
         eligible
-    }
-
-    /// May the tenant not use it here? A name that leads to a deployment directly leads to what its models are.
-    fn is_denied(&self, tenant: &Tenant, deployment: &Deployment, stop: &Stop) -> bool {
-        if stop.group.is_configured {
-            return !tenant.may_use(&[&stop.group.name], &[]);
-        }
-        let full_name = deployment.full_name();
-        let holders = self.holders.get(&full_name).map(Vec::as_slice).unwrap_or_default();
-        !tenant.may_use(&[&stop.group.name, &deployment.name, &full_name], holders)
     }
 
     fn refusal(&self, deployment: &Deployment, stop: &Stop) -> Option<Rejection> {
@@ -123,6 +115,23 @@ impl<'a> Demands<'a> {
             .context_window()
             .is_some_and(|window| deployment.tokens(&self.prompt) + self.output > window)
     }
+}
+
+/// May the tenant not use the deployment here? A name that leads to a deployment directly leads to what its models
+/// are.
+fn is_denied(tenant: &Tenant, deployment: &Deployment, stop: &Stop, holders: &Holders) -> bool {
+    if stop.group.is_configured {
+        return !tenant.may_use(&[&stop.group.name], &[]);
+    }
+    let full_name = deployment.full_name();
+    let holders = holders.get(&full_name).map(Vec::as_slice).unwrap_or_default();
+    !tenant.may_use(&[&stop.group.name, &deployment.name, &full_name], holders)
+}
+
+/// May the tenant use any deployment of the route's own model?
+pub(super) fn may_use(tenant: &Tenant, route: &Route, holders: &Holders) -> bool {
+    let may = |stop: &Stop| stop.posts.iter().any(|post| !is_denied(tenant, &post.deployment, stop, holders));
+    route.stops.first().is_some_and(may)
 }
 
 /// Does the catalogue say that it cannot, where the operator says nothing?

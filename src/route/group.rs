@@ -203,11 +203,13 @@ impl Route {
         own
     }
 
-    /// Adds all stops of another: its own group as a fallback, its fallbacks as they are.
+    /// Adds all stops of another as they are, in place of what followed: what a canary stands in for is not below
+    /// it.
     pub(super) fn follow_all(&mut self, other: &Self) {
-        self.stops.retain(|stop| stop.role == Role::Own);
-        self.follow(other);
-        self.stops.extend(other.stops.iter().skip(1).cloned());
+        self.stops.truncate(1);
+        let is_here = |stop: &Stop| self.stops.iter().any(|own| own.group.name == stop.group.name);
+        let others: Vec<Stop> = other.stops.iter().filter(|stop| !is_here(stop)).cloned().collect();
+        self.stops.extend(others);
     }
 
     /// Adds the own group of another route as a fallback.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::canary::{self, Identity, Side};
 use super::context::Context;
 use super::decision::Why;
+use super::filter;
 use super::group::Route;
 use super::rules::AUTO;
 use super::ruleset::Consequence;
@@ -143,14 +144,20 @@ impl Asked<'_> {
         let percent = canary::percent(canary, wall);
         notes
             .push(format!("{percent} % of the calls for `{}` go to its canary `{}`", own.name, canary.model));
-        match canary::side(canary, &who, wall, self.rng) {
-            Side::Stable => Ok((route, why)),
-            Side::Canary => {
-                let mut diverted = Route::clone(self.snapshot.route(&canary.model, self.tenant)?.as_ref());
-                diverted.follow_all(&route);
-                Ok((Arc::new(diverted), Why::Canary(Arc::clone(&own.name))))
-            }
+        if canary::side(canary, &who, wall, self.rng) == Side::Stable {
+            return Ok((route, why));
         }
+        let mut diverted = Route::clone(self.snapshot.route(&canary.model, self.tenant)?.as_ref());
+        if !self.may_use(&route) || !self.may_use(&diverted) {
+            return Ok((route, why));
+        }
+        diverted.follow_all(&route);
+        Ok((Arc::new(diverted), Why::Canary(Arc::clone(&own.name))))
+    }
+
+    /// A tenant is diverted only from what it may use to what it may use.
+    fn may_use(&self, route: &Route) -> bool {
+        self.tenant.is_none_or(|tenant| filter::may_use(tenant, route, &self.snapshot.holders))
     }
 
     /// The call's own fallbacks instead of the model's.
