@@ -149,11 +149,20 @@ pub(super) fn misfit(node: &Node, path: &str, wanted: &str, story: &mut Story) {
 /// The endings that full addresses of an endpoint have.
 const ENDPOINTS: &[&str] = &["/chat/completions", "/completions", "/embeddings"];
 
+/// Those of Anthropic's and Google's own forms, which are not spoken.
+const OTHER_ENDPOINTS: &[&str] = &["/messages", "/models"];
+
 /// The base URL in the address of an endpoint.
 pub(super) fn base_url(endpoint: &str) -> &str {
     let trimmed = endpoint.trim().trim_end_matches('/');
-    let found = ENDPOINTS.iter().find_map(|ending| trimmed.strip_suffix(ending));
-    found.unwrap_or(trimmed).trim_end_matches('/')
+    let mut endings = ENDPOINTS.iter().chain(OTHER_ENDPOINTS);
+    endings.find_map(|ending| trimmed.strip_suffix(ending)).unwrap_or(trimmed).trim_end_matches('/')
+}
+
+/// Is it the address of an endpoint that is not OpenAI's?
+pub(super) fn is_of_another_dialect(endpoint: &str) -> bool {
+    let trimmed = endpoint.trim().trim_end_matches('/');
+    OTHER_ENDPOINTS.iter().any(|ending| trimmed.ends_with(ending))
 }
 
 /// The preset whose own address has the same host.

@@ -1,7 +1,9 @@
 //! claude-code-router's `config.json`: `Providers` with their models, and a `Router` with one model a purpose.
 
 use super::Story;
-use super::build::{base_url, is_empty, items, listed, number, preset_at, push, put, text};
+use super::build::{
+    base_url, is_empty, is_of_another_dialect, items, listed, number, preset_at, push, put, text,
+};
 use crate::config::tree::{Node, Origin, Value, below};
 use crate::provider::presets;
 
@@ -52,7 +54,7 @@ fn provider(node: &Node, path: &str, tree: &Node, out: &mut Node, story: &mut St
     for member in node.members().iter().filter(|member| !is_empty(&member.node)) {
         match member.key.as_str() {
             "name" => {}
-            "api_base_url" => address(&member.node, name, &mut ours),
+            "api_base_url" => address(&member.node, name, &below(path, "api_base_url"), &mut ours, story),
             "api_key" => put(&mut ours, &["api_key"], referring(&member.node)),
             "models" => models(&member.node, name, &below(path, "models"), out, story),
             "transformer" => transformer(&member.node, name, &below(path, "transformer"), story),
@@ -66,12 +68,18 @@ fn provider(node: &Node, path: &str, tree: &Node, out: &mut Node, story: &mut St
 }
 
 /// The whole address of the endpoint stands in the file.
-fn address(node: &Node, name: &str, ours: &mut Node) {
+fn address(node: &Node, name: &str, path: &str, ours: &mut Node, story: &mut Story) {
     let url = node.text().unwrap_or_default();
-    if let Some(preset) =
-        preset_at(url).filter(|preset| presets::find(name).is_none_or(|own| own.id != *preset))
-    {
+    let preset = preset_at(url);
+    if let Some(preset) = preset.filter(|preset| presets::find(name).is_none_or(|own| own.id != *preset)) {
         put(ours, &["preset"], text(node, preset));
+    }
+    if is_of_another_dialect(url) {
+        let way = preset.map_or("without its ending", |_| "of its preset");
+        story.note(path, node, format!("is asked in OpenAI's form, at the address {way}"));
+        if preset.is_some() {
+            return;
+        }
     }
     put(ours, &["base_url"], referring(&text(node, base_url(url))));
 }

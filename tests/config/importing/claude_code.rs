@@ -48,3 +48,24 @@ fn everything_of_a_claude_code_router_file_without_an_equivalent_is_told() {
     assert!(!told.contains("secret-of-the-server"), "{told}");
     assert_eq!(told.lines().count(), 4, "{told}");
 }
+
+#[test]
+fn an_address_of_another_dialect_gives_way_to_that_of_the_preset() {
+    let file = r#"{"Providers": [
+  {"name": "gemini", "api_base_url": "https://generativelanguage.googleapis.com/v1beta/models/", "api_key": "k", "models": ["m"]},
+  {"name": "claude-own", "api_base_url": "https://api.anthropic.com/v1/messages", "api_key": "k", "models": ["m"]},
+  {"name": "google-too", "api_base_url": "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+   "api_key": "k", "models": ["m"]},
+  {"name": "mine", "api_base_url": "http://127.0.0.1:9/v1/messages", "api_key": "k", "models": ["m"]}
+]}"#;
+    let providers = config("config.json", file).providers;
+    let written = |name: &str| (providers[name].preset.as_deref(), providers[name].base_url.as_deref());
+    assert_eq!(written("gemini"), (None, None));
+    assert_eq!(written("claude-own"), (Some("anthropic"), None));
+    let google = "https://generativelanguage.googleapis.com/v1beta/openai";
+    assert_eq!(written("google-too"), (Some("gemini"), Some(google)));
+    assert_eq!(written("mine"), (None, Some("http://127.0.0.1:9/v1")));
+    let told = notes(&imported("config.json", file));
+    assert_eq!(told.lines().filter(|line| line.contains("OpenAI's form")).count(), 2, "{told}");
+    assert!(told.contains("(2 places)"), "{told}");
+}
