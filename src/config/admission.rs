@@ -92,7 +92,7 @@ impl Limits {
 pub struct Window {
     /// The time, in seconds; 1 or more.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 1))]
+    #[schemars(with = "f64", range(min = 1, max = 1_000_000_000))]
     pub per: Duration,
     /// Requests.
     #[schemars(range(min = 1))]
@@ -257,7 +257,7 @@ pub struct ScopedBudgets {
 pub struct Queue {
     /// The longest wait, in seconds; 0 refuses at once. Default: 30 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub wait: Duration,
     /// Calls that may wait for one model. Default: as many as come.
     #[schemars(range(min = 1))]
@@ -267,15 +267,15 @@ pub struct Queue {
     pub most_per_tenant: Option<usize>,
     /// Whoever has waited this long moves up one priority. Default: 5 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0.001))]
+    #[schemars(with = "f64", range(min = 0.001, max = 1_000_000_000))]
     pub aging: Duration,
     /// A line in which nobody waited less than this for `overload_interval` is overloaded (`CoDel`). Default: 1 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0.001))]
+    #[schemars(with = "f64", range(min = 0.001, max = 1_000_000_000))]
     pub overload_target: Duration,
     /// See `overload_target`. Default: 5 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0.001))]
+    #[schemars(with = "f64", range(min = 0.001, max = 1_000_000_000))]
     pub overload_interval: Duration,
     /// The priority of calls that name none, 0 to 9, higher first. Default: 5.
     #[schemars(range(max = 9))]
@@ -305,7 +305,7 @@ pub struct Hedge {
     /// Wait this long before, in seconds. Default: the 95th percentile of the time to first token (of whole replies:
     /// of their duration), at least 1 s, once 20 samples are known.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub delay: Option<Duration>,
     /// At most this share of calls. Default: 0.05.
     #[schemars(range(min = 0, max = 1))]

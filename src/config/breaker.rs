@@ -26,29 +26,29 @@ pub struct Breaker {
     pub minimum: Option<u32>,
     /// The window, in seconds. Default: 30 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 1))]
+    #[schemars(with = "Option<f64>", range(min = 1, max = 1_000_000_000))]
     pub window: Option<Duration>,
     /// How long it stays open at first; doubles with each time in a row. Default: 5 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub open: Option<Duration>,
     /// The longest time that doubling leads to. Default: 60 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub longest: Option<Duration>,
     /// Attempts that may find out at once whether it is back. Default: 1.
     #[schemars(range(min = 1))]
     pub probes: Option<u32>,
     /// Attempts that take longer, in seconds, are slow. Default: none is.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub slow: Option<Duration>,
     /// Opens when at least this share of a window was slow. Default: 0.5.
     #[schemars(range(min = 0, max = 1))]
     pub slow_ratio: Option<f64>,
     /// How long its share grows from a tenth to all of it after it closed. Default: 10 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub slow_start: Option<Duration>,
 }
 

@@ -15,19 +15,19 @@ pub struct Retry {
     pub max_retries: u32,
     /// First backoff step after a broken connection or server (AWS retry 2.1).
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub base: Duration,
     /// First backoff step after throttling or overload (AWS retry 2.1).
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub throttled_base: Duration,
     /// The longest backoff step (AWS retry 2.1).
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub cap: Duration,
     /// The longest wait an upstream may ask for before the error is raised instead.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub longest_wait: Duration,
     /// How chance enters the backoff. Default: `full`.
     pub jitter: Jitter,
@@ -106,43 +106,43 @@ impl Default for Retry {
 pub struct Timeouts {
     /// Name resolution, TCP and TLS together. Default: 5 s, as both SDKs.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub connect: Duration,
     /// The response head, from its first byte. Default: 10 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub headers: Duration,
     /// A stream's first content, from the start of the attempt. Default: 120 s, safe for reasoning models.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub first_token: Duration,
     /// Silence between two reads of a body. Default: 60 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub idle: Duration,
     /// A stream that sends pings but no content. Default: 300 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub content_idle: Duration,
     /// The upstream does not read our request. Default: 60 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub write: Duration,
     /// Waiting for a free connection. Default: 10 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub pool: Duration,
     /// One attempt that is not a stream. Default: half the total, at most 300 s; the last one gets what is left.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub attempt: Option<Duration>,
     /// The call, everything included. Default: 600 s, as both SDKs.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub total: Duration,
     /// After a stream's end: how long to read on so that its connection can be reused. Default: 1 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub tail: Duration,
 }
 
@@ -173,11 +173,11 @@ pub struct Pool {
     pub max_keepalive_connections: Option<usize>,
     /// Idle connections are closed after this. Default: 30 s, below the providers' own.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub keepalive_expiry: Duration,
     /// Connections are retired at this age, give or take a tenth, so that DNS changes take hold. Default: 600 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub max_age: Duration,
 }
 

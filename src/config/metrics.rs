@@ -25,7 +25,7 @@ pub struct WarmUp {
     pub models: Vec<String>,
     /// The longest it may take in all, in seconds. Default: 10 s.
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0.001))]
+    #[schemars(with = "f64", range(min = 0.001, max = 1_000_000_000))]
     pub timeout: Duration,
     /// Deployments at once. Default: 8.
     #[schemars(range(min = 1))]

@@ -66,7 +66,7 @@ pub struct Group {
     pub params: Params,
     /// The limit of an attempt in seconds, where the caller sets none.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub timeout: Option<Duration>,
     /// A named preset of timeouts, retries, priority and concurrency.
     pub profile: Option<String>,

@@ -33,7 +33,7 @@ pub struct Rule {
     pub params: Params,
     /// The limit of an attempt in seconds, where the caller sets none.
     #[serde(default, deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub timeout: Option<Duration>,
     /// A named preset of timeouts, retries, priority and concurrency.
     #[serde(default)]
@@ -128,7 +128,7 @@ pub struct CanaryStep {
     pub percent: f64,
     /// How long, in seconds. Default: from here on.
     #[serde(rename = "for", deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub lasting: Option<Duration>,
 }
 
@@ -165,19 +165,19 @@ pub struct Tenant {
 pub struct Profile {
     /// Instead of `timeouts.total`, in seconds.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub total: Option<Duration>,
     /// Instead of `timeouts.attempt`, in seconds.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub attempt: Option<Duration>,
     /// Instead of `timeouts.first_token`, in seconds.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub first_token: Option<Duration>,
     /// Instead of `timeouts.idle`, in seconds.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub idle: Option<Duration>,
     /// Instead of `retry.max_retries`.
     pub max_retries: Option<u32>,
@@ -241,7 +241,7 @@ pub struct Ejection {
     pub enabled: bool,
     /// Set aside at first for this long, growing with each time in a row. Default: 30 s (Envoy's).
     #[serde(deserialize_with = "seconds")]
-    #[schemars(with = "f64", range(min = 0))]
+    #[schemars(with = "f64", range(min = 0, max = 1_000_000_000))]
     pub base: Duration,
     /// At most this share of a model's deployments at once. Default: 0.5.
     #[schemars(range(min = 0, max = 1))]

@@ -100,11 +100,11 @@ pub struct Key {
     pub callable: Option<usize>,
     /// How long a key whose source does not say so is used before it is read again. Default: 300 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub ttl: Option<Duration>,
     /// How long a source may take to yield the key. Default: 30 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub timeout: Option<Duration>,
 }
 
@@ -147,7 +147,7 @@ pub struct OAuth {
     pub audience: Option<String>,
     /// Refreshed so long before it ends, give or take a tenth. Default: 60 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub refresh_margin: Option<Duration>,
 }
 
@@ -175,7 +175,7 @@ pub struct TokenExchange {
     pub audience: Option<String>,
     /// Refreshed so long before it ends, give or take a tenth. Default: 60 s.
     #[serde(deserialize_with = "optional_seconds")]
-    #[schemars(with = "Option<f64>", range(min = 0))]
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1_000_000_000))]
     pub refresh_margin: Option<Duration>,
 }
 

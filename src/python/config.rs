@@ -143,6 +143,17 @@ fn key(value: &Bound<'_, PyAny>, callables: &mut Callables) -> PyResult<Node> {
     node(value, "api_key", 0, callables)
 }
 
+/// A `datetime` as RFC 3339. Without an offset it would be another moment on another machine.
+fn moment(value: &Bound<'_, PyAny>, path: &str) -> PyResult<String> {
+    if value.call_method0("utcoffset")?.is_none() {
+        let message = format!(
+            "`{path}`: a datetime without a time zone; give it one, as in `2026-12-01T00:00:00Z` or `tzinfo=UTC`"
+        );
+        return Err(errors::misuse(value.py(), &message));
+    }
+    value.call_method0("isoformat")?.extract()
+}
+
 fn text(text: String) -> Node {
     Node::new(Value::Text(text), None)
 }
@@ -181,6 +192,8 @@ pub(super) fn node(
         Value::List(items.collect::<PyResult<_>>()?)
     } else if value.is_callable() {
         callables.keep(value, path)
+    } else if value.is_instance(&py.import("datetime")?.getattr("datetime")?)? {
+        Value::Text(moment(value, path)?)
     } else {
         let path_like = py.import("os")?.call_method1("fspath", (value,)).and_then(|path| path.extract());
         let name = value.get_type().name()?.to_string();

@@ -193,6 +193,18 @@ fn moments_and_durations_are_told_with_their_place_too() {
 }
 
 #[test]
+fn a_duration_that_is_no_time_is_told_at_its_key() {
+    let written = "[models.c]\ntimeout = 1e300\ndeployments = [{ provider = 'groq', model = 'x',\n\
+                   api_key = { env = 'K', ttl = 1e20 } }]\n[timeouts]\ntotal = 1e300";
+    let found = problems("c.toml", written);
+    let told: Vec<_> = found.iter().map(|problem| (problem.path.as_str(), spot(problem).0)).collect();
+    let expected =
+        [("models.c.timeout", 2), ("models.c.deployments[0].api_key.ttl", 4), ("timeouts.total", 6)];
+    assert_eq!(told, expected);
+    assert!(found.iter().all(|problem| problem.message == "expected 0 to 1000000000"), "{found:?}");
+}
+
+#[test]
 fn numbers_out_of_their_type_are_told() {
     let found = problems(
         "c.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import fairlead
@@ -20,6 +21,23 @@ from fairlead.testing import Upstream
 def test_a_provider_whose_dialect_is_missing_fails_at_construction(config: dict[str, Any]) -> None:
     with pytest.raises(fairlead.ConfigError, match=r"bedrock\.converse"):
         fairlead.Client(config)
+
+
+def test_a_datetime_is_a_moment_if_it_has_a_time_zone() -> None:
+    def config(start: datetime, until: datetime) -> dict[str, Any]:
+        deployments = [{"provider": "openai", "model": "m", "api_key": [{"key": "k", "not_after": until}]}]
+        canary = {"model": "b", "start": start, "steps": [{"percent": 100}]}
+        models = {"a": {"deployments": deployments, "canary": canary}, "b": {"deployments": deployments}}
+        return {"models": models}
+
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    east = timezone(timedelta(hours=8))
+    with fairlead.Client(config(datetime(2020, 1, 1, tzinfo=east), ahead)) as client:
+        assert client.route("hi", model="a").model == "b"
+    with fairlead.Client(config(ahead.astimezone(east), ahead)) as client:
+        assert client.route("hi", model="a").model == "a"
+    with pytest.raises(fairlead.ConfigError, match=r"`models\.a\.canary\.start`: .*without a time zone.*UTC"):
+        fairlead.Client(config(datetime(2026, 1, 1), ahead))
 
 
 def test_a_missing_key_fails_at_construction_where_the_provider_is_named(
