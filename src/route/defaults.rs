@@ -4,6 +4,7 @@ use super::Plan;
 use super::deployment::Candidate;
 use super::group::Params;
 use crate::chat::facts::{Facts, OUTPUT_LIMITS};
+use crate::chat::json;
 use crate::chat::patch::Edit;
 
 /// What is added to the request of `candidate` where the caller set nothing.
@@ -19,6 +20,19 @@ pub fn edits<'a>(
 /// The defaults that `candidate` refuses, so that they are not sent to it.
 pub fn dropped<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = &'a str> {
     all(plan, candidate).filter(|(name, _)| is_refused(candidate, name)).map(|(name, _)| name.as_str())
+}
+
+/// Those of the defaults that a candidate of `plan` refuses which the request says for itself: they would not have
+/// been sent anyway. Without such a default `body` is not looked at.
+pub fn overridden(facts: &Facts, plan: &Plan, body: &[u8]) -> Vec<String> {
+    let mut refused = plan.candidates.iter().flat_map(|candidate| dropped(plan, candidate)).peekable();
+    if refused.peek().is_none() {
+        return Vec::new();
+    }
+    let request = json::document(body).ok();
+    let is_said =
+        |name: &&str| is_bounded(facts, name) || request.is_some_and(|request| request.get(name).is_some());
+    refused.filter(is_said).map(str::to_owned).collect()
 }
 
 /// The most output tokens that is sent to `candidate`: the caller's word, else a default's.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::metrics::{End, Recorder};
 use super::{AttemptLine, Open, Receipt, Totals};
 use crate::admit::{AttemptPermit, CallPermit, Entry};
@@ -42,6 +44,10 @@ pub struct Story {
     images: u64,
     /// Do messages carry the reasoning of earlier turns?
     reasoned: bool,
+    /// The request, until routing decided.
+    body: Bytes,
+    /// Defaults that some deployment refuses and the request says for itself.
+    overridden: Vec<String>,
     asked: Option<Candidate>,
     operation: Operation,
     told: Option<Arc<Receipt>>,
@@ -65,6 +71,8 @@ impl Story {
             waited: None,
             images: 0,
             reasoned: false,
+            body: call.body.clone(),
+            overridden: Vec::new(),
             asked: None,
             operation: call.operation.clone(),
             told: None,
@@ -88,6 +96,7 @@ impl Story {
         self.prompt = facts.prompt;
         self.images = facts.images;
         self.reasoned = facts.reasoned.is_some();
+        self.overridden = defaults::overridden(facts, plan, &std::mem::take(&mut self.body));
     }
 
     /// An attempt was admitted, and with the first one the call.
@@ -107,6 +116,7 @@ impl Story {
         self.receipt.deployment = Arc::clone(&deployment.name);
         self.receipt.degraded = candidate.role.is_below();
         let dropped = defaults::dropped(plan, candidate)
+            .filter(|name| !self.overridden.iter().any(|own| own == name))
             .map(|name| format!("the default `{name}` was not sent: {} refuses it", deployment.name));
         let refused = self.reasoned && deployment.preset.thoughts == Thoughts::Refused;
         let unthought = refused

@@ -310,12 +310,13 @@ async fn defaults_are_sent_where_the_caller_set_nothing_and_what_is_refused_is_l
     assert_eq!(receipt.notes, ["the default `temperature` was not sent: openai/ha-up refuses it"]);
 
     // The caller wins, under whatever name it bounds the output, and what it sets itself is never dropped.
-    let (chosen, _) =
+    let (chosen, receipt) =
         sent(r#"{"model":"a","messages":[],"max_completion_tokens":9,"temperature":1,"seed":null}"#).await;
     let expected = serde_json::json!(
         {"model": "ha-up", "messages": [], "max_tokens": 9, "temperature": 1, "seed": null, "top_p": 0.9}
     );
     assert_eq!(chosen, expected);
+    assert!(receipt.notes.is_empty(), "{:?}", receipt.notes);
 }
 
 #[tokio::test(start_paused = true)]
