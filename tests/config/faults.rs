@@ -205,6 +205,34 @@ fn a_duration_that_is_no_time_is_told_at_its_key() {
 }
 
 #[test]
+fn what_a_canary_hardly_means_is_a_warning() {
+    let written = r#"
+models.self = "a"
+models.a = { deployments = [{ provider = "ollama", model = "x" }], canary = { model = "self", percent = 5 } }
+models.b = { deployments = [{ provider = "ollama", model = "x" }], canary = { model = "c", percent = 5 } }
+models.c = { deployments = [{ provider = "ollama", model = "x" }], canary = { model = "b", percent = 5 } }
+[models.d]
+deployments = [{ provider = "ollama", model = "x" }]
+[models.d.canary]
+model = "a"
+percent = 10
+steps = [{ percent = 5, for = 9 }, { percent = 25 }, { percent = 100, for = 9 }]
+"#;
+    let loaded = Folder::new("canaries").load(&[("c.toml", written)]).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expected = [
+        "`models.a.canary.model`: it is the model itself",
+        "`models.b.canary.model`: `c` has this model as its canary",
+        "`models.c.canary.model`: `b` has this model as its canary",
+        "`models.d.canary.steps`: they never begin",
+        "`models.d.canary.steps[0].percent`: the share shrinks from 10 to 5 %",
+        "`models.d.canary.steps[2]`: it is never reached",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    assert!(told.iter().zip(expected).all(|(told, part)| told.contains(part)), "{told:?}");
+}
+
+#[test]
 fn numbers_out_of_their_type_are_told() {
     let found = problems(
         "c.json",

@@ -3,7 +3,7 @@
 use super::Places;
 use crate::config::problem::Problem;
 use crate::config::profiles::built_in;
-use crate::config::{Config, Deployment, Group, Rule, Strategy};
+use crate::config::{Canary, Config, Deployment, Group, Rule, Strategy};
 use crate::provider::catalogue;
 use crate::provider::presets::{self, Preset};
 use crate::route::rules::{Rules, Warning};
@@ -16,6 +16,9 @@ pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
     };
     for (name, model) in &config.models {
         group(&model.group, &format!("models.{name}"), config, &mut warn);
+        if let Some(canary) = &model.group.canary {
+            self::canary(canary, name, config, &mut warn);
+        }
     }
     rules(&config.rules, "rules", &mut warn);
     for (id, tenant) in &config.tenants {
@@ -65,12 +68,39 @@ fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str,
             warn(&format!("{path}.model"), format!("`{model}` is retired: {heir} answers in its place"));
         }
     }
-    if let Some(canary) = &group.canary
-        && !canary.steps.is_empty()
-        && canary.start.is_none()
-    {
-        warn(&format!("{path}.canary.steps"), "they never begin: `start` is missing".to_owned());
+}
+
+fn canary(canary: &Canary, name: &str, config: &Config, warn: &mut impl FnMut(&str, String)) {
+    let path = format!("models.{name}.canary");
+    let target = meant(&canary.model, config);
+    let theirs = config.models.get(target).and_then(|model| model.group.canary.as_ref());
+    if target == name {
+        warn(&format!("{path}.model"), "it is the model itself: nothing goes elsewhere".to_owned());
+    } else if theirs.is_some_and(|theirs| meant(&theirs.model, config) == name) {
+        let message = format!("`{target}` has this model as its canary: each takes the other's calls");
+        warn(&format!("{path}.model"), message);
     }
+    if !canary.steps.is_empty() && canary.start.is_none() {
+        warn(&format!("{path}.steps"), "they never begin: `start` is missing".to_owned());
+    }
+    let mut before = canary.percent;
+    for (position, step) in canary.steps.iter().enumerate() {
+        let path = format!("{path}.steps[{position}]");
+        if position > 0 && canary.steps.get(position - 1).is_some_and(|step| step.lasting.is_none()) {
+            warn(&path, "it is never reached: the step before it has no `for`".to_owned());
+        } else if step.percent < before {
+            let message = format!("the share shrinks from {before} to {} %: users leave", step.percent);
+            warn(&format!("{path}.percent"), message);
+        }
+        before = step.percent;
+    }
+}
+
+/// What `name` stands for: aliases followed, as many as there may be.
+fn meant<'a>(name: &'a str, config: &'a Config) -> &'a str {
+    let alias = |name: &str| config.models.get(name).and_then(|model| model.alias.as_deref());
+    let names = std::iter::successors(Some(name), |name| alias(name));
+    names.take(config.models.len() + 1).last().unwrap_or(name)
 }
 
 /// Is it known what it costs? What runs on a machine of one's own costs nobody's price.
