@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::desk;
+use super::{desk, errors};
 use crate::config::tree::{Member, Node, Value};
 use crate::secret::{Fault, Issued, Outside, Wanted};
 
@@ -30,15 +30,29 @@ pub(super) struct Callables {
 
 impl Callables {
     /// The form in which `value`, which stands at `path`, enters the tree.
-    pub(super) fn keep(&mut self, value: &Bound<'_, PyAny>, path: &str) -> Value {
-        let list = if path.rsplit('.').next() == Some("when") { &mut self.rules } else { &mut self.keys };
+    ///
+    /// A rule is asked at once, in the caller's own thread: an `async` one is refused.
+    pub(super) fn keep(&mut self, value: &Bound<'_, PyAny>, path: &str) -> PyResult<Value> {
+        let is_rule = path.rsplit('.').next() == Some("when");
+        if is_rule && is_async(value)? {
+            let message = format!("`{path}`: a rule is asked at once: it cannot be an async function");
+            return Err(errors::misuse(value.py(), &message));
+        }
+        let list = if is_rule { &mut self.rules } else { &mut self.keys };
         let known = list.iter().position(|known| known.is(value)).unwrap_or(list.len());
         if known == list.len() {
             list.push(value.clone().unbind());
         }
         let position = Node::new(Value::Integer(i128::try_from(known).unwrap_or_default()), None);
-        Value::Map(vec![Member { key: "callable".to_owned(), at: None, node: position }])
+        Ok(Value::Map(vec![Member { key: "callable".to_owned(), at: None, node: position }]))
     }
+}
+
+/// Is it an `async def`, or an object whose call is one?
+fn is_async(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let asks = value.py().import("inspect")?.getattr("iscoroutinefunction")?;
+    let call = value.get_type().getattr("__call__")?;
+    Ok(asks.call1((value,))?.is_truthy()? || asks.call1((call,))?.is_truthy()?)
 }
 
 /// Callables that yield keys, by client.

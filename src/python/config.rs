@@ -191,7 +191,7 @@ pub(super) fn node(
             items.map(|(position, item)| node(&item?, &format!("{path}[{position}]"), depth + 1, callables));
         Value::List(items.collect::<PyResult<_>>()?)
     } else if value.is_callable() {
-        callables.keep(value, path)
+        callables.keep(value, path)?
     } else if value.is_instance(&py.import("datetime")?.getattr("datetime")?)? {
         Value::Text(moment(value, path)?)
     } else {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -90,10 +91,27 @@ def test_what_is_no_exception_of_the_rule_is_not_swallowed() -> None:
         client.route("hi")
 
 
-def test_an_async_rule_is_passed_over_for_it_cannot_say(caplog: pytest.LogCaptureFixture) -> None:
-    async def rule(call: dict[str, Any]) -> bool:
+async def late(call: dict[str, Any]) -> bool:
+    return True
+
+
+class Late:
+    async def __call__(self, call: dict[str, Any]) -> bool:
         return True
 
-    with caplog.at_level(logging.WARNING, "fairlead"), fairlead.Client(config(rule)) as client:
+
+@pytest.mark.parametrize("rule", [late, partial(late), Late(), Late().__call__])
+def test_an_async_rule_is_refused(rule: Any) -> None:
+    with pytest.raises(fairlead.ConfigError, match=r"`rules\[0\]\.when`: .*cannot be an async function"):
+        fairlead.Client(config(rule))
+
+
+def test_a_rule_that_gives_a_coroutine_is_passed_over_for_it_cannot_say(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        caplog.at_level(logging.WARNING, "fairlead"),
+        fairlead.Client(config(lambda call: late(call))) as client,
+    ):
         assert client.route("hi").rule is None
     assert "cannot be an async function" in caplog.text

@@ -63,7 +63,7 @@ fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str,
         if !is_priced(deployment, config) {
             warn(&path, "its price is not known, nor what its answers cost: set `price`".to_owned());
         }
-        if let Some(heir) = heir(deployment) {
+        if let Some(heir) = heir(deployment, config) {
             let model = &deployment.model;
             warn(&format!("{path}.model"), format!("`{model}` is retired: {heir} answers in its place"));
         }
@@ -115,9 +115,10 @@ fn is_priced(deployment: &Deployment, config: &Config) -> bool {
 }
 
 /// Who answers for a model that its provider has retired.
-fn heir(deployment: &Deployment) -> Option<&'static str> {
+fn heir(deployment: &Deployment, config: &Config) -> Option<&'static str> {
+    let own = config.providers.get(&deployment.provider).and_then(|own| own.base_url.as_ref());
     let heir = catalogue::successor(&deployment.provider, &deployment.model);
-    heir.filter(|_| deployment.base_url.is_none())
+    heir.filter(|_| deployment.base_url.as_ref().or(own).is_none())
 }
 
 fn profiles(config: &Config) -> impl Iterator<Item = &String> {
