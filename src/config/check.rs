@@ -2,6 +2,7 @@
 
 mod admission;
 mod keys;
+mod literals;
 mod params;
 mod proxies;
 mod references;
@@ -16,6 +17,7 @@ use crate::provider::presets;
 use crate::route::expr::Expression;
 use references::References;
 
+pub(super) use literals::repeated;
 pub use warnings::warnings;
 
 /// Where the key at a path stands.

@@ -121,7 +121,9 @@ fn understand(tree: &mut Node, known: &[Problem]) -> (Option<Config>, Vec<Proble
     };
     if let Some(config) = &config {
         let found = check::faults(config, &|path| tree.place(path).cloned());
-        problems.extend(found.into_iter().filter(|problem| !follows(problem, &removed)));
+        problems.extend(
+            found.into_iter().chain(check::repeated(tree)).filter(|problem| !follows(problem, &removed)),
+        );
     }
     (config, problems)
 }

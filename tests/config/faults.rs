@@ -161,6 +161,8 @@ fn keys_of_one_list_that_share_an_id_or_are_the_same_are_told_with_both_places()
     assert!(same.contains("the same key") && same.contains("keys.toml:2"), "{same}");
     assert!(variable.contains("`E` already at") && variable.contains("keys.toml:5"), "{variable}");
     assert!(!format!("{told:?}").contains("hush"), "{told:?}");
+    let written = "providers.groq.api_key = ['${HOME}', '${HOME}']";
+    Folder::new("variables").load(&[("c.toml", written)]).unwrap();
 }
 
 #[test]

@@ -1,18 +1,10 @@
-//! Keys: each with one source, none empty, none twice.
+//! Keys: each with one source, none empty, no id twice.
 
 use std::collections::HashMap;
 
 use super::Check;
-use crate::config::variables::PLACEHOLDER;
-use crate::config::{Key, KeySource};
+use crate::config::Key;
 use crate::provider::presets;
-
-/// What one entry of a list may share with no other.
-#[derive(PartialEq, Eq, Hash)]
-enum Own<'a> {
-    Id(&'a str),
-    Key(&'a str),
-}
 
 impl Check<'_> {
     /// The keys at `path`, where an empty one is a fault.
@@ -71,41 +63,16 @@ impl Check<'_> {
         }
     }
 
-    /// Entries of one list that share an id or a key: the second would hide behind the first in statistics, or fail
-    /// as it does.
+    /// Entries of one list that share an id: the second would hide behind the first in statistics.
     fn repeated(&mut self, keys: &[Key], path: &str) {
-        let mut seen = HashMap::<Own<'_>, String>::new();
+        let mut seen = HashMap::<&str, String>::new();
         for (position, key) in keys.iter().enumerate() {
+            let Some(id) = key.id.as_deref().or(key.env.as_deref()) else { continue };
             let path = format!("{path}[{position}]");
-            for own in own(key) {
-                let Some(first) = seen.get(&own).cloned() else {
-                    seen.insert(own, path.clone());
-                    continue;
-                };
-                match own {
-                    Own::Id(id) => self.twice(&path, "key", id, &first),
-                    Own::Key(_) => {
-                        let first = self.shown(&first);
-                        self.fault(&path, format!("the same key stands already at {first}"));
-                    }
-                }
+            match seen.get(id).cloned() {
+                Some(first) => self.twice(&path, "key", id, &first),
+                None => drop(seen.insert(id, path)),
             }
         }
     }
-}
-
-/// Its name, and what is written out; the word that stands for a missing secret is no key.
-fn own(key: &Key) -> impl Iterator<Item = Own<'_>> {
-    let source = key.source();
-    let variable = match source {
-        Some(KeySource::Env(name)) => Some(name),
-        _ => None,
-    };
-    let written = match source {
-        Some(KeySource::Plain(key)) => Some(key.expose()),
-        _ => None,
-    };
-    let written = written.filter(|key| !key.trim().is_empty() && *key != PLACEHOLDER);
-    let id = key.id.as_deref().or(variable);
-    id.map(Own::Id).into_iter().chain(written.map(Own::Key))
 }

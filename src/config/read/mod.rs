@@ -113,7 +113,7 @@ fn callables(node: &Node, path: &str, problems: &mut Vec<Problem>) {
 }
 
 /// Visits every node with its path.
-fn each(node: &Node, path: &str, visit: &mut impl FnMut(&Node, &str)) {
+pub(super) fn each(node: &Node, path: &str, visit: &mut impl FnMut(&Node, &str)) {
     visit(node, path);
     match &node.value {
         Value::List(items) => {
