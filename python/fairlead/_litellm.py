@@ -196,9 +196,7 @@ _RETRIES = 2
 class Calls:
     """Turns the arguments of one Router's calls into those of `chat.completions.create`."""
 
-    def __init__(
-        self, arguments: Mapping[str, Any] | None = None, model_list: Iterable[Any] = ()
-    ) -> None:
+    def __init__(self, arguments: Mapping[str, Any] | None = None, model_list: Iterable[Any] = ()) -> None:
         self._told: set[str] = set()
         self._arguments = arguments or {}
         named = (entry.get("model_name") for entry in model_list if isinstance(entry, Mapping))
@@ -230,7 +228,7 @@ class Calls:
         return made
 
     def _turns(self, model: str | None, ours: Mapping[str, Any]) -> int:
-        """Retries until each deployment of the model and of its fallbacks has had its turn, each an attempt."""
+        """Retries until each deployment of the model and of its fallbacks has had its turn."""
         model = self._group(model)
         configured = self._arguments.get("num_retries")
         retries = _count(ours.get("max_retries", _RETRIES if configured is None else configured))

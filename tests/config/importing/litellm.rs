@@ -93,6 +93,17 @@ fn everything_of_a_litellm_file_without_an_equivalent_is_told() {
 }
 
 #[test]
+fn a_base_model_and_a_second_timeout_are_told() {
+    let text = LITELLM.replace("{id: first,", "{id: first, base_model: azure/gpt-4o,");
+    let text = text.replace("  cooldown_time: 12", "  timeout: 30\n  cooldown_time: 12");
+    let told = notes(&imported("config.yaml", &text));
+    for path in ["model_list[0].model_info.base_model", "litellm_settings.request_timeout"] {
+        assert!(told.contains(&format!("`{path}`")), "{path}:\n{told}");
+    }
+    assert_eq!(config("config.yaml", &text).timeouts.attempt.unwrap().as_secs(), 30);
+}
+
+#[test]
 fn every_strategy_of_litellm_has_one_of_ours() {
     let pairs = [
         ("simple-shuffle", Strategy::Weighted),

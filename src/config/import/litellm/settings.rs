@@ -137,7 +137,10 @@ fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Nod
         "routing_strategy" => strategy(node, path, story),
         "num_retries" => count(out, &["retry", "max_retries"], node),
         "retry_policy" => retry_policy(node, path, all, out, story),
-        "timeout" | "request_timeout" => timeout(node, all, key, out),
+        "request_timeout" if all.get("timeout").is_some() => {
+            story.note(path, node, "`timeout` is said beside it and holds; left out");
+        }
+        "timeout" | "request_timeout" => timeout(node, out),
         "stream_timeout" => {
             count(out, &["timeouts", "first_token"], node);
             count(out, &["timeouts", "idle"], node);
@@ -222,11 +225,8 @@ fn retry_policy(node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, sto
 }
 
 /// The limit of one attempt; the call as a whole gets at least as long.
-fn timeout(node: &Node, all: &Settings<'_>, key: &str, out: &mut Node) {
+fn timeout(node: &Node, out: &mut Node) {
     const TOTAL: f64 = 600.0;
-    if key == "request_timeout" && all.get("timeout").is_some() {
-        return;
-    }
     count(out, &["timeouts", "attempt"], node);
     if number(node).is_some_and(|seconds| seconds > TOTAL) {
         count(out, &["timeouts", "total"], node);
