@@ -115,7 +115,9 @@ impl Check<'_> {
             for (position, deployment) in model.group.deployments.iter().enumerate() {
                 let Some(id) = deployment.id.as_deref() else { continue };
                 let path = format!("models.{name}.deployments[{position}].id");
-                if let Some(first) = seen.get(id) {
+                if id.trim().is_empty() {
+                    self.fault(&path, "empty");
+                } else if let Some(first) = seen.get(id) {
                     self.twice(&path, "deployment", id, first);
                 } else if self.config.models.contains_key(id) {
                     self.twice(&path, "model", id, &format!("models.{id}"));
@@ -179,7 +181,10 @@ impl Check<'_> {
         let mut seen = std::collections::HashMap::<&str, String>::new();
         for (position, rule) in rules.iter().enumerate() {
             let path = format!("{path}[{position}]");
-            match seen.get(rule.name.as_str()) {
+            if rule.name.trim().is_empty() {
+                self.fault(&format!("{path}.name"), "empty");
+            }
+            match seen.get(rule.name.as_str()).filter(|_| !rule.name.trim().is_empty()) {
                 Some(first) => self.twice(&format!("{path}.name"), "rule", &rule.name, &first.clone()),
                 None => drop(seen.insert(&rule.name, format!("{path}.name"))),
             }

@@ -235,6 +235,16 @@ steps = [{ percent = 5, for = 9 }, { percent = 25 }, { percent = 100, for = 9 }]
 }
 
 #[test]
+fn an_empty_name_is_told() {
+    let written = "models.m.deployments = [{ id = '', provider = 'ollama', model = 'x' }]\n\
+                   rules = [{ name = '', when = true, model = 'm' }, { name = '', when = true, model = 'm' }]";
+    let found = problems("c.toml", written);
+    let told: Vec<_> = found.iter().map(|problem| (problem.path.as_str(), &*problem.message)).collect();
+    let paths = ["models.m.deployments[0].id", "rules[0].name", "rules[1].name"];
+    assert_eq!(told, paths.map(|path| (path, "empty")));
+}
+
+#[test]
 fn numbers_out_of_their_type_are_told() {
     let found = problems(
         "c.json",
