@@ -37,8 +37,8 @@ STEPS_EACH = 50
 def problems(value: Any, schema: Any) -> list[str]:
     """All that is wrong with `value`, with its place (`$.steps[0].text: ...`), up to `MOST_PROBLEMS`.
 
-    What takes too many steps is a problem. A step is bounded by the size of what it looks at, but for a `pattern`
-    that backtracks without end: Python's `re` cannot be stopped.
+    What takes too many steps is a problem. A step is bounded by the size of what it looks at, but for a
+    `pattern` that backtracks without end: Python's `re` cannot be stopped.
     """
     steps = STEPS + STEPS_EACH * _size(value)
     try:
