@@ -10,6 +10,7 @@ use super::tree::Node;
 use super::variables::{Missing, Spelling, Variables};
 use super::{Config, check, exposure, import, merge, shape};
 use crate::error::Error;
+use crate::route::Snapshot;
 
 pub use super::variables::environment;
 
@@ -61,7 +62,7 @@ pub fn load_without_secrets(source: &dyn Source) -> Result<Loaded, Error> {
 }
 
 fn load_where(source: &dyn Source, arguments: Option<&Node>, missing: Missing) -> Result<Loaded, Error> {
-    let Content { mut tree, names, folder, notes, exposed } =
+    let Content { mut tree, names, folder, notes, problems: written, exposed } =
         source.read().map_err(|problems| problem::error(problems, &Node::table()))?;
     let is_blank = tree.members().is_empty();
     let exposed = exposure::told(&tree, &exposed);
@@ -73,8 +74,9 @@ fn load_where(source: &dyn Source, arguments: Option<&Node>, missing: Missing) -
     }
     let files = std::mem::take(&mut variables.files);
     problems.append(&mut variables.problems);
-    let (config, mut found) = understand(&mut tree, &problems);
+    let (config, mut found) = understand(&mut tree, &problems, !written.is_empty());
     problems.append(&mut found);
+    problems.extend(written);
     let mut warnings = exposed;
     if let Some(config) = &config {
         warnings.extend(check::warnings(config, &|path| tree.place(path).cloned()));
@@ -98,9 +100,9 @@ fn readable((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(
     name.into_string().ok().zip(value.into_string().ok())
 }
 
-/// The configuration in `tree`, and all that is wrong with it. What does not fit is left out, so that the rest can
-/// be checked too.
-fn understand(tree: &mut Node, known: &[Problem]) -> (Option<Config>, Vec<Problem>) {
+/// The configuration in `tree`, and all that is wrong with it, where some of it is `known` already or more than that
+/// `is_wrong`. What does not fit is left out, so that the rest can be checked too.
+fn understand(tree: &mut Node, known: &[Problem], is_wrong: bool) -> (Option<Config>, Vec<Problem>) {
     let mut problems = shape::fit(tree);
     problems.retain(|problem| known.iter().all(|known| known.path.is_empty() || known.path != problem.path));
     let mut rest = tree.clone();
@@ -124,6 +126,12 @@ fn understand(tree: &mut Node, known: &[Problem]) -> (Option<Config>, Vec<Proble
         problems.extend(
             found.into_iter().chain(check::repeated(tree)).filter(|problem| !follows(problem, &removed)),
         );
+        if is_wrong || !(known.is_empty() && problems.is_empty()) {
+            // Nobody is going to put it together: what would only show then is told now.
+            removed.extend(problems.iter().map(|problem| problem.path.clone()));
+            let found = Snapshot::faults(config).into_iter().filter(|problem| !follows(problem, &removed));
+            problems.extend(found.map(|problem| problem.at_home(tree)).collect::<Vec<_>>());
+        }
     }
     (config, problems)
 }

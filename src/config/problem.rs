@@ -31,6 +31,13 @@ impl Problem {
         (self.at.is_none(), self.at.as_ref().map(|at| (&*at.file, at.line, at.column)))
     }
 
+    /// With its place in `tree`, where it has none.
+    #[must_use]
+    pub(super) fn at_home(self, tree: &Node) -> Self {
+        let at = self.at.or_else(|| tree.place(&self.path).filter(|_| !self.path.is_empty()).cloned());
+        Self { at, ..self }
+    }
+
     /// With the one of `known` that is nearest to `name`, if any is near.
     #[must_use]
     pub fn or_nearest<'a>(mut self, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
@@ -95,9 +102,7 @@ pub fn placed(error: Error, tree: &Node) -> Error {
         return error;
     }
     let mut problems = of(&error, "");
-    for problem in problems.iter_mut().filter(|problem| problem.at.is_none() && !problem.path.is_empty()) {
-        problem.at = tree.place(&problem.path).cloned();
-    }
+    problems = problems.into_iter().map(|problem| problem.at_home(tree)).collect();
     problems.sort_by(|one, other| one.order().cmp(&other.order()));
     self::error(problems, tree)
 }

@@ -22,6 +22,8 @@ pub struct Content {
     pub folder: PathBuf,
     /// What of a foreign format has no equivalent.
     pub notes: Vec<Problem>,
+    /// What is wrong, where the rest can be understood all the same.
+    pub problems: Vec<Problem>,
     /// Files that others on this machine may read or change.
     pub exposed: Vec<Exposed>,
 }
@@ -65,7 +67,8 @@ impl Files {
 
 impl Source for Files {
     fn read(&self) -> Result<Content, Vec<Problem>> {
-        let (mut tree, mut names, mut problems) = (Node::table(), Vec::new(), Vec::new());
+        let (mut tree, mut names) = (Node::table(), Vec::new());
+        let (mut unread, mut problems) = (Vec::new(), Vec::new());
         let (mut notes, mut exposed) = (Vec::new(), Vec::new());
         for path in &self.paths {
             for layer in find::with_overlay(path) {
@@ -76,18 +79,22 @@ impl Source for Files {
                 let name = layer.display().to_string();
                 exposed.extend(Exposed::file(&found, &name));
                 names.push(name);
-                match file(&found, &layer).and_then(|over| import::ours(over, &mut notes)) {
+                let over = file(&found, &layer).and_then(|(over, faults)| {
+                    problems.extend(faults);
+                    import::ours(over, &mut notes)
+                });
+                match over {
                     Ok(over) => merge::overlay(&mut tree, over),
-                    Err(faults) => problems.extend(faults),
+                    Err(faults) => unread.extend(faults),
                 }
             }
         }
         let folder = self.paths.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
         let folder = self.root.join(folder);
-        if !problems.is_empty() {
-            return Err(problems);
+        if !unread.is_empty() {
+            return Err([problems, unread].concat());
         }
-        Ok(Content { tree, names, folder, notes, exposed })
+        Ok(Content { tree, names, folder, notes, problems, exposed })
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -131,7 +138,8 @@ impl Source for Fixed {
     fn read(&self) -> Result<Content, Vec<Problem>> {
         let mut notes = Vec::new();
         let tree = import::ours(self.0.clone(), &mut notes)?;
-        Ok(Content { tree, names: Vec::new(), folder: PathBuf::new(), notes, exposed: Vec::new() })
+        let (names, problems, exposed) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Content { tree, names, folder: PathBuf::new(), notes, problems, exposed })
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -143,20 +151,22 @@ impl Source for Fixed {
     }
 }
 
-/// What is written in `found`, whoever's format it is; people know it as `path`.
+/// What is written in `found`, whoever's format it is, and what is wrong with it; people know it as `path`.
 ///
 /// # Errors
 ///
 /// It cannot be read, or its grammar is wrong.
-pub fn file(found: &Path, path: &Path) -> Result<Node, Vec<Problem>> {
+pub fn file(found: &Path, path: &Path) -> Result<(Node, Vec<Problem>), Vec<Problem>> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(found).map_err(|cause| {
         vec![Problem::new("", Some(&Place::whole(&name)), format!("cannot be read: {cause}"))]
     })?;
-    let tree = read::text(&name, &text, Format::of(path))?;
+    let (tree, problems) = read::text(&name, &text, Format::of(path))?;
     if !path.ends_with(PYPROJECT) {
-        return Ok(tree);
+        return Ok((tree, problems));
     }
     let ours = tree.get("tool").and_then(|tool| tool.get("fairlead")).cloned();
-    ours.ok_or_else(|| vec![Problem::new("tool.fairlead", Some(&Place::whole(&name)), "missing")])
+    let ours =
+        ours.ok_or_else(|| vec![Problem::new("tool.fairlead", Some(&Place::whole(&name)), "missing")])?;
+    Ok((ours, problems))
 }

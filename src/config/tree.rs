@@ -138,6 +138,21 @@ impl Node {
         members.iter_mut().find(|member| member.key == key).map(|member| &mut member.node)
     }
 
+    /// Leaves of members with one name the first.
+    pub(super) fn keep_firsts(&mut self) {
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(Self::keep_firsts),
+            Value::Map(members) => {
+                let mut seen = std::collections::HashSet::new();
+                members.retain(|member| seen.insert(member.key.clone()));
+                for member in members {
+                    member.node.keep_firsts();
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The members of a table; none of anything else.
     pub fn members(&self) -> &[Member] {
         match &self.value {

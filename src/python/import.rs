@@ -17,7 +17,10 @@ use crate::config::{import, source, write};
 #[expect(clippy::needless_pass_by_value, reason = "what Python's path-like objects are extracted to")]
 pub(super) fn foreign(py: Python<'_>, path: PathBuf) -> PyResult<Option<Bound<'_, PyDict>>> {
     let wrong = |problems| errors::exception(py, &problem::error(problems, &Node::table()));
-    let tree = source::file(&path, &path).map_err(wrong)?;
+    let (tree, problems) = source::file(&path, &path).map_err(wrong)?;
+    if !problems.is_empty() {
+        return Err(wrong(problems));
+    }
     let Some(imported) = import::recognise(&tree) else { return Ok(None) };
     if !imported.faults.is_empty() {
         return Err(wrong(imported.faults));

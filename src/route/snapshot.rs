@@ -14,6 +14,7 @@ use super::tenant::Tenant;
 use super::written::Written;
 use crate::admit::{Flood, Scopes};
 use crate::chat::facts::Wants;
+use crate::config::problem::{self, Problem};
 use crate::config::{self, Bounds, Config, Hedge, Metrics, Queue, Routing, Secret, Stages, Timeouts, WarmUp};
 use crate::error::{Error, Kind};
 use crate::live::{Live, breaker};
@@ -21,6 +22,8 @@ use crate::provider::catalogue;
 use crate::provider::name::{self, Name};
 use crate::provider::presets;
 use crate::retry::allowance;
+use crate::secret::Anybody;
+use crate::send;
 
 /// The most names that an error suggests for a mistyped one.
 const NEAREST: usize = 3;
@@ -103,6 +106,14 @@ impl Snapshot {
             default_model: config.default_model,
             written,
         })
+    }
+
+    /// What [`Snapshot::compile`] would find wrong with `config`. Nothing of it is kept, and nobody is asked for a key.
+    pub fn faults(config: &Config) -> Vec<Problem> {
+        let live = Arc::new(Live::new(Some(Arc::new(Anybody))));
+        let hosts = Arc::new(Hosts::new(Box::new(send::transport), Arc::default()));
+        let compiled = Self::compile(config.clone(), &live, &hosts, None);
+        compiled.err().map(|error| problem::of(&error, "")).unwrap_or_default()
     }
 
     /// When the breaker of a deployment opens, that has no other beside it or has.

@@ -22,7 +22,7 @@ pub use file::File;
 pub use issued::Issued;
 pub use issuer::{Address, Issuer};
 pub use keeper::{Keeper, Keepers, Renewal, Terms, Token};
-pub use outside::{Outside, Wanted};
+pub use outside::{Anybody, Outside, Wanted};
 
 /// A file or a command that holds more than this holds no key.
 const LONGEST: usize = 64 << 10;

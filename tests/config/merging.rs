@@ -7,7 +7,7 @@ use fairlead::config::tree::{Node, Value};
 use crate::Folder;
 
 fn toml(written: &str) -> Node {
-    text("c.toml", written, Some(Format::Toml)).unwrap()
+    text("c.toml", written, Some(Format::Toml)).unwrap().0
 }
 
 fn over(tree: &mut Node, pairs: &[(&str, &str)]) -> Vec<String> {

@@ -59,7 +59,7 @@ fn a_key_is_found_at_its_line_and_column_in_every_format() {
         ("c.json", Format::Json, JSONC, (7, 28), (5, 5)),
     ];
     for (name, format, written, retries, deployment) in cases {
-        let tree = text(name, written, Some(format)).unwrap();
+        let tree = text(name, written, Some(format)).unwrap().0;
         let at = |path: &str| tree.place(path).map(|at| (at.line, at.column)).unwrap();
         assert_eq!(at("retry.max_retries"), retries, "{name}");
         if format != Format::Toml {
@@ -116,7 +116,7 @@ fn a_fault_of_grammar_names_its_place_and_quotes_nothing() {
 }
 
 fn yaml(written: &str) -> Node {
-    text("c.yaml", written, Some(Format::Yaml)).unwrap()
+    text("c.yaml", written, Some(Format::Yaml)).unwrap().0
 }
 
 #[test]
@@ -181,4 +181,28 @@ proptest! {
             let _ = text("c", &written, Some(format));
         }
     }
+}
+
+#[test]
+fn what_only_shows_when_it_is_put_together_is_told_with_what_is_wrong_before() {
+    let wrong = "rety: {}\nrouting: {ejecton: {}}\nmodels:\n  m:\n    deployments:\n      \
+                 - {provider: openai, model: a, api_key: k, base_url: 'ftp://x'}\n      \
+                 - {provider: openai, model: b, api_key: k, headers: {'a b': c}}\n      \
+                 - {provider: bedrock, model: c}\n      \
+                 - {provider: openai, model: d, api_key: k, weigth: 2}\n  m2: m\n  m2: m\n";
+    let found = problems("c.yaml", wrong);
+    let paths: Vec<&str> = found.iter().map(|problem| problem.path.as_str()).collect();
+    for path in [
+        "rety",
+        "routing.ejecton",
+        "models.m.deployments[0].base_url",
+        "models.m.deployments[1]",
+        "models.m.deployments[2]",
+        "models.m.deployments[3].weigth",
+        "models.m2",
+    ] {
+        assert!(paths.contains(&path), "{path}: {found:#?}");
+    }
+    assert!(found.iter().all(|problem| problem.at.is_some()), "{found:#?}");
+    assert_eq!(found.len(), 7, "{found:#?}");
 }

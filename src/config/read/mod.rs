@@ -42,20 +42,19 @@ impl Format {
     }
 }
 
-/// Reads `text`, which stands in `file`.
+/// Reads `text`, which stands in `file`: the tree, of names that stand twice the first, and what is wrong with it.
 ///
 /// # Errors
 ///
-/// What is wrong with its grammar (one fault: what follows it would only be guessed), or all names that stand
-/// twice.
-pub fn text(file: &str, text: &str, format: Option<Format>) -> Result<Node, Vec<Problem>> {
+/// What is wrong with its grammar (one fault: what follows it would only be guessed).
+pub fn text(file: &str, text: &str, format: Option<Format>) -> Result<(Node, Vec<Problem>), Vec<Problem>> {
     let Some(format) = format.or_else(|| Format::guess(text)) else {
         let message = "the ending must be .toml, .yaml, .yml, .json or .jsonc";
         return Err(vec![Problem::new("", Some(&Place::whole(file)), message)]);
     };
     let lines = Lines::new(file, text);
     let text = lines.text;
-    let tree = match format {
+    let mut tree = match format {
         Format::Toml => toml::read(text, &lines)?,
         Format::Yaml => yaml::read(text, &lines).map_err(|problem| vec![problem])?,
         Format::Json => jsonc::read(text, &lines).map_err(|problem| vec![problem])?,
@@ -67,7 +66,10 @@ pub fn text(file: &str, text: &str, format: Option<Format>) -> Result<Node, Vec<
     let mut problems = Vec::new();
     twice(&tree, "", &mut problems);
     callables(&tree, "", &mut problems);
-    if problems.is_empty() { Ok(tree) } else { Err(problems) }
+    if !problems.is_empty() {
+        tree.keep_firsts();
+    }
+    Ok((tree, problems))
 }
 
 /// What a variable of the environment says, as a TOML value; `None` where it is plain text.

@@ -18,7 +18,7 @@ use litellm::LITELLM;
 const FILES: [(&str, &str); 3] = [("ark.jsonc", ARK), ("config.yaml", LITELLM), ("config.json", CLAUDE_CODE)];
 
 fn imported(name: &str, text: &str) -> Imported {
-    import::recognise(&read::text(name, text, read::Format::of(name.as_ref())).unwrap()).unwrap()
+    import::recognise(&read::text(name, text, read::Format::of(name.as_ref())).unwrap().0).unwrap()
 }
 
 fn loaded(name: &str, text: &str) -> Loaded {
@@ -40,7 +40,7 @@ fn a_format_is_told_by_keys_that_no_other_has() {
         assert_eq!(imported(name, text).format, format);
     }
     let ours = "[[models.m.deployments]]\nprovider = 'ollama'\nmodel = 'm'\n";
-    assert!(import::recognise(&read::text("c.toml", ours, Some(read::Format::Toml)).unwrap()).is_none());
+    assert!(import::recognise(&read::text("c.toml", ours, Some(read::Format::Toml)).unwrap().0).is_none());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn shapes_that_nobody_expects_are_faults_or_notes_and_never_a_panic() {
             for shape in shapes {
                 let text = format!("{{\"{key}\": {shape}, \"{other}\": {shape}}}");
                 let Ok(tree) = read::text("c.json", &text, Some(read::Format::Json)) else { continue };
-                drop(import::recognise(&tree));
+                drop(import::recognise(&tree.0));
             }
         }
     }
