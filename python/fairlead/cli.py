@@ -134,7 +134,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-c", "--config", metavar="FILE", help="default: the one that a client without arguments finds"
+        "-c",
+        "--config",
+        metavar="FILE",
+        action="append",
+        help="again: laid over the one before; default: what a client without arguments finds",
     )
 
 

@@ -82,6 +82,16 @@ def test_whatever_rules_read_can_be_said(more: tuple[str, ...], capsys: pytest.C
     assert loaded(capsys, "route", "-c", "c.toml", "--json", "hi")[1]["rule"] is None
 
 
+def test_several_configurations_are_laid_over_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    over = tmp_path / "over.toml"
+    over.write_text('default_model = "vision"', encoding="utf-8")
+    assert loaded(capsys, "route", "-c", "c.toml", "--json", "hi")[1]["model"] == "plain"
+    laid = loaded(capsys, "route", "-c", "c.toml", "-c", str(over), "--json", "hi")
+    assert laid[1]["model"] == "vision"
+
+
 def test_a_route_as_json_is_the_route_of_the_client(capsys: pytest.CaptureFixture[str]) -> None:
     status, found = loaded(capsys, "route", "-c", "c.toml", "--model", "quick", "--json", "hi")
     with fairlead.Client("c.toml") as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from . import keys, network, service
@@ -11,12 +12,17 @@ from .report import Report
 
 
 def examine(
-    config: str | None = None, *, offline: bool = False, timeout: float = 10.0, ping: bool = False
+    config: str | Sequence[str] | None = None,
+    *,
+    offline: bool = False,
+    timeout: float = 10.0,
+    ping: bool = False,
 ) -> Report:
     """Look at everything.
 
     Args:
-        config: a file; None is what a client without arguments finds.
+        config: a file, or several, each laid over the one before; None is what a client without arguments
+            finds.
         offline: ask a local upstream instead of the services; keys need not be there, but those that are
             there are looked at.
         timeout: seconds that one question to a network may take. Default: 10.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,7 +107,7 @@ def keys_for_all(is_wanted: bool) -> Iterator[None]:
         yield
 
 
-def places_of(config: str | None, report: Report, local: Offline | None) -> list[Place]:
+def places_of(config: str | Sequence[str] | None, report: Report, local: Offline | None) -> list[Place]:
     """The places, each once; what is wrong with the configuration is told."""
     try:
         loaded = _core._load(config)
