@@ -240,8 +240,8 @@ impl<'a> Gate<'a> {
             return Ok(());
         }
         let rests = [
-            (candidate.credential.relation.leave(now), Why::Throttled),
-            (candidate.deployment.live.leave(now), Why::Cooling),
+            (candidate.credential.relation.rest.leave(now), Why::Throttled),
+            (candidate.deployment.live.rest.leave(now), Why::Cooling),
         ];
         for (leave, why) in rests {
             if let Leave::NotFor(wait) = leave {
@@ -253,7 +253,7 @@ impl<'a> Gate<'a> {
 
     /// Nothing else stands in the way: where only a probe may go out, is this call the one?
     fn claims_probe(&self, candidate: &Candidate, now: Instant) -> bool {
-        let (key, all) = (&candidate.credential.relation, &candidate.deployment.live);
+        let (key, all) = (&candidate.credential.relation.rest, &candidate.deployment.live.rest);
         !self.snapshot.stages.health
             || (key.leave(now) != Leave::Probe || key.claims(now))
                 && (all.leave(now) != Leave::Probe || all.claims(now))

@@ -13,7 +13,7 @@ use super::calibration::Calibration;
 use super::pace::{self, DECAY, Pace};
 use super::published::Published;
 use super::relation::Relation;
-use super::rest::{Leave, Rest};
+use super::rest::Rest;
 use super::room::Room;
 use super::silence::Silence;
 use super::surge::Surge;
@@ -60,7 +60,8 @@ pub struct Deployment {
     pub breaker: Arc<Breaker>,
     /// How many retries its own traffic pays for.
     pub allowance: Allowance,
-    rest: Rest,
+    /// Left alone by all keys, on its word.
+    pub rest: Rest,
     /// Those with its keys, by fingerprint.
     relations: Mutex<HashMap<u64, Arc<Relation>>>,
     aside: Aside,
@@ -272,34 +273,9 @@ impl Deployment {
         let mut relations = self.relations.lock();
         if !relations.contains_key(&fingerprint) {
             let now = clock::now();
-            relations.retain(|_, relation| Arc::strong_count(relation) > 1 || relation.is_resting(now));
+            relations.retain(|_, relation| Arc::strong_count(relation) > 1 || relation.rest.lasts(now));
         }
         Arc::clone(relations.entry(fingerprint).or_default())
-    }
-
-    /// Leaves the deployment alone for `wait` (bounded to 600 s: hints lie), but for a probe now and then.
-    pub fn cool_down(&self, wait: Duration) {
-        self.rest.begin(wait, clock::now());
-    }
-
-    /// Is it cooling down at `now`?
-    pub fn is_cooling(&self, now: Instant) -> bool {
-        self.rest.lasts(now)
-    }
-
-    /// What that leaves to those who would like to ask.
-    pub fn leave(&self, now: Instant) -> Leave {
-        self.rest.leave(now)
-    }
-
-    /// Of those who would send a probe, one may.
-    pub fn claims(&self, now: Instant) -> bool {
-        self.rest.claims(now)
-    }
-
-    /// What was sent at `sent` was answered, which ends a rest that had been asked for before. Did it?
-    pub fn answered(&self, sent: Instant, now: Instant) -> bool {
-        self.rest.end(sent, now)
     }
 
     /// Sets it aside for `base` times as often as that happened in a row. It comes back to one attempt at a time.

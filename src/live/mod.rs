@@ -41,7 +41,7 @@ pub use histogram::Histogram;
 pub use pace::Pace;
 use records::Records;
 pub use relation::Relation;
-pub use rest::Leave;
+pub use rest::{Leave, Rest};
 pub use room::Room;
 pub use surge::Surge;
 pub use tally::Tally;

@@ -12,7 +12,7 @@ const PROBED: Duration = Duration::from_secs(20);
 
 /// Nothing is sent until it is over, but for a probe now and then.
 #[derive(Debug, Default)]
-pub(super) struct Rest {
+pub struct Rest {
     over: Until,
     /// When the upstream asked for it last.
     asked: Until,
@@ -25,7 +25,7 @@ pub(super) struct Rest {
 pub enum Leave {
     /// There is no rest.
     Free,
-    /// A probe is due: whoever [claims](super::Relation::claims) it may send.
+    /// A probe is due: whoever [claims](Rest::claims) it may send.
     Probe,
     /// Nothing until it is over, in this time.
     NotFor(Duration),
@@ -41,8 +41,8 @@ impl Rest {
         self.over.since_origin(at)
     }
 
-    /// It lasts for `wait` from `now` on, or as long as it lasts already.
-    pub(super) fn begin(&self, wait: Duration, now: Instant) {
+    /// It lasts for `wait` (bounded to 600 s) from `now` on, or as long as it lasts already.
+    pub fn begin(&self, wait: Duration, now: Instant) {
         if !self.lasts(now) {
             self.due.extend(now + PROBED);
         }
@@ -51,7 +51,7 @@ impl Rest {
     }
 
     /// What was sent at `sent` was answered: if that was after the upstream had asked for it, it is over. Was it?
-    pub(super) fn end(&self, sent: Instant, now: Instant) -> bool {
+    pub fn end(&self, sent: Instant, now: Instant) -> bool {
         let ends = self.lasts(now) && !self.asked.is_after(sent);
         if ends {
             self.over.clear();
@@ -60,11 +60,12 @@ impl Rest {
     }
 
     /// Does it last at `now`?
-    pub(super) fn lasts(&self, now: Instant) -> bool {
+    pub fn lasts(&self, now: Instant) -> bool {
         self.over.is_after(now)
     }
 
-    pub(super) fn leave(&self, now: Instant) -> Leave {
+    /// What it leaves at `now`.
+    pub fn leave(&self, now: Instant) -> Leave {
         match self.lasts(now) {
             false => Leave::Free,
             true if self.due.is_after(now) => Leave::NotFor(self.over.after(now)),
@@ -73,7 +74,7 @@ impl Rest {
     }
 
     /// Of those who would send a probe, one may.
-    pub(super) fn claims(&self, now: Instant) -> bool {
+    pub fn claims(&self, now: Instant) -> bool {
         self.due.pass(now, PROBED)
     }
 }

@@ -175,7 +175,7 @@ impl Credential {
         if self.live.is_disabled(now) {
             return KeyState::Disabled;
         }
-        if self.relation.is_resting(now) {
+        if self.relation.rest.lasts(now) {
             return KeyState::Throttled;
         }
         match &self.held {

@@ -157,7 +157,7 @@ impl Deployment {
 
     /// Should it rather not be asked now: is it cooling down, or is none of its keys usable?
     pub fn is_resting(&self, now: Instant) -> bool {
-        self.live.is_cooling(now) || self.usable_keys(now) == 0
+        self.live.rest.lasts(now) || self.usable_keys(now) == 0
     }
 
     /// Keys that can be used.
@@ -273,16 +273,18 @@ impl Candidate {
                 self.deployment.live.succeeded(now);
                 self.credential.accepted();
                 self.measure(landed, took, ejection, now);
-                let key_rested = self.credential.relation.answered(limits.started, now);
-                self.deployment.live.answered(limits.started, now) || key_rested
+                let key_rested = self.credential.relation.rest.end(limits.started, now);
+                self.deployment.live.rest.end(limits.started, now) || key_rested
             }
             Err(failure) => {
                 let rule = failure.kind.rule();
                 self.credential.failed(failure.kind);
                 match failure.retry_after {
-                    Some(wait) if failure.kind == Kind::RateLimit => self.credential.relation.rest(wait),
+                    Some(wait) if failure.kind == Kind::RateLimit => {
+                        self.credential.relation.rest.begin(wait, now)
+                    }
                     // What a request or a key is refused for says nothing of the host.
-                    Some(wait) if rule.breaker == Blow::Hard => self.deployment.live.cool_down(wait),
+                    Some(wait) if rule.breaker == Blow::Hard => self.deployment.live.rest.begin(wait, now),
                     _ => {}
                 }
                 self.blame(rule.breaker, failure.status, limits.answer.limit.max(took), ejection, now);

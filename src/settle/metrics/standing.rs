@@ -43,7 +43,7 @@ pub(super) fn write(engine: &Engine, out: &mut Exposition) {
         same.iter().map(|deployment| rank(deployment.live.breaker.state(now))).max().map_or(0.0, f64::from)
     });
     number("deployment_cooling", "1 while a deployment is left alone, because it asked for that.", &|same| {
-        f64::from(same.iter().any(|deployment| deployment.live.is_cooling(now)))
+        f64::from(same.iter().any(|deployment| deployment.live.rest.lasts(now)))
     });
     let policy = snapshot.allowance();
     number(

@@ -129,7 +129,7 @@ impl Statistics {
         let now = clock::now();
         for (label, same) in standing::deployments(engine, &snapshot) {
             let Some(shown) = deployments.get_mut(&*label) else { continue };
-            shown.cooling = same.iter().any(|deployment| deployment.live.is_cooling(now));
+            shown.cooling = same.iter().any(|deployment| deployment.live.rest.lasts(now));
             let states = same.iter().map(|deployment| deployment.live.breaker.state(now));
             shown.breaker =
                 states.max_by_key(|state| standing::rank(*state)).map_or("closed", |state| state.name());
