@@ -281,7 +281,7 @@ impl Candidate {
                 self.credential.failed(failure.kind);
                 match failure.retry_after {
                     Some(wait) if failure.kind == Kind::RateLimit => {
-                        self.credential.relation.rest.begin(wait, now)
+                        self.credential.relation.rest.begin(wait, now);
                     }
                     // What a request or a key is refused for says nothing of the host.
                     Some(wait) if rule.breaker == Blow::Hard => self.deployment.live.rest.begin(wait, now),
