@@ -53,8 +53,10 @@ NO_THINKING: Mapping[str, Mapping[str, Any]] = {
 ALIASES: Mapping[str, str] = {"claude": "anthropic", "custom": "openai-compatible", "google": "gemini"}
 """Other names that `LLM` may have."""
 
-_MODEL_VARIABLES = {"azure": "AZURE_OPENAI_DEPLOYMENT", "ollama-cloud": "OLLAMA_MODEL"}
-"""Variables that are not called `<PROVIDER>_MODEL`."""
+_MODEL_VARIABLES: Mapping[str, str] = {
+    preset["id"]: preset["model_env"][0] for preset in _core._presets() if preset["model_env"]
+}
+"""What names the model of a provider, as the engine reads it."""
 
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 

@@ -54,21 +54,20 @@ impl Limits {
     /// These, and `each` in what they do not say.
     #[must_use]
     pub fn over(&self, each: &Self) -> Self {
-        let own = self.clone();
         Self {
-            requests_per_second: own.requests_per_second.or(each.requests_per_second),
-            requests_per_minute: own.requests_per_minute.or(each.requests_per_minute),
-            requests_per_day: own.requests_per_day.or(each.requests_per_day),
-            tokens_per_minute: own.tokens_per_minute.or(each.tokens_per_minute),
-            tokens_per_day: own.tokens_per_day.or(each.tokens_per_day),
-            input_tokens_per_minute: own.input_tokens_per_minute.or(each.input_tokens_per_minute),
-            output_tokens_per_minute: own.output_tokens_per_minute.or(each.output_tokens_per_minute),
-            concurrency: own.concurrency.or(each.concurrency),
-            windows: own.windows.or_else(|| each.windows.clone()),
-            algorithm: own.algorithm.or(each.algorithm),
-            burst: own.burst.or(each.burst),
-            oversize: own.oversize.or(each.oversize),
-            dry_run: own.dry_run.or(each.dry_run),
+            requests_per_second: self.requests_per_second.or(each.requests_per_second),
+            requests_per_minute: self.requests_per_minute.or(each.requests_per_minute),
+            requests_per_day: self.requests_per_day.or(each.requests_per_day),
+            tokens_per_minute: self.tokens_per_minute.or(each.tokens_per_minute),
+            tokens_per_day: self.tokens_per_day.or(each.tokens_per_day),
+            input_tokens_per_minute: self.input_tokens_per_minute.or(each.input_tokens_per_minute),
+            output_tokens_per_minute: self.output_tokens_per_minute.or(each.output_tokens_per_minute),
+            concurrency: self.concurrency.or(each.concurrency),
+            windows: self.windows.clone().or_else(|| each.windows.clone()),
+            algorithm: self.algorithm.or(each.algorithm),
+            burst: self.burst.or(each.burst),
+            oversize: self.oversize.or(each.oversize),
+            dry_run: self.dry_run.or(each.dry_run),
         }
     }
 

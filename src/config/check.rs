@@ -181,12 +181,13 @@ impl Check<'_> {
         let mut seen = std::collections::HashMap::<&str, String>::new();
         for (position, rule) in rules.iter().enumerate() {
             let path = format!("{path}[{position}]");
+            let own = format!("{path}.name");
             if rule.name.trim().is_empty() {
-                self.fault(&format!("{path}.name"), "empty");
-            }
-            match seen.get(rule.name.as_str()).filter(|_| !rule.name.trim().is_empty()) {
-                Some(first) => self.twice(&format!("{path}.name"), "rule", &rule.name, &first.clone()),
-                None => drop(seen.insert(&rule.name, format!("{path}.name"))),
+                self.fault(&own, "empty");
+            } else if let Some(first) = seen.get(rule.name.as_str()) {
+                self.twice(&own, "rule", &rule.name, first);
+            } else {
+                seen.insert(&rule.name, own);
             }
             self.condition(&rule.when, &format!("{path}.when"));
             match &rule.model {

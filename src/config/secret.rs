@@ -216,6 +216,11 @@ impl Key {
         Self { key: Some(secret), ..Self::default() }
     }
 
+    /// Is an empty key written out?
+    pub fn is_blank(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.expose().trim().is_empty())
+    }
+
     /// Where it comes from; `None` unless exactly one source is written.
     pub fn source(&self) -> Option<KeySource<'_>> {
         let sources = [

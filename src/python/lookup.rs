@@ -11,7 +11,7 @@ use crate::provider::catalogue::{self, Entry, Known};
 use crate::provider::name::{self, Name};
 use crate::provider::presets::all as all_presets;
 
-/// The providers that are known by name: where they are, and which variables hold their keys and addresses.
+/// The providers that are known by name: where they are, and which variables hold their keys, addresses and models.
 #[pyfunction]
 #[pyo3(name = "_presets")]
 pub(super) fn presets(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
@@ -24,6 +24,7 @@ pub(super) fn presets(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
                 "base_url_env": preset.base_url_env,
                 "key_env": preset.key_env,
                 "key_required": preset.key_required,
+                "model_env": preset.model_env,
             })
         })
         .collect();

@@ -98,7 +98,7 @@ impl Written {
         draft: &Draft<'_>,
         keyring: &Keyring,
     ) -> Result<Vec<Arc<Credential>>, Error> {
-        if preset.key_required || !draft.keys.iter().all(is_blank) {
+        if preset.key_required || !draft.keys.iter().all(Key::is_blank) {
             let path = draft.keys_of.as_deref().unwrap_or(draft.path);
             let written = self.credentials(keyring, draft.keys, &format!("{path}.api_key"))?;
             if !written.is_empty() {
@@ -347,11 +347,6 @@ fn described(key: &Key, way: &Way) -> String {
     let veiled = fingerprint(&format!("{:?}", (&*key.exec, &*key.options, &*way.proxy)));
     let prints: Vec<u64> = secrets.chain([veiled]).collect();
     format!("{source:?}|{prints:x?}|{way:?}")
-}
-
-/// Is an empty key written out?
-fn is_blank(key: &Key) -> bool {
-    key.key.as_ref().is_some_and(|key| key.expose().trim().is_empty())
 }
 
 /// A key that can stand in a header; what is wrong is told without the key.

@@ -6,16 +6,18 @@ use fairlead::Kind;
 use fairlead::call::CallOptions;
 use fairlead::clock::now;
 
-use crate::support::scripted::{World, ok, status};
+use crate::support::scripted::{Meets, World, ok, status};
 use crate::{ask, ask_with, hosts};
+
+/// An answer that says it was the last one for twenty seconds.
+fn spent() -> Meets {
+    ok().with_header("x-ratelimit-limit-requests", "10")
+        .with_header("x-ratelimit-remaining-requests", "0")
+        .with_header("x-ratelimit-reset-requests", "20s")
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_key_whose_provider_says_that_nothing_is_left_is_not_asked_before_it_is_full_again() {
-    let spent = || {
-        ok().with_header("x-ratelimit-limit-requests", "10")
-            .with_header("x-ratelimit-remaining-requests", "0")
-            .with_header("x-ratelimit-reset-requests", "20s")
-    };
     let world = World::new([spent(), ok(), ok()]);
     let engine = world.engine(&hosts(&["a", "b"], "", ""));
     ask(&engine).await.unwrap();
@@ -31,11 +33,7 @@ async fn a_key_whose_provider_says_that_nothing_is_left_is_not_asked_before_it_i
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_longer_than_the_call_has_is_refused_with_that_wait() {
-    let spent = ok()
-        .with_header("x-ratelimit-limit-requests", "10")
-        .with_header("x-ratelimit-remaining-requests", "0")
-        .with_header("x-ratelimit-reset-requests", "20s");
-    let engine = World::new([spent, ok()]).engine(&hosts(&["a"], "", ""));
+    let engine = World::new([spent(), ok()]).engine(&hosts(&["a"], "", ""));
     ask(&engine).await.unwrap();
     let hasty = CallOptions { deadline: Some(Duration::from_secs(5)), ..CallOptions::default() };
     let error = ask_with(&engine, hasty).await.unwrap_err();

@@ -27,7 +27,7 @@ impl Check<'_> {
         for (position, key) in keys.iter().enumerate() {
             let path = if keys.len() == 1 { path.to_owned() } else { format!("{path}[{position}]") };
             self.key(key, &path);
-            if needed && key.key.as_ref().is_some_and(|key| key.expose().trim().is_empty()) {
+            if needed && key.is_blank() {
                 self.fault(&path, "empty");
             }
         }

@@ -122,11 +122,9 @@ impl Cap {
             None => self.first(now),
             Some(rate) if sent < rate.lowered && rate.series > 0 => rate.refilled(now),
             // More of the same lesson: less was accepted than had seemed so.
-            Some(rate) if sent < rate.lowered && rate.is_guess => {
-                Rate { per_second: rate.per_second.min(self.guess(now)), level: rate.level.min(0.0), ..rate }
-            }
             Some(rate) if sent < rate.lowered => {
-                Rate { per_second: rate.per_second.min(lately * BACKOFF), level: rate.level.min(0.0), ..rate }
+                let taught = if rate.is_guess { self.guess(now) } else { lately * BACKOFF };
+                Rate { per_second: rate.per_second.min(taught), level: rate.level.min(0.0), ..rate }
             }
             Some(rate) if rate.refuses_all() => rate.left_alone(self.usual(now), now),
             Some(rate) => rate.lowered_to(rate.per_second.min(lately) * BACKOFF, now),
