@@ -39,6 +39,15 @@ pub async fn sleep_until(at: Instant) {
     tokio::time::sleep_until(at).await;
 }
 
+/// Completes at `at` and not much later, for waits whose end is room that others are waiting for too. Linux may end a
+/// wait of a thread late by a thousandth of its length (`select_estimate_accuracy` in its fs/select.c) and a thread that
+/// slept long is slow to wake: so the last fiftieth is a wait of its own.
+pub async fn wake_at(at: Instant) {
+    let left = at.saturating_duration_since(now());
+    sleep_until(at.checked_sub(left / 50).unwrap_or(at)).await;
+    sleep_until(at).await;
+}
+
 /// Random numbers shared by many threads; one seed gives one sequence.
 ///
 /// The generator is `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014):

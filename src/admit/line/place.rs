@@ -83,7 +83,7 @@ impl Place {
         let again =
             wait.and_then(|wait| clock::now().checked_add(wait)).filter(|again| *again < self.deadline);
         let mut waiting_for = again;
-        let mut timer = pin!(clock::sleep_until(again.unwrap_or(self.deadline)));
+        let mut timer = pin!(clock::wake_at(again.unwrap_or(self.deadline)));
         future::poll_fn(|task| {
             loop {
                 if let Poll::Ready(answer) = self.queue.look(self.ticket, task.waker()) {
@@ -94,7 +94,7 @@ impl Place {
                 }
                 if waiting_for.take().is_some() {
                     self.queue.change(|line, now| line.again(self.ticket, now));
-                    timer.set(clock::sleep_until(self.deadline));
+                    timer.set(clock::wake_at(self.deadline));
                 } else {
                     self.queue.change(|line, now| line.expire(self.ticket, now));
                 }
