@@ -10,6 +10,7 @@ use super::admission::{Budget, Limits};
 use super::duration::optional_seconds;
 use super::routing::Canary;
 use super::secret::{Keys, Veiled};
+use crate::provider::{catalogue, presets};
 
 /// Request parameters by name, sent where the caller sets none.
 pub type Params = BTreeMap<String, serde_json::Value>;
@@ -168,6 +169,10 @@ pub struct Deployment {
     pub provider: String,
     /// The name the provider knows the model by.
     pub model: String,
+    /// Which model it is, where `model` is a name of one's own (an Azure deployment, a fine-tuned or a local model):
+    /// the catalogue's window, abilities and prices of this one hold. With a provider (`openai/gpt-4o`) where the
+    /// row of another one is meant.
+    pub base_model: Option<String>,
     /// Instead of the provider's.
     pub base_url: Option<String>,
     /// One key or several; default: the provider's environment variable.
@@ -228,6 +233,7 @@ impl Default for Deployment {
             id: None,
             provider: String::new(),
             model: String::new(),
+            base_model: None,
             base_url: None,
             api_key: Keys::default(),
             headers: Veiled::default(),
@@ -252,6 +258,21 @@ impl Default for Deployment {
             params: Params::new(),
             drop_params: Vec::new(),
         }
+    }
+}
+
+impl Deployment {
+    /// What the catalogue knows of the model that it is.
+    pub fn listed(&self) -> Option<&'static catalogue::Entry> {
+        let Some(base) = &self.base_model else { return catalogue::find(&self.provider, &self.model) };
+        let named =
+            base.split_once('/').and_then(|(provider, model)| Some((presets::find(provider)?, model)));
+        let elsewhere = || {
+            let (preset, model) = named.or_else(|| Some((presets::find(&self.provider)?, base.as_str())))?;
+            // Azure has OpenAI's models, at OpenAI's prices.
+            catalogue::find(if preset.azure { "openai" } else { preset.id }, model)
+        };
+        catalogue::find(&self.provider, base).or_else(elsewhere)
     }
 }
 

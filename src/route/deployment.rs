@@ -87,6 +87,8 @@ pub struct Deployment {
     pub reserve: Reserve,
     /// How its model makes tokens of text, before anything was counted.
     pub family: Family,
+    /// The name under which it takes the bound on output tokens.
+    pub output_limit: &'static str,
     /// What it has been doing.
     pub live: Arc<live::Deployment>,
 }

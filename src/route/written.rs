@@ -247,7 +247,12 @@ impl Written {
         let heir = catalogue::successor(draft.listed, draft.model).filter(|_| draft.base_url.is_none());
         let retired = heir.map(|_| draft.model.to_owned());
         draft.model = heir.unwrap_or(draft.model);
-        let entry = catalogue::find(draft.listed, draft.model);
+        let base = written.base_model.as_deref();
+        let entry = match base {
+            Some(_) => written.listed(),
+            None => catalogue::find(draft.listed, draft.model),
+        };
+        let is = base.unwrap_or(draft.model);
         Ok(Deployment {
             name: name.into(),
             provider: draft.provider.to_owned(),
@@ -265,7 +270,8 @@ impl Written {
             concurrency: written.concurrency,
             terms: Terms { guard: written.guard, most_per_second: quotas::per_second(&quotas) },
             reserve: written.reserve,
-            family: Family::of(draft.model),
+            family: Family::of(is),
+            output_limit: presets::max_tokens_name(preset, is),
             quotas,
             subscription,
             abilities: abilities(written, entry),

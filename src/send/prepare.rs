@@ -16,7 +16,6 @@ use crate::clock::{self, Instant};
 use crate::config::Timeouts;
 use crate::error::{Error, Kind};
 use crate::live::pace;
-use crate::provider::presets;
 use crate::retry::course::Terms;
 use crate::retry::policy::{AttemptLimit, Policy};
 use crate::route::{Candidate, Pass, Plan, Snapshot, defaults};
@@ -210,9 +209,8 @@ fn body(call: &Call, facts: &Facts, plan: &Plan, candidate: &Candidate) -> Resul
     edits.extend(defaults::edits(facts, plan, candidate));
     let (options, messages);
     if call.operation == Operation::Chat {
-        let takes = presets::max_tokens_name(deployment.preset, &deployment.model);
-        if facts.bounds_output_other_than(takes) {
-            edits.extend(OUTPUT_LIMITS.iter().map(|name| Edit::Rename(name, takes)));
+        if facts.bounds_output_other_than(deployment.output_limit) {
+            edits.extend(OUTPUT_LIMITS.iter().map(|name| Edit::Rename(name, deployment.output_limit)));
         }
         if facts.stream && !facts.include_usage && deployment.preset.include_usage {
             let written = facts.stream_options.clone().and_then(|place| call.body.get(place));

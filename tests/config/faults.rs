@@ -270,6 +270,18 @@ fn what_is_hardly_meant_is_warned_about_and_loads() {
 }
 
 #[test]
+fn a_base_model_that_nobody_knows_is_warned_about_with_the_nearest_name() {
+    let written = "[[models.m.deployments]]\nprovider = 'vllm'\nmodel = 'x'\nbase_model = 'openai/gpt-4oo'\n";
+    let loaded = Folder::new("base").load(&[("c.toml", written)]).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].ends_with("the catalogue does not know `openai/gpt-4oo`; did you mean `openai/gpt-4o`?"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_price_nobody_knows_is_warned_about() {
     let one = |provider: &str, more: &str| {
         format!("[[models.m.deployments]]\nprovider = '{provider}'\nmodel = 'gpt-4o-mini'\n{more}\n")

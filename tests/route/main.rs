@@ -473,3 +473,33 @@ async fn a_prompt_that_is_too_long_for_all_goes_where_such_prompts_go() {
     receipt(&world, &config, body(&prompt)).await;
     assert_eq!(world.hosts(), ["long.test"]);
 }
+
+/// Azure's deployment `ours`, which is a `base_model`.
+fn at_azure(base_model: &str) -> String {
+    format!(
+        "[[models.m.deployments]]\nprovider = \"azure\"\nmodel = \"ours\"\n{base_model}\napi_key = \"k\"\n\
+         base_url = \"http://a.test/v1\"\n"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_base_model_lends_a_name_of_ones_own_its_prices_its_window_and_what_it_takes() {
+    for (base, known) in [
+        ("", None),
+        ("base_model = \"gpt-5\"", Some("max_completion_tokens")),
+        ("base_model = \"azure/gpt-5\"", Some("max_completion_tokens")),
+        ("base_model = \"openai/gpt-5\"", Some("max_completion_tokens")),
+        ("base_model = \"openai/gpt-4o\"", Some("max_tokens")),
+    ] {
+        let world = World::new([ok()]);
+        let call = body(r#"{"model":"m","messages":[],"max_tokens":5}"#);
+        let receipt = receipt(&world, &at_azure(base), call).await;
+        let sent: serde_json::Value = serde_json::from_slice(&world.seen.lock()[0].body).unwrap();
+        assert_eq!(
+            (&sent["model"], &sent[known.unwrap_or("max_tokens")]),
+            (&"ours".into(), &5.into()),
+            "{base}"
+        );
+        assert_eq!(receipt.cost_usd.is_some(), known.is_some(), "{base}");
+    }
+}

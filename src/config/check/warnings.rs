@@ -63,6 +63,11 @@ fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str,
         if !is_priced(deployment, config) {
             warn(&path, "its price is not known, nor what its answers cost: set `price`".to_owned());
         }
+        if let Some(base) = deployment.base_model.as_ref().filter(|_| deployment.listed().is_none()) {
+            let near = catalogue::nearest(base);
+            let hint = near.first().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            warn(&format!("{path}.base_model"), format!("the catalogue does not know `{base}`{hint}"));
+        }
         if let Some(heir) = heir(deployment, config) {
             let model = &deployment.model;
             warn(&format!("{path}.model"), format!("`{model}` is retired: {heir} answers in its place"));
@@ -110,8 +115,8 @@ fn is_priced(deployment: &Deployment, config: &Config) -> bool {
         Some(base_url) => ["http://localhost", "http://127."].iter().any(|own| base_url.starts_with(own)),
         None => presets::find(&deployment.provider).is_some_and(Preset::is_local),
     };
-    let listed = || catalogue::find(&deployment.provider, &deployment.model);
-    is_local || deployment.price.is_some() || listed().is_some_and(|entry| entry.prices.is_some())
+    let is_listed = || deployment.listed().is_some_and(|entry| entry.prices.is_some());
+    is_local || deployment.price.is_some() || is_listed()
 }
 
 /// Who answers for a model that its provider has retired.

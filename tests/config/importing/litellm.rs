@@ -93,14 +93,22 @@ fn everything_of_a_litellm_file_without_an_equivalent_is_told() {
 }
 
 #[test]
-fn a_base_model_and_a_second_timeout_are_told() {
-    let text = LITELLM.replace("{id: first,", "{id: first, base_model: azure/gpt-4o,");
-    let text = text.replace("  cooldown_time: 12", "  timeout: 30\n  cooldown_time: 12");
+fn a_second_timeout_is_told() {
+    let text = LITELLM.replace("  cooldown_time: 12", "  timeout: 30\n  cooldown_time: 12");
     let told = notes(&imported("config.yaml", &text));
-    for path in ["model_list[0].model_info.base_model", "litellm_settings.request_timeout"] {
-        assert!(told.contains(&format!("`{path}`")), "{path}:\n{told}");
-    }
+    assert!(told.contains("`litellm_settings.request_timeout`"), "{told}");
     assert_eq!(config("config.yaml", &text).timeouts.attempt.unwrap().as_secs(), 30);
+}
+
+#[test]
+fn the_base_model_of_an_azure_deployment_tells_its_prices_and_abilities() {
+    let text = LITELLM.replace("{id: first,", "{id: first, base_model: azure/gpt-4o,");
+    let told = notes(&imported("config.yaml", &text));
+    assert!(!told.contains("base_model"), "{told}");
+    let config = config("config.yaml", &text);
+    let deployment = &config.models["chat"].group.deployments[0];
+    assert_eq!(deployment.base_model.as_deref(), Some("azure/gpt-4o"));
+    assert!(deployment.listed().unwrap().prices.is_some());
 }
 
 #[test]

@@ -219,10 +219,7 @@ fn model_info(info: &Node, entry: Entry<'_>, ours: &mut Node, out: &mut Node, st
             "supports_reasoning" => take(ours, &["supports", "reasoning"], node),
             "supports_native_streaming" => take(ours, &["supports", "stream"], node),
             "description" => put(out, &["models", entry.name, "description"], node.clone()),
-            "base_model" => {
-                let message = "prices and abilities are those of `model`; set them beside it; left out";
-                story.note(&format!("{}.model_info.base_model", entry.path), node, message);
-            }
+            "base_model" => take(ours, &["base_model"], node),
             // What is known without them: the call says what it is, and costs come from the catalogue.
             "mode" | "litellm_provider" | "db_model" => {}
             key if cost(key, node, ours).is_some() => {}
