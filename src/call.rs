@@ -119,8 +119,8 @@ pub struct CallOptions {
     pub base_url: Option<String>,
     /// A key for this call alone.
     pub api_key: Option<Secret>,
-    /// What the rules that are Python callables said, by their position.
-    pub verdicts: Vec<bool>,
+    /// What the rules that are Python callables said, by their position; an error is why one could not say.
+    pub verdicts: Vec<Result<bool, String>>,
     /// Money that the call shares with others.
     pub purse: Option<Arc<Purse>>,
 }

@@ -266,8 +266,8 @@ struct Outcome<'a>(&'a Attempt);
 impl fmt::Display for Outcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.kind, self.0.status) {
-            (Some(kind), Some(status)) => write!(f, "{status} {kind:?}"),
-            (Some(kind), None) => write!(f, "{kind:?}"),
+            (Some(kind), Some(status)) => write!(f, "{status} {kind}"),
+            (Some(kind), None) => write!(f, "{kind}"),
             (None, _) => f.write_str("ok"),
         }
     }

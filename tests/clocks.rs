@@ -135,8 +135,8 @@ async fn f113_a_limit_that_ends_in_a_suspend_ends_once() {
     settled().await;
     suspended().await;
     let Answer::Reply(reply) = running.await.unwrap().unwrap() else { panic!("a stream") };
-    let errors: Vec<_> = reply.receipt.attempts.iter().map(|attempt| attempt.error.clone()).collect();
-    assert_eq!(errors, [Some("AttemptTimeout".to_owned()), None]);
+    let errors: Vec<_> = reply.receipt.attempts.iter().map(|attempt| attempt.error).collect();
+    assert_eq!(errors, [Some("AttemptTimeout"), None]);
     assert_eq!(world.hosts().len(), 2);
     assert_eq!(engine.stats().attempts, 2);
 }

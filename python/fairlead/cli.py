@@ -13,14 +13,13 @@ import re
 import stat
 import sys
 import tomllib
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import _core
 from ._core import __version__
-from .errors import _CLASSES, ConfigError, FairleadError, PermissionDeniedError, Problem
+from .errors import ConfigError, FairleadError, PermissionDeniedError, Problem
 from .hooks import LOGGER
 
 FINE, WRONG = 0, 1
@@ -455,8 +454,6 @@ def _simulate(given: argparse.Namespace) -> int:
         return WRONG
     scenario = Path(given.scenario).read_text(encoding="utf-8") if given.scenario else ""
     told = _core._simulate(given.config, trace, scenario, seed)
-    for summary in told["policies"].values():
-        summary["errors"] = _by_class(summary["errors"])
     if given.plot is not None:
         from ._chart import draw
 
@@ -479,14 +476,6 @@ def _simulate(given: argparse.Namespace) -> int:
     errors = ", ".join(f"{error} {count:,}" for error, count in written["errors"].items())
     _say(f"errors: {errors or 'none'}")
     return FINE
-
-
-def _by_class(errors: dict[str, int]) -> dict[str, int]:
-    """How often what was raised, by the names that callers catch it by."""
-    counts = Counter[str]()
-    for kind, count in errors.items():
-        counts[_CLASSES[kind].__name__] += count
-    return dict(counts)
 
 
 def _amounts(name: str, summary: dict[str, Any]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class Attempt(NamedTuple):
     deployment: str
     """`provider/model`."""
     error: str | None
-    """The kind of failure; `None` is success."""
+    """The class of its failure; `None` is success, `Superseded` another attempt that answered first."""
     status_code: int | None
     """The HTTP status, where there was a response."""
     duration: float
@@ -438,56 +438,53 @@ class ResponseTooLarge(APIResponseValidationError):
 
 
 _CLASSES: dict[str, type[FairleadError]] = {
-    "BadRequest": BadRequestError,
-    "Unprocessable": UnprocessableEntityError,
-    "Status": APIStatusError,
-    "ContextLength": ContextLengthExceeded,
-    "ContentFiltered": ContentFiltered,
-    "NotFound": NotFoundError,
-    "ModelNotFound": ModelNotFound,
-    "Authentication": AuthenticationError,
-    "PermissionDenied": PermissionDeniedError,
-    "Quota": QuotaExceeded,
-    "RateLimit": RateLimitError,
-    "Overloaded": OverloadedError,
-    "Server": InternalServerError,
-    "Conflict": ConflictError,
-    "Connect": ConnectError,
-    "LocalResource": LocalResourceError,
-    "Proxy": ProxyError,
-    "Dns": DnsError,
-    "Tls": TLSError,
-    "Deadline": DeadlineExceeded,
-    "Protocol": ProtocolError,
-    "Truncated": ResponseTruncated,
-    "Malformed": MalformedResponse,
-    "TooLarge": ResponseTooLarge,
-    "Redirect": UnexpectedRedirect,
-    "Config": ConfigError,
-    "Internal": InternalError,
-    "Superseded": InternalError,
-    **{
-        leaf.__name__: leaf
-        for leaf in (
-            ClientClosed,
-            ConnectionReset,
-            ConnectTimeout,
-            ConsumerTooSlow,
-            FirstTokenTimeout,
-            HeadersTimeout,
-            MalformedStream,
-            NoHealthyDeployment,
-            PoolTimeout,
-            AttemptTimeout,
-            BudgetExceeded,
-            LimitExceeded,
-            QueueTimeout,
-            StreamIdleTimeout,
-            StreamInterrupted,
-            StreamTruncated,
-            WriteTimeout,
-        )
-    },
+    leaf.__name__: leaf
+    for leaf in (
+        BadRequestError,
+        UnprocessableEntityError,
+        APIStatusError,
+        ContextLengthExceeded,
+        ContentFiltered,
+        NotFoundError,
+        ModelNotFound,
+        AuthenticationError,
+        PermissionDeniedError,
+        QuotaExceeded,
+        RateLimitError,
+        OverloadedError,
+        InternalServerError,
+        ConflictError,
+        ConnectError,
+        LocalResourceError,
+        ProxyError,
+        DnsError,
+        TLSError,
+        ConnectionReset,
+        ConnectTimeout,
+        WriteTimeout,
+        HeadersTimeout,
+        FirstTokenTimeout,
+        StreamIdleTimeout,
+        AttemptTimeout,
+        PoolTimeout,
+        DeadlineExceeded,
+        ProtocolError,
+        ResponseTruncated,
+        MalformedResponse,
+        ResponseTooLarge,
+        UnexpectedRedirect,
+        StreamInterrupted,
+        StreamTruncated,
+        ConsumerTooSlow,
+        MalformedStream,
+        LimitExceeded,
+        QueueTimeout,
+        BudgetExceeded,
+        NoHealthyDeployment,
+        ConfigError,
+        ClientClosed,
+        InternalError,
+    )
 }
 
 _combined: dict[tuple[type[FairleadError], type[BaseException]], type[FairleadError]] = {}
@@ -526,9 +523,9 @@ def _load(leaf: type[FairleadError], message: str, fields: dict[str, Any]) -> Fa
     return error
 
 
-def _from_core(kind: str, message: str, fields: dict[str, Any]) -> FairleadError:
+def _from_core(name: str, message: str, fields: dict[str, Any]) -> FairleadError:
     """The exception for an error of the core."""
-    error = _make(_CLASSES[kind], message)
+    error = _make(_CLASSES[name], message)
     headers, content, url = fields.pop("headers"), fields.pop("content"), fields.pop("url")
     method, in_band = fields.pop("method"), fields.pop("in_band")
     fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])

@@ -1,5 +1,7 @@
 //! The table of kinds: what each failure allows.
 
+use std::fmt;
+
 /// What failed. One kind is one Python exception class; [`Kind::rule`] is its row in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -211,6 +213,57 @@ impl Kind {
 }
 
 impl Kind {
+    /// The Python class that is raised for it. `Superseded` has none.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BadRequestError",
+            Self::Unprocessable => "UnprocessableEntityError",
+            Self::Status => "APIStatusError",
+            Self::ContextLength => "ContextLengthExceeded",
+            Self::ContentFiltered => "ContentFiltered",
+            Self::NotFound => "NotFoundError",
+            Self::ModelNotFound => "ModelNotFound",
+            Self::Authentication => "AuthenticationError",
+            Self::PermissionDenied => "PermissionDeniedError",
+            Self::Quota => "QuotaExceeded",
+            Self::RateLimit => "RateLimitError",
+            Self::Overloaded => "OverloadedError",
+            Self::Server => "InternalServerError",
+            Self::Conflict => "ConflictError",
+            Self::Connect => "ConnectError",
+            Self::LocalResource => "LocalResourceError",
+            Self::Proxy => "ProxyError",
+            Self::Dns => "DnsError",
+            Self::Tls => "TLSError",
+            Self::ConnectionReset => "ConnectionReset",
+            Self::ConnectTimeout => "ConnectTimeout",
+            Self::WriteTimeout => "WriteTimeout",
+            Self::HeadersTimeout => "HeadersTimeout",
+            Self::FirstTokenTimeout => "FirstTokenTimeout",
+            Self::StreamIdleTimeout => "StreamIdleTimeout",
+            Self::AttemptTimeout => "AttemptTimeout",
+            Self::PoolTimeout => "PoolTimeout",
+            Self::Deadline => "DeadlineExceeded",
+            Self::Protocol => "ProtocolError",
+            Self::Truncated => "ResponseTruncated",
+            Self::Malformed => "MalformedResponse",
+            Self::TooLarge => "ResponseTooLarge",
+            Self::Redirect => "UnexpectedRedirect",
+            Self::StreamInterrupted => "StreamInterrupted",
+            Self::StreamTruncated => "StreamTruncated",
+            Self::ConsumerTooSlow => "ConsumerTooSlow",
+            Self::MalformedStream => "MalformedStream",
+            Self::LimitExceeded => "LimitExceeded",
+            Self::QueueTimeout => "QueueTimeout",
+            Self::BudgetExceeded => "BudgetExceeded",
+            Self::Superseded => "Superseded",
+            Self::NoHealthyDeployment => "NoHealthyDeployment",
+            Self::Config => "ConfigError",
+            Self::ClientClosed => "ClientClosed",
+            Self::Internal => "InternalError",
+        }
+    }
+
     /// Did the upstream never see the request?
     pub const fn was_never_sent(self) -> bool {
         matches!(
@@ -245,5 +298,11 @@ impl Kind {
                 | Self::MalformedStream
                 | Self::Superseded
         )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

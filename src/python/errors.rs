@@ -47,7 +47,7 @@ pub(super) fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> PyResult<T>) -> 
 fn build<'py>(py: Python<'py>, error: &Error, method: &str) -> PyResult<Bound<'py, PyAny>> {
     static FROM_CORE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let from_core = FROM_CORE.import(py, "fairlead.errors", "_from_core")?;
-    from_core.call1((format!("{:?}", error.kind()), error.to_string(), fields(py, error, method)?))
+    from_core.call1((error.kind().name(), error.to_string(), fields(py, error, method)?))
 }
 
 fn fields<'py>(py: Python<'py>, error: &Error, method: &str) -> PyResult<Bound<'py, PyDict>> {
@@ -110,7 +110,7 @@ fn attempts<'py>(py: Python<'py>, attempts: &[Attempt]) -> PyResult<Bound<'py, P
     for attempt in attempts {
         let line = PyDict::new(py);
         line.set_item("deployment", attempt.deployment.as_str())?;
-        line.set_item("error", attempt.kind.map(|kind| format!("{kind:?}")))?;
+        line.set_item("error", attempt.kind.map(Kind::name))?;
         line.set_item("status_code", attempt.status)?;
         line.set_item("duration", attempt.duration.as_secs_f64())?;
         line.set_item("request_id", attempt.request_id.as_deref())?;

@@ -7,12 +7,15 @@ use pyo3::types::PyDict;
 
 use crate::call::CallOptions;
 
-/// What each of `rules` says of a call, by position. One that raises says no, and the log says so.
+/// What one rule says, or why it cannot.
+type Verdict = Result<bool, String>;
+
+/// What each of `rules` says of a call, by position. The log tells of one that raises.
 pub(super) fn verdicts(
     rules: &[Py<PyAny>],
     params: &Bound<'_, PyDict>,
     options: &CallOptions,
-) -> PyResult<Vec<bool>> {
+) -> PyResult<Vec<Verdict>> {
     if rules.is_empty() {
         return Ok(Vec::new());
     }
@@ -22,7 +25,7 @@ pub(super) fn verdicts(
     rules.iter().map(|rule| verdict(rule.bind(py), &call)).collect()
 }
 
-fn verdict(rule: &Bound<'_, PyAny>, call: &Bound<'_, PyDict>) -> PyResult<bool> {
+fn verdict(rule: &Bound<'_, PyAny>, call: &Bound<'_, PyDict>) -> PyResult<Verdict> {
     let py = rule.py();
     match rule.call1((call,)).and_then(|said| truth(&said)) {
         Err(raised) if raised.is_instance_of::<PyException>(py) => {
@@ -31,9 +34,9 @@ fn verdict(rule: &Bound<'_, PyAny>, call: &Bound<'_, PyDict>) -> PyResult<bool> 
             let log = py.import("logging")?.call_method1("getLogger", ("fairlead",))?;
             let message = "the rule %r could not say whether it holds, and was passed over";
             log.call_method("warning", (message, rule), Some(&details))?;
-            Ok(false)
+            Ok(Err(raised.to_string()))
         }
-        said => said,
+        said => said.map(Ok),
     }
 }
 

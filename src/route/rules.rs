@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::context::Context;
-use super::expr::{Expression, Fault, Outcome, Scope, Searches, TypeFault};
+use super::expr::{Expression, Fault, Outcome, Scope, Searches};
 use super::glob;
 use crate::chat::facts::Wants;
 use crate::config;
@@ -49,7 +49,7 @@ pub struct Picked<'a> {
     /// How many were asked.
     pub looked_at: usize,
     /// Those that could not say: position in the file, and why.
-    pub faulty: Vec<(usize, TypeFault)>,
+    pub faulty: Vec<(usize, String)>,
 }
 
 /// A rule that is of no use as it stands.
@@ -107,12 +107,12 @@ impl Rules {
         for rule in self.in_order.iter().filter(|rule| rule.concerns(model)) {
             picked.looked_at += 1;
             match rule.condition.holds(&scope, context) {
-                Outcome::Yes => {
+                Ok(true) => {
                     picked.rule = Some(rule);
                     break;
                 }
-                Outcome::No => {}
-                Outcome::Faulty(fault) => {
+                Ok(false) => {}
+                Err(fault) => {
                     rule.faults.fetch_add(1, Ordering::Relaxed);
                     picked.faulty.push((rule.position, fault));
                 }
@@ -210,14 +210,18 @@ impl Condition {
         }
     }
 
-    fn holds<'a>(&'a self, scope: &'a Scope<'a>, context: &Context<'_>) -> Outcome {
-        let holds = match self {
-            Self::Expression(expression) => return expression.holds_in(scope),
-            Self::Always(holds) => *holds,
+    /// An error is why it cannot say.
+    fn holds<'a>(&'a self, scope: &'a Scope<'a>, context: &Context<'_>) -> Result<bool, String> {
+        match self {
+            Self::Always(holds) => Ok(*holds),
+            Self::Expression(expression) => match expression.holds_in(scope) {
+                Outcome::Yes => Ok(true),
+                Outcome::No => Ok(false),
+                Outcome::Faulty(fault) => Err(fault.to_string()),
+            },
             // Where nobody was asked, nobody said yes.
-            Self::Callable(position) => context.options.verdicts.get(*position).copied().unwrap_or(false),
-        };
-        if holds { Outcome::Yes } else { Outcome::No }
+            Self::Callable(position) => context.options.verdicts.get(*position).cloned().unwrap_or(Ok(false)),
+        }
     }
 }
 

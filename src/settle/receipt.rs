@@ -47,7 +47,7 @@ pub struct Receipt {
     pub notes: Vec<String>,
     /// Repeats on a fresh connection that count as nothing.
     pub transparent_retries: u32,
-    /// `ok`, `cancelled`, or the kind of the failure.
+    /// `ok`, `cancelled`, or the class of the failure.
     pub outcome: String,
     /// Was it streamed?
     pub stream: bool,
@@ -58,8 +58,8 @@ pub struct Receipt {
 pub struct AttemptLine {
     /// `provider/model`.
     pub deployment: String,
-    /// The kind of failure; `None` is success.
-    pub error: Option<String>,
+    /// The class of its failure; `None` is success.
+    pub error: Option<&'static str>,
     /// The HTTP status.
     pub status: Option<u16>,
     /// Seconds.
@@ -74,7 +74,7 @@ impl From<&Attempt> for AttemptLine {
     fn from(attempt: &Attempt) -> Self {
         Self {
             deployment: attempt.deployment.clone(),
-            error: attempt.kind.map(|kind: Kind| format!("{kind:?}")),
+            error: attempt.kind.map(Kind::name),
             status: attempt.status,
             duration: attempt.duration.as_secs_f64(),
             request_id: attempt.request_id.clone(),

@@ -294,14 +294,14 @@ impl Story {
 
     fn fail(&mut self, error: &Error) {
         Totals::count(&self.engine.totals().failed);
-        self.tell(&format!("{:?}", error.kind()), End::Failed(error.kind(), error.retry_denied()));
+        self.tell(error.kind().name(), End::Failed(error.kind(), error.retry_denied()));
     }
 
     fn cancel(&mut self) {
         // What unwinds is a defect of ours, not a caller who left.
         if std::thread::panicking() {
             Totals::count(&self.engine.totals().failed);
-            self.tell(&format!("{:?}", Kind::Internal), End::Failed(Kind::Internal, None));
+            self.tell(Kind::Internal.name(), End::Failed(Kind::Internal, None));
             return;
         }
         Totals::count(&self.engine.totals().cancelled);

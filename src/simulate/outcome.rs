@@ -28,7 +28,7 @@ pub struct Told {
     /// Who answered.
     pub deployment: Option<String>,
     /// What it raised; `None` is an answer.
-    pub error: Option<String>,
+    pub error: Option<&'static str>,
     /// In US dollars, as far as it is known.
     pub cost: Option<f64>,
 }
@@ -182,13 +182,10 @@ impl Outcome {
 
     /// What was raised, and how often.
     pub fn errors(&self) -> BTreeMap<&str, usize> {
-        self.calls.iter().filter_map(|told| told.error.as_deref()).fold(
-            BTreeMap::new(),
-            |mut counts, error| {
-                *counts.entry(error).or_default() += 1;
-                counts
-            },
-        )
+        self.calls.iter().filter_map(|told| told.error).fold(BTreeMap::new(), |mut counts, error| {
+            *counts.entry(error).or_default() += 1;
+            counts
+        })
     }
 
     /// The time within which the `share` (0 to 1) of all calls ended, answered or not; zero of none.

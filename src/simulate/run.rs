@@ -137,8 +137,8 @@ impl Told {
     }
 
     fn failed(self, error: &Error, began: Instant) -> Self {
-        let kind = format!("{:?}", error.kind());
-        Self { took: since(began), attempts: error.attempts().len(), error: Some(kind), ..self }
+        let error_class = Some(error.kind().name());
+        Self { took: since(began), attempts: error.attempts().len(), error: error_class, ..self }
     }
 }
 

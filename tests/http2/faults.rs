@@ -109,7 +109,7 @@ async fn f47_a_second_refusal_is_an_attempt() {
 async fn calmed(address: SocketAddr) -> Arc<Engine> {
     let engine = engine(&[address], "");
     let receipt = whole(&engine).await.unwrap();
-    let kinds: Vec<_> = receipt.attempts.iter().map(|attempt| attempt.error.clone()).collect();
+    let kinds: Vec<_> = receipt.attempts.iter().map(|attempt| attempt.error).collect();
     assert!(matches!(kinds[..], [Some(_), None]), "{kinds:?}");
     let [note] = &receipt.notes[..] else { panic!("{:?}", receipt.notes) };
     assert!(note.contains("ENHANCE_YOUR_CALM: HTTP/1.1 for 10 minutes"), "{note}");
@@ -205,8 +205,8 @@ async fn f49_a_stream_that_is_reset_before_it_commits_is_tried_again() {
     let engine = engine(&[address], "");
     let mut stream = stream(&engine).await.unwrap();
     assert_eq!(rest(&mut stream).await.0, 3);
-    let attempts: Vec<_> = stream.receipt().attempts.iter().map(|attempt| attempt.error.clone()).collect();
-    assert_eq!(attempts, [Some("Truncated".to_owned()), None]);
+    let attempts: Vec<_> = stream.receipt().attempts.iter().map(|attempt| attempt.error).collect();
+    assert_eq!(attempts, [Some("ResponseTruncated"), None]);
     drop(stream);
     quiet(&engine).await;
 }

@@ -33,7 +33,7 @@ def main() -> None:
             assert type(error).__name__ == "ConnectError", repr(error)
             assert "no address or port left" in str(error)
             assert error.is_retryable
-            assert [attempt.error for attempt in error.attempts] == ["Connect"] * 3
+            assert [attempt.error for attempt in error.attempts] == ["ConnectError"] * 3
             assert not error.attempts[0].counted
             stats = made.stats()
             assert (stats["settled"], stats["input_tokens"], stats["output_tokens"]) == (3, 0, 0)

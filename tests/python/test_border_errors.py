@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
 import traceback
+from pathlib import Path
 from typing import Any
 
 import fairlead
@@ -34,7 +36,17 @@ def test_r7_the_last_failure_is_the_cause_where_an_earlier_one_is_raised(up: Ups
     with pytest.raises(fairlead.InternalServerError) as caught:
         client.chat.completions.create(model="m", messages=MESSAGES)
     assert isinstance(caught.value.__cause__, fairlead.RateLimitError)
-    assert [attempt.status_code for attempt in caught.value.attempts] == [503, 429]
+    told = [(attempt.status_code, attempt.error) for attempt in caught.value.attempts]
+    assert told == [(503, "InternalServerError"), (429, "RateLimitError")]
+
+
+def test_what_failed_goes_by_the_name_of_its_exception_everywhere() -> None:
+    """In attempts, in the outcome of a receipt and in what a breaker says."""
+    kinds = Path(__file__).parents[2] / "src/error/kind.rs"
+    names = set(re.findall(r'Self::\w+ => "(\w+)"', kinds.read_text(encoding="utf-8")))
+    assert len(names) > 40
+    assert {name for name in names if not hasattr(fairlead, name)} == {"Superseded"}
+    assert names - set(errors._CLASSES) == {"Superseded"}
 
 
 def test_an_error_tells_the_whole_story(up: Upstream) -> None:

@@ -73,12 +73,15 @@ def test_a_callable_is_asked_in_the_callers_thread_and_sees_its_scope() -> None:
     assert threads == [threading.get_ident()]
 
 
-def test_a_callable_that_raises_is_passed_over_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callable_that_raises_is_counted_and_passed_over_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def rule(call: dict[str, Any]) -> bool:
         raise KeyError("tier")
 
     with caplog.at_level(logging.WARNING, "fairlead"), fairlead.Client(config(rule)) as client:
-        assert client.route("hi").rule is None
+        route = client.route("hi")
+        assert route.rule is None
+        assert route.notes == ["the rule `own` could not say: KeyError: 'tier'"]
+        assert client.stats()["rule_faults"] == {"own": 1}
     assert "could not say" in caplog.text
     assert "KeyError: 'tier'" in caplog.text
 

@@ -571,7 +571,7 @@ fn a_transition_is_a_sentence_with_its_numbers() {
     let mut bench = Bench::new(GUARD);
     let mut opened = bench.break_it();
     opened.open_for = Some(secs(4.7));
-    let said = "opened after 5 failures in a row (last: Server, Server, Server); open for 4.7 s";
+    let said = "opened after 5 failures in a row (last: InternalServerError, InternalServerError, InternalServerError); open for 4.7 s";
     assert_eq!(opened.to_string(), said);
     bench.pass_time(secs(6.0));
     let mut probe = bench.pass();

@@ -112,7 +112,7 @@ fn a_rule_that_cannot_say_is_counted_and_passed_over() {
         let picked = rules.pick(&context);
         assert_eq!(picked.rule.unwrap().name(), "sound");
         assert_eq!(picked.faulty.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0]);
-        assert_eq!(picked.faulty[0].1.to_string(), "at byte 15: only two numbers or two texts have an order");
+        assert_eq!(picked.faulty[0].1, "at byte 15: only two numbers or two texts have an order");
     }
     assert_eq!(rules.faults().collect::<Vec<_>>(), [("odd", 3), ("sound", 0)]);
 }
@@ -124,8 +124,19 @@ fn a_callable_says_what_it_said_before_the_call() {
         Rules::compile(&[rule("zero", callable(0), 1.0, &[]), rule("one", callable(1), 1.0, &[])]).unwrap();
     let mut call = Call::default();
     assert_eq!(picked(&rules, &call), None);
-    call.options.verdicts = vec![false, true];
+    call.options.verdicts = vec![Ok(false), Ok(true)];
     assert_eq!(picked(&rules, &call).as_deref(), Some("one"));
+}
+
+#[test]
+fn a_callable_that_could_not_say_is_counted_and_passed_over() {
+    let callable = |position| config::Condition::Callable { callable: position };
+    let rules =
+        Rules::compile(&[rule("zero", callable(0), 1.0, &[]), rule("one", callable(1), 1.0, &[])]).unwrap();
+    let mut call = Call::default();
+    call.options.verdicts = vec![Err("KeyError: 'x'".to_owned()), Ok(true)];
+    assert_eq!(picked(&rules, &call).as_deref(), Some("one"));
+    assert_eq!(rules.faults().collect::<Vec<_>>(), [("zero", 1), ("one", 0)]);
 }
 
 #[test]

@@ -106,7 +106,7 @@ def _told(report: Report, place: Place, error: FairleadError, subject: str = "an
 
 def _refused_keys(report: Report, place: Place, reply: APIResponse[Any]) -> None:
     """Keys that were refused before one was taken."""
-    refused = sum(line.error == "Authentication" for line in reply.fairlead.attempts or ())
+    refused = sum(line.error == "AuthenticationError" for line in reply.fairlead.attempts or ())
     if refused:
         report.add(place.name, "key", "finding", f"{refused} keys are refused before one is taken", _KEY)
 

@@ -87,7 +87,7 @@ impl From<Kind> for Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(kind) => write!(f, "{kind:?}"),
+            Self::Kind(kind) => write!(f, "{kind}"),
             Self::Named(name) => f.write_str(name),
         }
     }

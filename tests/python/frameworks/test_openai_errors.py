@@ -124,7 +124,7 @@ def test_a_second_deployment_saves_the_call(up: Upstream, twin: Twin) -> None:
     answer = twin.do(lambda: client.chat.completions.with_raw_response.create(model="m", messages=MESSAGES))
     assert answer.parse().choices[0].message.content == "well"
     assert answer.headers["x-fairlead-deployment"] == "openai/up-1"
-    assert [line.error for line in receipt(answer).attempts] == ["Server", None]
+    assert [line.error for line in receipt(answer).attempts] == ["InternalServerError", None]
 
 
 def test_a_wait_is_told_in_both_headers(up: Upstream, twin: Twin) -> None:
