@@ -152,7 +152,10 @@ impl Both {
                     self.reference.again(number, now);
                 }
             }
-            Happening::Pass { milliseconds } => self.now += milliseconds * 1_000_000,
+            Happening::Pass { milliseconds } => {
+                self.now += milliseconds * 1_000_000;
+                self.reference.pass_time(self.now);
+            }
         }
     }
 

@@ -104,3 +104,20 @@ fn q3_in_overload_a_lower_priority_still_has_its_turn() {
     assert!(line.statistics().overloaded);
     assert!((10 * SECOND..12 * SECOND).contains(&now), "after {} s", now / SECOND);
 }
+
+#[test]
+fn q5_a_line_that_waits_for_window_after_window_is_not_overloaded() {
+    let mut line = Line::new(endless());
+    crowd(&mut line, 20, patient(1, 5, 10), 0);
+    let mut now = 0;
+    while let Some(head) = line.offered() {
+        line.tries();
+        line.blocked(head, Some(std::time::Duration::from_secs(6)), now);
+        now += 6 * SECOND;
+        line.again(head, now);
+        serve_next(&mut line, 10, now);
+        serve_next(&mut line, 10, now);
+        assert!(!line.statistics().overloaded, "at {} s", now / SECOND);
+    }
+    assert_eq!(now, 60 * SECOND);
+}

@@ -20,6 +20,8 @@ pub struct Caller {
     pub place: Place,
     pub joined: u64,
     pub entered: u64,
+    /// How long the head had waited for known moments then.
+    pub known: u64,
     pub own: Option<u64>,
 }
 
@@ -48,6 +50,8 @@ pub struct Reference {
     pub turn: Option<(u64, u8, bool)>,
     /// Blocked, does it know until when?
     known: bool,
+    /// How long the head has waited for known moments, until when.
+    waited: (u64, u64),
     pub overloaded: bool,
     calm: u64,
     missed: bool,
@@ -62,6 +66,7 @@ impl Reference {
             pots: [Pot::default(); 10],
             turn: None,
             known: false,
+            waited: (0, 0),
             overloaded: false,
             calm: 0,
             missed: false,
@@ -108,10 +113,9 @@ impl Reference {
 
     /// Somebody comes; the line may become overloaded by that.
     pub fn receive(&mut self, mut who: Newcomer, now: u64) -> Newcomer {
-        let waits_for_a_known_moment = self.known && self.turn.is_some_and(|(_, _, blocked)| blocked);
-        if let Some((number, _)) = self.first().filter(|_| !waits_for_a_known_moment) {
-            let entered = self.find(number).unwrap().entered;
-            self.wait(now - entered, now);
+        if let Some((number, _)) = self.first() {
+            let first = *self.find(number).unwrap();
+            self.wait(self.sojourn(&first, now), now);
         }
         if self.overloaded {
             who.deadline = who.deadline.min(now + self.settings.overload_patience.as_nanos() as u64);
@@ -121,7 +125,8 @@ impl Reference {
 
     pub fn join(&mut self, number: u64, who: Newcomer, now: u64) {
         let loser = self.crowd(&who).and_then(|(_, loser)| loser);
-        self.callers.push(Caller { number, who, place: Place::Line, joined: now, entered: now, own: None });
+        let (place, known) = (Place::Line, self.waited.0);
+        self.callers.push(Caller { number, who, place, joined: now, entered: now, known, own: None });
         self.enter(number, now);
         if let Some(loser) = loser {
             self.away(loser, Place::Shed, now);
@@ -149,6 +154,17 @@ impl Reference {
                 self.pots[usize::from(class)].clock = 0;
             }
         }
+    }
+
+    /// Time passes: is it one in which the head waits for a known moment?
+    pub fn pass_time(&mut self, now: u64) {
+        let (known, until) = self.waited;
+        let waits = self.known && self.turn.is_some_and(|(_, _, blocked)| blocked);
+        self.waited = (if waits { known + (now - until) } else { known }, now);
+    }
+
+    fn sojourn(&self, caller: &Caller, now: u64) -> u64 {
+        now - caller.entered - (self.waited.0 - caller.known)
     }
 
     fn wait(&mut self, sojourn: u64, now: u64) {
@@ -229,8 +245,9 @@ impl Reference {
     }
 
     fn back(&mut self, number: u64, now: u64) {
+        let known = self.waited.0;
         if let Some(caller) = self.find(number).filter(|caller| caller.place == Place::Aside) {
-            (caller.place, caller.entered) = (Place::Line, now);
+            (caller.place, caller.entered, caller.known) = (Place::Line, now, known);
             self.enter(number, now);
         }
     }
@@ -251,7 +268,7 @@ impl Reference {
             if let Some(share) = self.shares.get_mut(&(caller.who.priority, caller.who.tenant)) {
                 share.served = now;
             }
-            let sojourn = now - caller.entered;
+            let sojourn = self.sojourn(&caller, now);
             if u128::from(sojourn) <= self.settings.overload_target.as_nanos() {
                 self.calm = now;
             }

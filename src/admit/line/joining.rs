@@ -28,6 +28,7 @@ pub(super) enum Offer {
     /// It tried, and found no room; some is expected at `until`.
     Blocked {
         turn: Turn,
+        since: u64,
         until: Option<u64>,
     },
 }
@@ -44,6 +45,8 @@ pub struct Line {
     pub(super) overload: Overload,
     pub(super) pace: Pace,
     pub(super) offer: Offer,
+    /// How long, all in all, the head has waited for moments that were known.
+    pub(super) patience: u64,
     /// How often room became free, and how often it had when the head began to try.
     pub(super) freed: u64,
     pub(super) tried: u64,
@@ -64,6 +67,7 @@ impl Line {
             overload: Overload::default(),
             pace: Pace::default(),
             offer: Offer::Nobody,
+            patience: 0,
             freed: 0,
             tried: 0,
             tickets: 0,
@@ -132,10 +136,8 @@ impl Line {
     }
 
     fn receive(&mut self, who: Newcomer, now: u64) -> Waiter {
-        // A head that waits for a moment that is known waits for that, and not because there are too many.
-        let is_known = matches!(self.offer, Offer::Blocked { until: Some(_), .. });
-        if !is_known && let Some(next) = self.next().and_then(|turn| self.waiters.get(&turn.ticket)) {
-            self.note(now.saturating_sub(next.entered), now);
+        if let Some(next) = self.next().and_then(|turn| self.waiters.get(&turn.ticket)) {
+            self.note(self.sojourn(next, now), now);
         }
         let patience = now.saturating_add(nanos(self.settings.overload_patience));
         Waiter {
@@ -145,6 +147,7 @@ impl Line {
             cost: who.cost,
             joined: now,
             entered: now,
+            patience: self.patience(now),
             deadline: if self.overload.is_on() { who.deadline.min(patience) } else { who.deadline },
             spot: Spot::Line,
             own: None,
@@ -207,6 +210,23 @@ impl Line {
             self.overload.emptied(now);
         }
         self.ranks.insert(ticket, waiter, self.overload.order());
+    }
+
+    /// How long, all in all, the head has waited for moments that were known until `now`.
+    pub(super) fn patience(&self, now: u64) -> u64 {
+        match self.offer {
+            Offer::Blocked { since, until: Some(_), .. } => {
+                self.patience.saturating_add(now.saturating_sub(since))
+            }
+            Offer::Nobody | Offer::Made(_) | Offer::Blocked { until: None, .. } => self.patience,
+        }
+    }
+
+    /// How long one has stood in the line because there are too many: not while its head waited for a moment that was
+    /// known, when a window moves on or a provider's wait ends.
+    pub(super) fn sojourn(&self, waiter: &Waiter, now: u64) -> u64 {
+        let known = self.patience(now).saturating_sub(waiter.patience);
+        now.saturating_sub(waiter.entered).saturating_sub(known)
     }
 
     /// Notes how long somebody has waited, the next in line or one that is being served.

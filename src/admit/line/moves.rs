@@ -21,7 +21,7 @@ impl Line {
             && self.freed == self.tried
         {
             let until = wait.map(|wait| now.saturating_add(nanos(wait)));
-            self.offer = Offer::Blocked { turn, until };
+            self.offer(Offer::Blocked { turn, since: now, until }, now);
         }
         self.advance(now);
     }
@@ -35,14 +35,14 @@ impl Line {
             let Some(next) = own.checked_add(1) else { break };
             from = (next, 0);
         }
-        self.unblock();
+        self.unblock(now);
         self.advance(now);
     }
 
     /// The wait of somebody blocked or aside is over: it tries again, those aside with the age they have.
     pub fn again(&mut self, ticket: Ticket, now: u64) {
         if self.turn_is(ticket.0) {
-            self.unblock();
+            self.unblock(now);
         }
         self.put_back(ticket.0, now);
         self.advance(now);
@@ -60,7 +60,7 @@ impl Line {
             let before = waiter.own.replace(own).filter(|before| *before != own);
             self.ranks.remove(ticket.0, waiter, order);
             self.asides.insert((own, ticket.0));
-            self.withdraw(ticket.0);
+            self.withdraw(ticket.0, now);
             if let Some(before) = before {
                 self.put_back_first(before, now);
             }
@@ -79,7 +79,7 @@ impl Line {
             let turn = turn.unwrap_or(Turn { ticket: ticket.0, class: waiter.class });
             self.ranks.serve(turn, &waiter, cost, now, self.overload.order());
             self.pace.served(now);
-            let sojourn = now.saturating_sub(waiter.entered);
+            let sojourn = self.sojourn(&waiter, now);
             self.overload.served(sojourn, now, &self.settings);
             self.note(sojourn, now);
         }
@@ -145,7 +145,7 @@ impl Line {
     fn absent(&mut self, ticket: u64, waiter: &Waiter, now: u64) {
         self.ranks.remove(ticket, waiter, self.overload.order());
         self.presence.remove(waiter.tenant, waiter.class, ticket);
-        self.withdraw(ticket);
+        self.withdraw(ticket, now);
         let Some(own) = waiter.own else { return };
         self.asides.remove(&(own, ticket));
         self.put_back_first(own, now);
@@ -159,10 +159,11 @@ impl Line {
     }
 
     fn put_back(&mut self, ticket: u64, now: u64) {
+        let patience = self.patience(now);
         let Some(waiter) = self.waiters.get_mut(&ticket) else { return };
         if waiter.spot == Spot::Aside {
             waiter.spot = Spot::Line;
-            waiter.entered = now;
+            (waiter.entered, waiter.patience) = (now, patience);
             let waiter = *waiter;
             self.asides.remove(&(waiter.own.unwrap_or_default(), ticket));
             self.enter(ticket, &waiter, now);
@@ -180,17 +181,22 @@ impl Line {
         self.turn().is_some_and(|turn| turn.ticket == ticket)
     }
 
-    fn unblock(&mut self) {
+    fn unblock(&mut self, now: u64) {
         if matches!(self.offer, Offer::Blocked { .. }) {
-            self.offer = Offer::Nobody;
+            self.offer(Offer::Nobody, now);
         }
     }
 
     /// If it was the turn of a ticket, it is nobody's.
-    fn withdraw(&mut self, ticket: u64) {
+    fn withdraw(&mut self, ticket: u64, now: u64) {
         if self.turn_is(ticket) {
-            self.offer = Offer::Nobody;
+            self.offer(Offer::Nobody, now);
         }
+    }
+
+    fn offer(&mut self, offer: Offer, now: u64) {
+        self.patience = self.patience(now);
+        self.offer = offer;
     }
 
     /// Offers the next room to whoever is first. Those who have waited too long are passed over, and told.
@@ -202,21 +208,21 @@ impl Line {
             };
             let first = turn.and_then(|turn| Some((turn, self.waiters.get(&turn.ticket)?.deadline)));
             let Some((turn, deadline)) = first else {
-                self.offer = Offer::Nobody;
+                self.offer(Offer::Nobody, now);
                 self.overload.emptied(now);
                 return;
             };
             if deadline > now {
-                self.offer_to(turn);
+                self.offer_to(turn, now);
                 return;
             }
             self.time_out(turn.ticket, now);
         }
     }
 
-    fn offer_to(&mut self, turn: Turn) {
+    fn offer_to(&mut self, turn: Turn, now: u64) {
         if !self.turn_is(turn.ticket) {
-            self.offer = Offer::Made(turn);
+            self.offer(Offer::Made(turn), now);
             self.news.push(Ticket(turn.ticket));
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Waiter {
     pub(super) joined: u64,
     /// When it last took its place in the line: later than `joined` where it was aside.
     pub(super) entered: u64,
+    /// The line's patience at that moment.
+    pub(super) patience: u64,
     pub(super) deadline: u64,
     pub(super) spot: Spot,
     /// The limit of its own that it last stepped aside for.
