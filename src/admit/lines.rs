@@ -18,8 +18,6 @@ pub struct Lines {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
     /// Calls that wait, in whichever line.
     waiting: AtomicUsize,
-    /// How often something was given back.
-    wakes: AtomicUsize,
 }
 
 /// A call that waits; dropping it takes it off the count.
@@ -69,15 +67,16 @@ impl Lines {
         self.queues.lock().values().map(|queue| queue.statistics().aside).sum()
     }
 
-    /// Something was given back: the head of every line tries again. Who wait for the same in different lines take
-    /// turns: each time another line is the first to try.
+    /// Something was given back: the head of every line tries again. Where they wait for the same, the line that was
+    /// served longest ago is the first to try.
     pub fn wake(&self) {
         if self.is_crowded() {
-            let first = self.wakes.fetch_add(1, Ordering::Relaxed);
             let queues = self.queues.lock();
-            let waiting: Vec<&Arc<Queue>> = queues.values().filter(|queue| !queue.is_deserted()).collect();
-            let first = first.checked_rem(waiting.len()).unwrap_or_default();
-            waiting.iter().cycle().skip(first).take(waiting.len()).for_each(|queue| queue.wake());
+            let mut waiting: Vec<_> = queues.values().filter(|queue| !queue.is_deserted()).collect();
+            waiting.sort_by_cached_key(|queue| queue.last_served());
+            for queue in waiting {
+                queue.wake();
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::lines::Lines;
 use super::needs::Needs;
 use super::purse::Taken;
 use crate::chat::usage::Usage;
@@ -61,6 +62,8 @@ struct Used {
 pub struct AttemptPermit {
     totals: Arc<Totals>,
     live: Arc<live::Deployment>,
+    /// Those who wait for what it gives back.
+    lines: Arc<Lines>,
     reserved: Usage,
     hold: Option<(Arc<dyn Store>, Hold)>,
     pass: Option<Pass>,
@@ -88,6 +91,7 @@ impl AttemptPermit {
         Self {
             totals: Arc::clone(engine.totals()),
             live: Arc::clone(live),
+            lines: Arc::clone(&engine.live().lines),
             terms: candidate.deployment.terms,
             is_guests: candidate.credential.is_guests(),
             reserved: needs.usage,
@@ -163,6 +167,9 @@ impl AttemptPermit {
                     learned.answered(self.terms, now);
                 }
             }
+            if matches!(outcome, Ok(Landed::Stream(_))) && !told.is_empty() {
+                self.lines.wake();
+            }
         }
         match outcome {
             Ok(Landed::Stream(_)) => self.pass.as_mut()?.answered(now),
@@ -219,15 +226,16 @@ impl AttemptPermit {
             self.totals.book(booked);
         }
         let preset = self.preset;
-        if let Some((store, hold)) = self.hold.take() {
-            store.settle(hold, &mut |limit, reserved| used.of(limit, reserved, preset));
-        }
         if let Some(learned) = self.learned.take() {
             match used.requests {
                 0 => drop(learned),
                 _ => learned.settle(used.learned(preset), clock::now()),
             }
         }
+        if let Some((store, hold)) = self.hold.take() {
+            store.settle(hold, &mut |limit, reserved| used.of(limit, reserved, preset));
+        }
+        self.lines.wake();
         if let Some(taken) = self.taken.take() {
             match used.cost {
                 Some(cost) => taken.spend(cost),
@@ -247,7 +255,7 @@ impl Used {
         learned::Needs {
             requests: *requests,
             input: preset.counted_input(usage),
-            output: usage.output,
+            output: usage.billed_output(),
             images: 0,
         }
     }
@@ -257,9 +265,9 @@ impl Used {
         let input = preset.counted_input(usage);
         match limit.measure {
             Measure::Requests => *requests,
-            Measure::Tokens => input.saturating_add(usage.output),
+            Measure::Tokens => input.saturating_add(usage.billed_output()),
             Measure::InputTokens => input,
-            Measure::OutputTokens => usage.output,
+            Measure::OutputTokens => usage.billed_output(),
             // What nobody can tell stays as it was expected.
             Measure::Cost => cost.map_or(reserved, |Nano(nanos)| nanos),
             Measure::Concurrency => 0,

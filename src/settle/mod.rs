@@ -104,9 +104,10 @@ impl Totals {
     pub fn book(&self, usage: &Usage) {
         self.settled.fetch_add(1, Ordering::Relaxed);
         self.input_tokens.fetch_add(usage.input, Ordering::Relaxed);
-        self.output_tokens.fetch_add(usage.output, Ordering::Relaxed);
+        let output = usage.billed_output();
+        self.output_tokens.fetch_add(output, Ordering::Relaxed);
         if usage.estimated {
-            self.estimated_tokens.fetch_add(usage.input + usage.output, Ordering::Relaxed);
+            self.estimated_tokens.fetch_add(usage.input + output, Ordering::Relaxed);
         }
     }
 

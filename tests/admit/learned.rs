@@ -1,5 +1,7 @@
 //! What providers tell of their limits, in the loop.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fairlead::Kind;
@@ -7,7 +9,7 @@ use fairlead::call::CallOptions;
 use fairlead::clock::now;
 
 use crate::support::scripted::{Meets, World, ok, status};
-use crate::{ask, ask_with, hosts};
+use crate::{ask, ask_with, hosts, start};
 
 /// An answer that says it was the last one for twenty seconds.
 fn spent() -> Meets {
@@ -63,4 +65,25 @@ async fn a_limit_that_was_told_is_named_by_what_it_counts() {
     let limit = error.failure().limit.as_ref().unwrap();
     assert_eq!((limit.measure, limit.scope, limit.most), ("tokens", "credential", Some(5000.0)));
     assert!(error.to_string().starts_with("openai/up has no room for more tokens by what its provider told"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_calls_set_aside_and_did_not_use_lets_the_next_go_at_once() {
+    let told = Arc::new(AtomicU64::new(6000));
+    let world = World::answering(move |_| {
+        let left = told.fetch_sub(2, Ordering::Relaxed) - 2;
+        ok().with_header("x-ratelimit-limit-tokens", "6000")
+            .with_header("x-ratelimit-remaining-tokens", &left.to_string())
+            .with_header("x-ratelimit-reset-tokens", "20s")
+            .after(Duration::from_millis(300))
+    });
+    let engine = world.engine(&hosts(&["a"], "", ""));
+    ask(&engine).await.unwrap();
+    let began = now();
+    let running: Vec<_> = (0..20).map(|_| start(&engine, CallOptions::default())).collect();
+    for call in running {
+        call.await.unwrap().unwrap();
+    }
+    // Five of them fit at once by what they set aside.
+    assert!((now() - began) < Duration::from_secs(2), "{:?}", now() - began);
 }

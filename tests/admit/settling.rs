@@ -109,3 +109,12 @@ async fn t1_after_a_failover_only_what_each_attempt_used_is_charged() {
     );
     assert_eq!(used(&engine, "global tokens/"), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn t2_reasoning_that_is_counted_in_the_total_alone_is_charged_too() {
+    let usage = r#""usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":1015}"#;
+    let answer = format!(
+        r#"{{"id":"c","choices":[{{"index":0,"message":{{"role":"assistant","content":"x"}},"finish_reason":"stop"}}],{usage}}}"#
+    );
+    assert_eq!(charged(ok().with_body(&answer)).await, (1, 1015));
+}

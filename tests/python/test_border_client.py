@@ -355,7 +355,7 @@ def test_hooks_get_every_receipt_on_their_own_thread(up: Upstream, twin: Twin) -
     with pytest.raises(fairlead.BadRequestError):
         twin.do(lambda: client.generate("m", "hi"))
     assert told.wait(10)
-    assert seen == [("ok", "fairlead-hooks"), ("BadRequest", "fairlead-hooks")]
+    assert seen == [("ok", "fairlead-hooks"), ("BadRequestError", "fairlead-hooks")]
 
 
 def test_logging_is_off_until_asked_for_and_never_holds_content(

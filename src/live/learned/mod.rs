@@ -33,7 +33,7 @@ use crate::clock::Instant;
 use crate::provider::limit_headers::{LimitKind, LimitView};
 use cap::Cap;
 use order::Takes;
-use view::{Asked, View};
+use view::{Asked, Settled, View};
 
 /// What configuration says about learned limits of a deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -105,6 +105,8 @@ struct State {
     takes: Takes,
     /// All that was ever given back.
     returned: Needs,
+    /// What attempts took that are not over.
+    flying: Needs,
     views: Vec<View>,
     cap: Cap,
 }
@@ -120,9 +122,25 @@ pub struct Taken {
     /// What the record had surely taken before it, how often, and what was given back.
     before: Needs,
     returned: Needs,
-    /// Did its response tell limits that include it? Then what comes back is for the host to tell.
+    /// Did its response tell limits that include it?
     counted: bool,
+    /// The kinds of limits that it told of.
+    heard: Kinds,
     settled: bool,
+}
+
+/// A set of kinds of limits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kinds(u32);
+
+impl Kinds {
+    fn add(&mut self, kind: LimitKind) {
+        self.0 |= 1 << kind as u32;
+    }
+
+    fn has(self, kind: LimitKind) -> bool {
+        self.0 & 1 << kind as u32 != 0
+    }
 }
 
 impl Learned {
@@ -131,6 +149,7 @@ impl Learned {
         let state = State {
             takes: Takes::default(),
             returned: Needs::default(),
+            flying: Needs::default(),
             views: Vec::new(),
             cap: Cap::new(now),
         };
@@ -153,6 +172,7 @@ impl Learned {
             before,
             returned: state.returned,
             counted: false,
+            heard: Kinds::default(),
             settled: false,
         })
     }
@@ -186,8 +206,10 @@ impl Taken {
         }
         self.counted = true;
         let mut state = self.learned.state.lock();
-        let asked = self.asked(&state);
         for view in told {
+            let awaited = if self.heard.has(view.kind) { Needs::default() } else { self.needs };
+            self.heard.add(view.kind);
+            let asked = self.asked(&state, awaited);
             state.hear(view, &asked, now);
         }
     }
@@ -206,7 +228,7 @@ impl Taken {
             view.remaining.zip(self.needs.of(view.kind)).is_some_and(|(remaining, needs)| remaining < needs)
         };
         let mut state = self.learned.state.lock();
-        let asked = self.asked(&state);
+        let asked = self.asked(&state, Needs::default());
         let mut explained = false;
         for view in told.iter().filter(|view| lacking(view)) {
             explained = true;
@@ -222,15 +244,20 @@ impl Taken {
     /// It was sent and used so much: the rest goes back, what exceeds it is taken as well.
     pub fn settle(mut self, used: Needs, now: Instant) {
         self.settled = true;
-        self.learned.state.lock().correct(self.credited(), self.needs, used, now);
+        self.correct(&mut self.learned.state.lock(), used, now);
     }
 
-    /// The place up to which views count it as known to the host.
-    fn credited(&self) -> u64 {
-        if self.counted { 0 } else { self.sequence }
+    fn correct(&self, state: &mut State, used: Needs, now: Instant) {
+        state.takes.sum = state.takes.sum + (used - self.needs);
+        state.returned = state.returned + (self.needs - used);
+        state.flying = state.flying - self.needs;
+        for view in &mut state.views {
+            let (counted, heard) = (self.counted, self.heard.has(view.kind));
+            view.settle(&Settled { sequence: self.sequence, taken: self.needs, used, counted, heard }, now);
+        }
     }
 
-    fn asked(&self, state: &State) -> Asked {
+    fn asked(&self, state: &State, awaited: Needs) -> Asked {
         Asked {
             sequence: self.sequence,
             at: self.at,
@@ -238,6 +265,7 @@ impl Taken {
             surely_after: state.takes.surely_after(self.at),
             perhaps_after: state.takes.sum - self.before - self.needs,
             returned: state.returned - self.returned,
+            awaited,
         }
     }
 }
@@ -247,7 +275,9 @@ impl Drop for Taken {
         if !self.settled {
             let now = crate::clock::now();
             let mut state = self.learned.state.lock();
-            state.correct(self.credited(), self.needs, Needs::default(), now);
+            // Heard of, it was sent.
+            let used = if self.counted { self.needs } else { Needs::default() };
+            self.correct(&mut state, used, now);
             state.cap.untake(now);
         }
     }
@@ -266,6 +296,7 @@ impl State {
     /// Answers what was taken surely before.
     fn take(&mut self, needs: Needs, now: Instant) -> (Needs, u64) {
         let before = self.takes.add(needs, now);
+        self.flying = self.flying + needs;
         for view in &mut self.views {
             view.take(self.takes.count, needs, now);
         }
@@ -276,16 +307,7 @@ impl State {
     fn hear(&mut self, told: &LimitView, asked: &Asked, now: Instant) {
         match self.views.iter_mut().find(|view| view.kind == told.kind) {
             Some(view) => view.hear(told, asked, now),
-            None => self.views.extend(View::first(told, asked, now)),
-        }
-    }
-
-    fn correct(&mut self, sequence: u64, taken: Needs, used: Needs, now: Instant) {
-        let (returned, added) = (taken - used, used - taken);
-        self.takes.sum = self.takes.sum + added;
-        self.returned = self.returned + returned;
-        for view in &mut self.views {
-            view.correct(sequence, returned, added, now);
+            None => self.views.extend(View::first(told, asked, self.flying - asked.awaited, now)),
         }
     }
 }

@@ -34,9 +34,19 @@ enum Writes {
     Nothing,
 }
 
+/// What of a request it counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Charges {
+    /// All that it may use, and gives nothing back.
+    Reserved,
+    /// What it uses.
+    Used,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Host {
     counts: Counts,
+    charges: Charges,
     writes: Writes,
     /// Requests, then tokens, a minute.
     limits: [f64; 2],
@@ -218,8 +228,9 @@ impl Simulation {
                 Taking::Taken(taken) => {
                     self.line.pop_front();
                     let travel = self.between([0.002, 0.030]);
-                    let used = Needs { output: needs.output / 2, ..needs };
-                    let amounts = [1.0, (needs.input + needs.output) as f64];
+                    let used = Needs { output: needs.output / self.between([1.0, 20.0]) as u64, ..needs };
+                    let charged = if self.host.charges == Charges::Used { used } else { needs };
+                    let amounts = [1.0, (charged.input + charged.output) as f64];
                     self.schedule(now + travel, Event::Arrives(taken, amounts, used));
                 }
                 Taking::NotUntil(blocked) => {
@@ -292,17 +303,20 @@ impl Simulation {
 }
 
 fn hosts() -> impl Iterator<Item = Host> {
-    let counts = [Counts::Bucket, Counts::Minutes];
+    let charges = [Charges::Reserved, Charges::Used];
+    let counts = [Counts::Bucket, Counts::Minutes]
+        .into_iter()
+        .flat_map(move |counts| charges.map(|charges| (counts, charges)));
     let writes = [Writes::Duration, Writes::Moment];
     let limits: [[f64; 2]; 3] = [[300.0, 1e9], [1e6, 200_000.0], [600.0, 800_000.0]];
     let answers = [[0.05, 0.2], [0.5, 5.0], [2.0, 30.0]];
-    counts.into_iter().flat_map(move |counts| {
+    counts.flat_map(move |(counts, charges)| {
         writes.into_iter().flat_map(move |writes| {
             limits.into_iter().flat_map(move |limits| {
                 answers.into_iter().map(move |answers| {
                     let busy = limits[0].min(limits[1] / 1650.0) / 60.0 * answers[1];
                     let callers = (busy * 4.0) as usize + 8;
-                    Host { counts, writes, limits, answers, callers, strangers: 0.0 }
+                    Host { counts, charges, writes, limits, answers, callers, strangers: 0.0 }
                 })
             })
         })
@@ -345,6 +359,7 @@ fn refusals_alone_teach_a_rate_near_that_of_the_host() {
         for counts in [Counts::Bucket, Counts::Minutes] {
             let host = Host {
                 counts,
+                charges: Charges::Reserved,
                 writes: Writes::Nothing,
                 limits: [limit, 1e9],
                 answers,

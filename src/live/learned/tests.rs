@@ -59,6 +59,29 @@ fn what_is_used_up_waits_for_its_reset_and_is_all_there_then() {
 }
 
 #[test]
+fn a_host_that_counts_what_is_used_is_used_up_whatever_is_set_aside() {
+    let (learned, first, start) = started();
+    let (set_aside, used) = (Needs { requests: 1, input: 7, output: 1024, images: 0 }, 27);
+    first.settle(ONE, start);
+    for call in 1..=185_u32 {
+        let now = after(start, f64::from(call) / 10.0);
+        let Taking::Taken(mut taken) = learned.take(set_aside, Terms::default(), now) else {
+            panic!("call {call}: the host has {} left", 6000 - used * u64::from(call - 1));
+        };
+        let left = 6000 - used * u64::from(call);
+        let reset = Duration::from_secs(60).saturating_sub(now - start);
+        taken.heard(&[told(LimitKind::Tokens, 6000, left, reset)], now);
+        taken.settle(Needs { output: 20, ..set_aside }, now);
+    }
+    let now = after(start, 19.0);
+    assert_ne!(
+        learned.fit(set_aside, Terms::default(), now),
+        Fit::Fits,
+        "as much as is set aside is not left"
+    );
+}
+
+#[test]
 fn a_reset_in_the_past_is_a_full_limit_whatever_remains() {
     let (learned, mut first, start) = started();
     first.heard(&requests(10, 0, 0), start);

@@ -4,7 +4,12 @@
 //! subtracted here; what was taken before it is in the number already; for what was sent at about the same time
 //! there is a least and a most ([`order`](super::order)). Within one epoch (until the moment at which
 //! the limit was said to be full) a response can only tighten the view, so one that comes late or out of order
-//! never loosens it. A later epoch begins when that moment has passed, when the limit itself changes, or when a
+//! never loosens it.
+//!
+//! Hosts differ in what they count: some all that a request may use, and give nothing back; others what it did use.
+//! From the tightest word of an epoch on, both are counted here. The first count never leaves too much. The second may
+//! leave more, as far as the host's own word goes: the least that it said was left, less what it was not heard of yet.
+//! A later epoch begins when that moment has passed, when the limit itself changes, or when a
 //! response to a request from after the last reading names a later moment: a bucket that refills steadily has no
 //! longer epochs. Pure: time and amounts are arguments.
 
@@ -40,6 +45,20 @@ pub(super) struct Asked {
     pub(super) perhaps_after: Needs,
     /// What was given back since.
     pub(super) returned: Needs,
+    /// What it took, where this is the first that its response tells of the limit.
+    pub(super) awaited: Needs,
+}
+
+/// An attempt that is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settled {
+    pub(super) sequence: u64,
+    pub(super) taken: Needs,
+    pub(super) used: Needs,
+    /// Did its response tell of limits, which include it? Then what comes back is for the host to correct, or not.
+    pub(super) counted: bool,
+    /// Did it tell of this one?
+    pub(super) heard: bool,
 }
 
 /// What is left of one limit.
@@ -48,8 +67,13 @@ pub(super) struct View {
     pub(super) kind: LimitKind,
     /// How many a window allows.
     pub(super) limit: u64,
-    /// What is left at `at`; below zero where more was taken than there was.
-    level: f64,
+    /// What is left at `at` for a host that gives nothing back, for one that counts what was used, and by the least
+    /// word of all.
+    reserved: Count,
+    used: Count,
+    told: Count,
+    /// What was taken whose responses have not told yet: no word knows of it.
+    flying: f64,
     at: Instant,
     /// When all of it will be there again, at the earliest and at the latest.
     full: Span,
@@ -57,8 +81,6 @@ pub(super) struct View {
     window: Duration,
     /// The latest attempt whose response was heard.
     asked: u64,
-    /// What was taken after this one is subtracted here; what was taken up to it is known to the host.
-    known: u64,
     /// What was taken since all was there, or since the last response.
     taken: f64,
     /// The latest attempt of all.
@@ -76,6 +98,28 @@ pub(super) struct View {
     share: f64,
     /// When it was last lowered.
     lowered: Instant,
+}
+
+/// What is left of a limit by some word of its host, below zero where more was taken than there was.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    left: f64,
+    /// What was taken after this one is subtracted here; what was taken up to it is in the word.
+    known: u64,
+}
+
+impl Count {
+    fn tighten(&mut self, most: f64, asked: u64) {
+        if most < self.left {
+            *self = Self { left: most, known: asked };
+        }
+    }
+
+    fn give_back(&mut self, sequence: u64, amount: f64) {
+        if sequence > self.known {
+            self.left += amount;
+        }
+    }
 }
 
 /// Between which moments something happens: a reset is told as a time from a moment between request and response.
@@ -125,20 +169,24 @@ impl Reading {
 
 impl View {
     /// The first that is heard of a limit; `None` where it tells no limit or nothing that can be counted.
-    pub(super) fn first(told: &LimitView, asked: &Asked, now: Instant) -> Option<Self> {
+    pub(super) fn first(told: &LimitView, asked: &Asked, flying: Needs, now: Instant) -> Option<Self> {
         let since = amount(told.kind, asked.perhaps_after)?;
         let usual = window::usual(told.kind);
         let reading = Reading::of(told, asked, usual, now)?;
+        let known = asked.surely_known;
+        let word = Count { left: reading.remaining as f64 - since, known };
         Some(Self {
             kind: told.kind,
             limit: reading.limit,
-            level: reading.remaining as f64 - since,
+            reserved: word,
+            used: word,
+            told: Count { left: reading.remaining as f64, known },
+            flying: amount(told.kind, flying)?,
             at: now,
             full: reading.full,
             refill: Refill::AtOnce,
             window: reading.window.unwrap_or(usual),
             asked: asked.sequence,
-            known: asked.surely_known,
             taken: since,
             newest: asked.sequence,
             began: now,
@@ -153,6 +201,7 @@ impl View {
     /// One more response that tells of it.
     pub(super) fn hear(&mut self, told: &LimitView, asked: &Asked, now: Instant) {
         self.advance(now);
+        self.flying -= amount(self.kind, asked.awaited).unwrap_or_default();
         let Some(reading) = Reading::of(told, asked, self.window, now) else { return };
         let is_latest = asked.sequence >= self.asked;
         if told.limit.is_some() && reading.limit != self.limit {
@@ -188,21 +237,32 @@ impl View {
         } else if is_latest {
             self.full = reading.full;
         }
-        if most < self.level {
-            self.level = most;
-            self.known = self.known.max(asked.sequence);
-        } else if is_new && least > self.level {
+        let word = Count { left: least, known: asked.surely_known };
+        for count in [&mut self.reserved, &mut self.used] {
             // Our own count is exact as long as nobody else takes: it stands where the response allows it.
-            self.level = least;
-            self.known = asked.surely_known;
+            if is_new && least > count.left {
+                *count = word;
+            }
+            count.tighten(most, asked.sequence);
         }
+        self.reserved.known = self.reserved.known.max(asked.surely_known);
+        let word = Count { left: self.word(&reading, asked, now), ..word };
+        if is_new {
+            self.told = word;
+        }
+        self.told.tighten(word.left, word.known);
         if is_latest {
             self.asked = asked.sequence;
             self.taken = amount(self.kind, asked.perhaps_after).unwrap_or_default();
         }
-        self.known = self.known.max(asked.surely_known);
         self.newest = self.newest.max(asked.sequence);
         self.believed = now;
+    }
+
+    /// What was left when the host looked, and what it has refilled since.
+    fn word(&self, reading: &Reading, asked: &Asked, now: Instant) -> f64 {
+        let passed = now.saturating_duration_since(asked.at).saturating_sub(APART);
+        (reading.remaining as f64 + self.refilled(passed)).min(self.limit as f64)
     }
 
     /// The least and the most that can be left by what a response tells.
@@ -223,9 +283,10 @@ impl View {
             && let Some(reading) = Reading::of(told, asked, self.window, now)
         {
             let [least, _] = self.left(&reading, asked, true, now);
-            if least < self.level {
-                self.level = least;
-                self.known = asked.surely_known;
+            for count in [&mut self.reserved, &mut self.used] {
+                if least < count.left {
+                    *count = Count { left: least, known: asked.surely_known };
+                }
             }
         }
         // What was sent before the last lesson is part of it.
@@ -237,8 +298,9 @@ impl View {
 
     /// Starts afresh with what a response tells.
     fn restate(&mut self, told: &LimitView, asked: &Asked, now: Instant) {
-        if let Some(first) = Self::first(told, asked, now) {
-            *self = first;
+        let flying = self.flying;
+        if let Some(first) = Self::first(told, asked, Needs::default(), now) {
+            *self = Self { flying, ..first };
         }
     }
 
@@ -247,23 +309,31 @@ impl View {
         self.advance(now);
         self.newest = sequence;
         let amount = amount(self.kind, needs).unwrap_or_default();
-        self.level -= amount;
+        self.reserved.left -= amount;
+        self.used.left -= amount;
+        self.flying += amount;
         self.taken += amount;
         if self.is_probed(now) {
             self.believed = now;
         }
     }
 
-    /// Gives back what an attempt took and did not use, or takes what it used beyond that. What was asked before
-    /// the last reading is the host's to correct.
-    pub(super) fn correct(&mut self, sequence: u64, returned: Needs, added: Needs, now: Instant) {
+    /// An attempt is over: gives back what it took and did not use, or takes what it used beyond that.
+    pub(super) fn settle(&mut self, over: &Settled, now: Instant) {
         self.advance(now);
-        if sequence > self.known {
-            let back = amount(self.kind, returned).unwrap_or_default()
-                - amount(self.kind, added).unwrap_or_default();
-            self.level = (self.level + back).min(self.limit as f64);
+        let amount = |needs| amount(self.kind, needs).unwrap_or_default();
+        let (taken, used) = (amount(over.taken), amount(over.used));
+        let back = taken - used;
+        self.used.give_back(over.sequence, back);
+        if !over.counted {
+            self.reserved.give_back(over.sequence, back);
             self.taken = (self.taken - back).max(0.0);
         }
+        if !over.heard {
+            self.flying -= taken;
+            self.told.give_back(over.sequence, -used);
+        }
+        self.bound();
     }
 
     /// How long until `needs` fit with `guard` (0 to 1) of the limit left to others; `None` is now. What exceeds the
@@ -274,13 +344,13 @@ impl View {
         let limit = ahead.limit as f64;
         let amount = amount(ahead.kind, needs).filter(|amount| *amount > 0.0)?;
         let wanted = (amount + limit * guard).min(limit);
-        if ahead.level >= wanted || ahead.is_probed(now) {
+        if ahead.level() >= wanted || ahead.is_probed(now) {
             return None;
         }
         let full = ahead.full.latest.min(ahead.believed + PROBED).saturating_duration_since(now);
         let refilled = match ahead.refill {
             Refill::AtOnce => full,
-            Refill::Steady => Duration::from_secs_f64((wanted - ahead.level) / ahead.per_second()),
+            Refill::Steady => Duration::from_secs_f64((wanted - ahead.level()) / ahead.per_second()),
         };
         // A nanosecond more than arithmetic says, since that rounds.
         Some(refilled.min(full) + Duration::from_nanos(1))
@@ -294,8 +364,24 @@ impl View {
         Known {
             kind: ahead.kind,
             limit: ahead.limit,
-            remaining: ahead.level.max(0.0) as u64,
+            remaining: ahead.level().max(0.0) as u64,
             reset: ahead.full.latest.saturating_duration_since(now),
+        }
+    }
+
+    fn level(&self) -> f64 {
+        self.reserved.left.max(self.used.left.min(self.told.left - self.flying))
+    }
+
+    fn counts(&mut self) -> [&mut Count; 3] {
+        [&mut self.reserved, &mut self.used, &mut self.told]
+    }
+
+    /// There is never more than all of it.
+    fn bound(&mut self) {
+        let limit = self.limit as f64;
+        for count in self.counts() {
+            count.left = count.left.min(limit);
         }
     }
 
@@ -317,7 +403,11 @@ impl View {
     /// As it stands at `now`.
     fn advance(&mut self, now: Instant) {
         let over = now.saturating_duration_since(self.at);
-        self.level = (self.level + self.refilled(over)).min(self.limit as f64);
+        let refilled = self.refilled(over);
+        for count in self.counts() {
+            count.left += refilled;
+        }
+        self.bound();
         self.share = (self.share + GROWTH * over.as_secs_f64()).min(1.0);
         self.at = self.at.max(now);
         if now >= self.full.latest {
@@ -334,11 +424,16 @@ impl View {
         self.rolled = Some(rolled);
         match self.refill {
             Refill::AtOnce => {
-                self.level = limit;
+                let all = Count { left: limit, known: self.newest };
+                (self.reserved, self.used, self.told) = (all, all, all);
                 self.unheard = true;
-                self.known = self.newest;
             }
-            Refill::Steady => self.level = self.level.max(limit - self.taken),
+            Refill::Steady => {
+                let least = limit - self.taken;
+                for count in self.counts() {
+                    count.left = count.left.max(least);
+                }
+            }
         }
         self.taken = 0.0;
     }
