@@ -494,6 +494,24 @@ def test_sizes_are_those_that_the_engine_estimates(up: Upstream) -> None:
     assert up.requests == []
 
 
+def test_tools_are_taken_in_every_form_and_given_as_they_are_sent(up: Upstream) -> None:
+    @fairlead.tool
+    def rope(length: int) -> str:
+        """A rope."""
+        return "rope" * length
+
+    sent = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    conversation = Conversation(["Hello!"], max_tokens=1000, tools=[rope, sent])
+    assert conversation.tools == [rope.model_dump(), sent]
+    assert conversation.tokens > Conversation(["Hello!"], max_tokens=1000, tools=[sent]).tokens
+    assert Conversation.from_dict(conversation.to_dict()).tools == conversation.tools
+    with fairlead.Client(api_key="k", base_url=up.base_url) as client:
+        client.chat.completions.create(model="m", messages=conversation.messages, tools=conversation.tools)
+    assert up.requests[0].json()["tools"] == conversation.tools
+    with pytest.raises(fairlead.ConfigError, match="JSON"):
+        Conversation(max_tokens=1000, tools=[object()])
+
+
 def test_replies_teach_what_messages_come_to() -> None:
     conversation = Conversation(max_tokens=100_000, model="gpt-5", system="x" * 4000)
     for turn in range(6):

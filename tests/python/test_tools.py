@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import inspect
 import math
 import sys
 from array import array
@@ -177,6 +178,25 @@ def test_a_tool_is_a_function_still() -> None:
     assert look.parameters["required"] == ["word", "most"]
     assert look.model_dump()["function"]["strict"] is True
     assert asyncio.run(look("x")) == "x"
+
+
+def test_a_tool_looks_like_its_function() -> None:
+    async def look(word: Place, most: int = 1) -> str:
+        """Look it up."""
+        return word.name
+
+    made = fairlead.tool(look)
+    assert (made.__name__, made.__qualname__, made.__module__) == ("look", look.__qualname__, __name__)
+    assert made.__doc__ == "Look it up."
+    assert fairlead.tool(description="d")(look).__doc__ == "d"
+    assert made.__annotations__ == {"word": Place, "most": int, "return": str}
+    part = fairlead.tool(partial(look, most=2))
+    assert part.__annotations__ == {"word": Place, "return": str}
+    assert list(inspect.signature(part).parameters) == ["word"]
+    assert inspect.iscoroutinefunction(made)
+    assert inspect.iscoroutinefunction(part)
+    assert not inspect.iscoroutinefunction(fairlead.tool(weather))
+    assert inspect.signature(made) == inspect.signature(look)
 
 
 class Shop:

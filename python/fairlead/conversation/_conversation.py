@@ -14,7 +14,7 @@ from ._cut import cut, cut_message
 from ._estimate import AROUND, Count, Line, counted_as
 from ._limits import checked
 from ._messages import ROLES as _ROLES
-from ._messages import Block, Message, answers_of, calls_of, has_media, message_of, plain
+from ._messages import Block, Message, answers_of, calls_of, has_media, json_of, message_of, plain
 from ._stored import as_dict, fill
 from ._summary import Summarise, Summariser, shown
 from ._window import Overflow, kept, sendable, size
@@ -51,7 +51,7 @@ class Conversation:
         reserve: int | None = None,
         client: Client | AsyncClient | None = None,
         summarise: Summarise | None = None,
-        tools: Iterable[Mapping[str, Any]] | None = None,
+        tools: Iterable[Any] | None = None,
         keep: float = 0.75,
         too_long: Literal["raise", "cut"] = "raise",
         count: Count | None = None,
@@ -70,7 +70,8 @@ class Conversation:
                 asynchronous or not; the name of a model to ask through `client`; True for `model` itself.
                 An eighth of the prompt's room is set aside for the summary. It is made by `fit` or `afit`.
                 Default: they are forgotten.
-            tools: those that go with every request, for they take room as well.
+            tools: those that go with every request, for they take room as well: dicts, and what
+                `fairlead.tool` makes.
             keep: the share of the room that stays filled when something has to go, above 0 to 1. Less lets
                 more go at once and less often, so that a provider's prompt cache finds the same beginning
                 again.
@@ -93,8 +94,8 @@ class Conversation:
         """Messages that went because they no longer fitted."""
         self.summary: str | None = None
         """What stands for those that were summed up."""
-        self.tools = None if tools is None else [dict(tool) for tool in tools]
-        """Those that go with every request."""
+        self.tools: list[dict[str, Any]] | None = None if tools is None else json_of(list(tools))
+        """Those that go with every request, as they are sent."""
         self._count: Count = count or counted_as(model)
         self._tools = _core._estimate_tools(model or "", self.tools) if self.tools else 0.0
         self._summariser = Summariser(summarise, model, client) if summarise else None

@@ -66,7 +66,7 @@ def plain(message: Any) -> Message:
     """
     if isinstance(message, str):
         return {"role": "user", "content": message}
-    decoded = json.loads(_core._encode(_dumped(message)))
+    decoded = json_of(_dumped(message))
     if not isinstance(decoded, dict):
         raise TypeError(f"expected a message, a reply or a str, not {type(message).__name__}")
     if decoded.get("role") not in ROLES:
@@ -80,6 +80,15 @@ def plain(message: Any) -> Message:
         if isinstance(call.get("function"), dict):
             call["function"].pop("parsed_arguments", None)
     return {name: value for name, value in decoded.items() if value is not None or name == "content"}
+
+
+def json_of(value: Any) -> Any:
+    """Plain data of its own, as the engine would send `value`.
+
+    Raises:
+        ConfigError: when it has no JSON form.
+    """
+    return json.loads(_core._encode(value))
 
 
 def _dumped(message: Any) -> Any:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from ..errors import LengthFinishReasonError
 from ..structured.parsing import _cut, response_format_of
+from ..tools.tool import Tool
 from ._errors import as_langchain
 
 FORMATS = ("ls_structured_output_format", "structured_output_format")
@@ -40,7 +41,15 @@ def tool_name(schema: Any) -> str:
 
 def tools_of(tools: Sequence[Any], strict: bool | None) -> list[dict[str, Any]]:
     """Tools as a request has them; what is in a provider's form already stays as it is."""
-    return [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+    return [_tool(tool, strict) for tool in tools]
+
+
+def _tool(tool: Any, strict: bool | None) -> dict[str, Any]:
+    if not isinstance(tool, Tool):
+        return convert_to_openai_tool(tool, strict=strict)
+    # It knows its schema better than what LangChain would make of its function.
+    function = convert_to_openai_function(tool.model_dump()["function"], strict=strict)
+    return {"type": "function", "function": function}
 
 
 def tool_choice_of(choice: Any, tools: Sequence[dict[str, Any]]) -> Any:

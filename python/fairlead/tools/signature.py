@@ -30,6 +30,10 @@ class Signature:
         if missing:
             raise TypeError(f"{name_of(function)}: the parameter `{missing[0]}` has no annotation")
         self._kinds = {name: hints[name] for name in self._parameters}
+        self.annotations = {name: hints[name] for name in (*self._parameters, "return") if name in hints}
+        """As of a function, with the names in them resolved."""
+        self.shown = inspect.signature(function).replace(parameters=[*self._parameters.values()])
+        """As of a function, without what is not the model's to choose."""
         self._model = _model_of(function, self._parameters, self._kinds)
         self.schema: dict[str, Any] = (
             self._plain(function) if self._model is None else without_titles(self._model.model_json_schema())

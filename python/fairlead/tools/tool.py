@@ -42,9 +42,22 @@ class Tool(Generic[P, R]):
         """Seconds that one call may take; None is no limit of its own."""
         self.is_async = inspect.iscoroutinefunction(routine_of(function))
         """Is it awaited?"""
+        self._look_like(function, description)
+
+    def _look_like(self, function: Callable[P, R], description: str | None) -> None:
+        """Frameworks make tools of their own of functions: they find in it all that they ask a function."""
+        routine = routine_of(function)
         self.__name__ = self.name
-        self.__doc__ = whole_of(function).__doc__
+        self.__qualname__ = getattr(whole_of(function), "__qualname__", self.name)
+        self.__module__ = whole_of(function).__module__
+        self.__doc__ = routine.__doc__ if description is None else description
+        self.__annotations__ = self._signature.annotations
+        self.__signature__ = self._signature.shown
         self.__wrapped__ = function
+        if self.is_async:
+            # That something is asynchronous is read from its code, if it looks like a function.
+            self.__code__ = routine.__code__
+            self.__defaults__ = self.__kwdefaults__ = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._function(*args, **kwargs)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import fairlead
@@ -344,6 +345,36 @@ async def test_an_agent_calls_a_tool_and_answers(up: Upstream) -> None:
     assert state["messages"][-1].text == "Sunny."
     kept = await agent.aget_state(config)
     assert kept.values["messages"][-1].response_metadata["deployment"] == "openai/m"
+
+
+def measure(place: str, unit: str = "celsius") -> str:
+    """How warm it is.
+
+    Args:
+        place: its name in English.
+    """
+    return f"21 {unit} at {place}."
+
+
+async def measure_async(place: str) -> str:
+    """How warm it is."""
+    return f"21 celsius at {place}."
+
+
+@pytest.mark.parametrize("function", [measure, measure_async, partial(measure, unit="celsius")])
+async def test_a_tool_of_ours_is_a_tool_of_an_agent(function: Any, up: Upstream) -> None:
+    ours = fairlead.tool(name="measure")(function)
+    up.script = [ok(tool_calls=[tool_call("measure", {"place": "Oslo"})]), ok("Warm.")]
+    state = await create_agent(chat(up), [ours]).ainvoke({"messages": [HumanMessage("Oslo?")]})
+    assert [message.text for message in state["messages"][2:]] == ["21 celsius at Oslo.", "Warm."]
+
+
+def test_a_tool_of_ours_is_bound_with_its_own_schema(up: Upstream) -> None:
+    ours = fairlead.tool(measure)
+    chat(up).bind_tools([ours]).invoke("?")
+    assert up.requests[0].json()["tools"] == [ours.model_dump()]
+    chat(up).bind_tools([ours], strict=True).invoke("?")
+    assert up.requests[1].json()["tools"][0]["function"]["strict"] is True
 
 
 async def test_an_agents_tokens_are_streamed(up: Upstream) -> None:
