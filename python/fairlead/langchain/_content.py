@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +26,24 @@ _SAID_ELSEWHERE = (
 """Blocks whose content stands in other members of the message, or is no input at all."""
 
 
+_FORMATS = {
+    "mpeg": "mp3",
+    "mpeg3": "mp3",
+    "x-mp3": "mp3",
+    "x-mpeg": "mp3",
+    "wave": "wav",
+    "x-wav": "wav",
+    "vnd.wave": "wav",
+}
+"""Names of sounds in MIME types, and what OpenAI calls them."""
+
+
 def content_of(content: Any) -> Any:
-    """The content of a message as a provider takes it: text, or a list of parts."""
+    """The content of a message as a provider takes it: text, or a list of parts.
+
+    Raises:
+        ValueError: naming the block that cannot be said.
+    """
     if not isinstance(content, list):
         return content
     return [part for part in map(_part, content) if part is not None]
@@ -79,6 +96,10 @@ def _data(block: Block) -> Block:
         raise ValueError(message) from error
 
 
+def _unsaid(block: Block, what: str) -> ValueError:
+    return ValueError(f"a content block of type `{block.get('type')}` cannot be sent with {what}")
+
+
 def _text(block: Block) -> Block:
     kept: Block = {
         name: block[name] for name in ("cache_control", "prompt_cache_breakpoint") if name in block
@@ -89,7 +110,7 @@ def _text(block: Block) -> Block:
 def _image(block: Block) -> Any:
     source = block.get("source")
     if isinstance(source, dict):
-        return _anthropic_image(source)
+        return {"type": "image_url", "image_url": {"url": _source_url(block, source, "image/png")}}
     if not is_data_content_block(block):
         return block
     part = _data(block)
@@ -99,14 +120,13 @@ def _image(block: Block) -> Any:
     return part
 
 
-def _anthropic_image(source: Block) -> Block | None:
+def _source_url(block: Block, source: Block, media_type: str) -> str:
+    """Where the data of a block of Anthropic's is, or the data itself."""
     if source.get("type") == "base64":
-        url = f"data:{source.get('media_type', 'image/png')};base64,{source.get('data', '')}"
-    elif source.get("type") == "url":
-        url = str(source.get("url", ""))
-    else:
-        return None
-    return {"type": "image_url", "image_url": {"url": url}}
+        return f"data:{source.get('media_type', media_type)};base64,{source.get('data', '')}"
+    if source.get("type") == "url":
+        return str(source.get("url", ""))
+    raise _unsaid(block, f"a source of type `{source.get('type')}`")
 
 
 def _file(block: Block) -> Any:
@@ -128,24 +148,29 @@ def _filename(block: Block) -> str:
     return f"file.{kind}"
 
 
-def _document(block: Block) -> Block | None:
+def _document(block: Block) -> Block:
     """Anthropic's form of a file."""
     source = block.get("source") or {}
     if source.get("type") == "text":
         return {"type": "text", "text": source.get("data", "")}
-    if source.get("type") == "base64":
-        data = f"data:{source.get('media_type', 'application/pdf')};base64,{source.get('data', '')}"
-    elif source.get("type") == "url":
-        data = str(source.get("url", ""))
-    else:
-        return None
+    if source.get("type") == "content":
+        parts = text_alone(source.get("content"))
+        if not isinstance(parts, str):
+            raise _unsaid(block, "content that is not text alone")
+        return {"type": "text", "text": parts}
+    if source.get("type") == "file":
+        return {"type": "file", "file": {"file_id": source.get("file_id")}}
+    data = _source_url(block, source, "application/pdf")
     return {"type": "file", "file": {"filename": block.get("title") or "file.pdf", "file_data": data}}
 
 
 def _audio(block: Block) -> Any:
     if "input_audio" in block or not is_data_content_block(block):
         return None if "id" in block else block
-    return _data(block)
+    part = _data(block)
+    sound = part["input_audio"]
+    sound["format"] = _FORMATS.get(sound["format"], sound["format"])
+    return part
 
 
 def _video(block: Block) -> Any:
@@ -159,7 +184,16 @@ def _video(block: Block) -> Any:
 
 
 def _plain_text(block: Block) -> Block:
-    return {"type": "text", "text": block.get("text", "")}
+    if "text" in block:
+        return {"type": "text", "text": block["text"]}
+    if "file_id" in block:
+        return {"type": "file", "file": {"file_id": block["file_id"]}}
+    if "base64" not in block:
+        raise _unsaid(block, "neither `text` nor `base64`")
+    try:
+        return {"type": "text", "text": base64.b64decode(block["base64"], validate=True).decode()}
+    except ValueError as error:
+        raise _unsaid(block, f"data that is no text in UTF-8: {error}") from error
 
 
 def _non_standard(block: Block) -> Any:

@@ -238,6 +238,29 @@ PARTS = {
         {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{BASE64}"}},
     ),
     "plain text": ({"type": "text-plain", "text": "a"}, {"type": "text", "text": "a"}),
+    "plain text data": (
+        {"type": "text-plain", "base64": BASE64, "mime_type": "text/plain"},
+        {"type": "text", "text": "hi"},
+    ),
+    "plain text id": ({"type": "text-plain", "file_id": "f1"}, {"type": "file", "file": {"file_id": "f1"}}),
+    "anthropic document id": (
+        {"type": "document", "source": {"type": "file", "file_id": "f1"}},
+        {"type": "file", "file": {"file_id": "f1"}},
+    ),
+    "anthropic document content": (
+        {
+            "type": "document",
+            "source": {"type": "content", "content": [{"type": "text", "text": part} for part in "ab"]},
+        },
+        {"type": "text", "text": "ab"},
+    ),
+    **{
+        f"audio of {kind}": (
+            {"type": "audio", "base64": BASE64, "mime_type": f"audio/{kind}"},
+            {"type": "input_audio", "input_audio": {"data": BASE64, "format": known}},
+        )
+        for kind, known in {"mpeg": "mp3", "mp3": "mp3", "x-wav": "wav", "wave": "wav", "ogg": "ogg"}.items()
+    },
 }
 
 
@@ -256,6 +279,26 @@ def test_a_block_that_does_not_say_what_its_data_is_is_told_so(
     with pytest.raises(ValueError, match="mime_type") as caught:
         chat(up).invoke([HumanMessage([{"type": kind, **data}])])
     assert len(str(caught.value)) > len("'mime_type'")
+    assert up.requests == []
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ({"type": "text-plain", "url": "http://h/a.txt"}, "`text-plain` .* neither `text` nor `base64`"),
+        ({"type": "text-plain", "base64": "/w=="}, "`text-plain` .* no text in UTF-8"),
+        ({"type": "text-plain", "base64": "?"}, "`text-plain` .* no text in UTF-8"),
+        ({"type": "document", "source": {"type": "other"}}, "`document` .* type `other`"),
+        (
+            {"type": "document", "source": {"type": "content", "content": [PARTS["anthropic image"][0]]}},
+            "`document` .* not text alone",
+        ),
+        ({"type": "image", "source": {"type": "file", "file_id": "f1"}}, "`image` .* type `file`"),
+    ],
+)
+def test_a_block_that_cannot_be_said_is_refused(block: dict[str, Any], says: str, up: Upstream) -> None:
+    with pytest.raises(ValueError, match=says):
+        chat(up).invoke([HumanMessage([{"type": "text", "text": "Read."}, block])])
     assert up.requests == []
 
 
