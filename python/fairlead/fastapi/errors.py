@@ -11,12 +11,15 @@ import logging
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from .. import errors
 from ..errors import FairleadError
@@ -109,6 +112,9 @@ _MANNERS: Mapping[type[FairleadError], _Manner] = {
     errors.PoolTimeout: _Manner(503, _SERVER, "overloaded", "The service is overloaded."),
     errors.APITimeoutError: _Manner(504, _SERVER, "timeout", _LATE),
 }
+
+MOST_REASON = 123
+"""Bytes of the reason for which a WebSocket is closed; a frame has no room for more."""
 
 _OF_CALLERS = ("user", "tenant", "key")
 """Scopes of limits that a caller may know of."""
@@ -215,13 +221,41 @@ def log(error: FairleadError, status_code: int, path: str) -> None:
         _log.warning("%d at %s: %s: %s", status_code, path, type(error).__name__, error)
 
 
-async def exception_handler(request: Request, error: Exception) -> JSONResponse:
-    """Answers an error of fairlead; any other is raised."""
+async def exception_handler(connection: HTTPConnection, error: Exception) -> JSONResponse | None:
+    """Answers an error of fairlead; any other is raised.
+
+    A WebSocket that was accepted is closed instead, with `answer_for`'s code as the reason: 1013 (try again
+    later) where the status would be 429 or 503, 1008 where the request is to blame, else 1011.
+    """
     if not isinstance(error, FairleadError):
         raise error
     told = answer_for(error)
-    log(error, told.status_code, request.url.path)
-    return JSONResponse(told.body, told.status_code, told.headers)
+    log(error, told.status_code, connection.url.path)
+    answer = JSONResponse(told.body, told.status_code, told.headers)
+    if not isinstance(connection, WebSocket) or _can_answer(connection):
+        return answer
+    if WebSocketState.DISCONNECTED not in (connection.application_state, connection.client_state):
+        with suppress(WebSocketDisconnect):
+            await connection.close(_close_code(told.status_code), _close_reason(told))
+    return None
+
+
+def _can_answer(socket: WebSocket) -> bool:
+    """Can it be answered like a request? Only before it is accepted, and not under every server."""
+    extensions = socket.scope.get("extensions") or {}
+    return socket.application_state is WebSocketState.CONNECTING and "websocket.http.response" in extensions
+
+
+def _close_code(status_code: int) -> int:
+    if status_code in (429, 503):
+        return 1013
+    return 1008 if status_code < 500 else 1011
+
+
+def _close_reason(told: ErrorAnswer) -> str:
+    detail = told.body["error"]
+    reason: str = detail["code"] or detail["type"]
+    return reason.encode()[:MOST_REASON].decode(errors="ignore")
 
 
 async def validation_handler(request: Request, error: Exception) -> JSONResponse:
@@ -236,7 +270,7 @@ async def validation_handler(request: Request, error: Exception) -> JSONResponse
 
 
 def add_exception_handlers(app: FastAPI, *, validation: bool = False) -> None:
-    """Let `app` answer fairlead's errors as `answer_for` says.
+    """Let `app` answer fairlead's errors as `answer_for` says, and close WebSockets that meet one.
 
     Args:
         app: the application.

@@ -8,10 +8,13 @@ import fairlead
 import pytest
 from fairlead import errors
 from fairlead.fastapi import ERRORS, LLM, ErrorBody, add_exception_handlers, answer_for, lifespan, sse
+from fairlead.fastapi.errors import exception_handler
 from fairlead.testing import Reply, Step, Upstream, fail, faults, hang, ok, tool_call
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from pydantic import BaseModel
 from serving import browsing, served
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
 
 JSON = {"content-type": "application/json"}
 TIMEOUT = {"timeout": 0.3}
@@ -232,6 +235,70 @@ def test_an_answer_of_no_use_is_told_by_status_and_shape(
 
 def kinds(kind: type[errors.FairleadError]) -> set[type[errors.FairleadError]]:
     return {kind}.union(*(kinds(below) for below in kind.__subclasses__()))
+
+
+SOCKETS: dict[str, tuple[Step, int, str]] = {
+    "a limit": (fail(429, "later", retry_after=100), 1013, "rate_limit_exceeded"),
+    "a failing provider": (fail(503), 1013, "upstream_error"),
+    "the request": (fail(400, "bad", code="é" * 100), 1008, "é" * 61),
+    "the provider": (fail(401), 1011, "upstream_authentication"),
+}
+
+
+def socketed(up: Upstream) -> FastAPI:
+    app = application(configuration(up))
+
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket, llm: LLM, at_once: bool = False) -> None:
+        if not at_once:
+            await socket.accept()
+            await socket.send_text("hello")
+        await llm.generate("smart", "hi")
+
+    return app
+
+
+@pytest.mark.parametrize("name", SOCKETS)
+def test_a_websocket_that_meets_an_error_is_closed_with_its_code(name: str, up: Upstream) -> None:
+    up.reply, code, reason = SOCKETS[name]
+    with TestClient(socketed(up)) as http, http.websocket_connect("/talk") as socket:
+        assert socket.receive_text() == "hello"
+        with pytest.raises(WebSocketDisconnect) as caught:
+            socket.receive_text()
+    assert (caught.value.code, caught.value.reason) == (code, reason)
+
+
+def test_a_websocket_that_is_not_accepted_yet_is_answered_like_a_request(up: Upstream) -> None:
+    up.reply = fail(429, retry_after=100)
+    with (
+        TestClient(socketed(up)) as http,
+        pytest.raises(WebSocketDenialResponse) as caught,
+        http.websocket_connect("/talk?at_once=1"),
+    ):
+        pass
+    assert caught.value.status_code == 429
+    assert caught.value.headers["retry-after"] == "100"
+    assert caught.value.json()["error"]["code"] == "rate_limit_exceeded"
+
+
+async def test_a_websocket_that_is_gone_or_cannot_be_answered_makes_no_second_error() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/talk", "headers": [], "server": ("h", 80)}
+    early, closed = WebSocket(scope, receive, send), WebSocket(scope, receive, send)
+    assert await exception_handler(early, errors.APITimeoutError()) is None
+    assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", 1011)]
+    await closed.accept()
+    await closed.close()
+    sent.clear()
+    assert await exception_handler(closed, errors.APITimeoutError()) is None
+    assert sent == []
 
 
 def test_every_class_of_error_has_a_status_and_a_shape() -> None:
