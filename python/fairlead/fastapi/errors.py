@@ -209,10 +209,15 @@ def _headers(error: FairleadError) -> dict[str, str]:
     }
 
 
+def body_for(error: Exception) -> dict[str, Any]:
+    """What is told of an error in an event; one that is none of ours is not told."""
+    return answer_for(error if isinstance(error, FairleadError) else FairleadError()).body
+
+
 def event_for(error: Exception) -> bytes:
-    """The event that ends a broken stream; an error that is none of ours is not told."""
-    told = answer_for(error if isinstance(error, FairleadError) else FairleadError())
-    return b"data: " + json.dumps(told.body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    """The event that ends a broken stream."""
+    body = json.dumps(body_for(error), ensure_ascii=False, separators=(",", ":"))
+    return b"data: " + body.encode() + b"\n\n"
 
 
 def log(error: FairleadError, status_code: int, path: str) -> None:
@@ -276,7 +281,8 @@ def add_exception_handlers(app: FastAPI, *, validation: bool = False) -> None:
         app: the application.
         validation: invalid requests (422) get the same shape too. Default: FastAPI's own.
     """
-    app.add_exception_handler(FairleadError, exception_handler)
+    # Starlette's types know handlers of requests, and handlers of WebSockets, but none of both.
+    app.add_exception_handler(FairleadError, exception_handler)  # type: ignore[arg-type]
     if validation:
         app.add_exception_handler(RequestValidationError, validation_handler)
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from fastapi.encoders import jsonable_encoder
+from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from .._core import Model, _encode
+from ..accumulate import ChunkEvent
 from ..errors import FairleadError
 from ..stream import AsyncStream
 from .disconnect import CLIENT_CLOSED_REQUEST, disconnected
-from .errors import answer_for, event_for, log
+from .errors import answer_for, body_for, event_for, log
 
 PING = 15.0
 """Seconds of silence after which a comment is sent; proxies take a connection for dead after 30 or 60."""
@@ -48,7 +51,7 @@ def sse(
     Args:
         stream: an `AsyncStream`; better, the call that makes one, not awaited: then a client that goes before
             the first token ends it too. Or any asynchronous iterable: of chunks, of bytes that are framed
-            already, or of anything that has a JSON form.
+            already, or of anything that a handler may return: objects of pydantic, dataclasses, dates.
         ping: seconds of silence after which a comment is sent; None never. Default: 15.
         headers: further headers of the response.
 
@@ -204,9 +207,32 @@ class _Encoded(AsyncIterator[bytes]):
             return item
         if isinstance(item, Model):
             return b"data: " + item._raw.encode() + b"\n\n"
-        # As a handler that returns it would answer: with the members that have their defaults.
-        plain = item.model_dump(mode="json") if hasattr(item, "model_dump") else item
-        return b"data: " + _encode(plain) + b"\n\n"
+        return b"data: " + _json(item) + b"\n\n"
+
+
+_ENCODERS: dict[Any, Callable[[Any], Any]] = {
+    # Objects that grow hold what their class does not expect yet, which pydantic would warn of.
+    BaseModel: lambda value: value.model_dump(mode="json", by_alias=True, warnings=False),
+    Model: lambda value: value.model_dump(mode="json"),
+    Exception: lambda error: body_for(error)["error"],
+    # What has been put together so far is the reader's own business.
+    ChunkEvent: lambda event: {"type": event.type, "chunk": event.chunk.model_dump(mode="json")},
+}
+"""How items are written besides FastAPI's own ways."""
+
+
+def _json(item: Any) -> bytes:
+    """The item as a handler that returns it would answer: with the members that have their defaults.
+
+    Raises:
+        TypeError: when it has no JSON form.
+    """
+    try:
+        return _encode(item if isinstance(item, str) else jsonable_encoder(item, custom_encoder=_ENCODERS))
+    except (FairleadError, TypeError, ValueError, RecursionError) as error:
+        # Not `_encode`'s own error: that would blame the request.
+        message = f"an event of type {type(item).__name__} has no JSON form: {error}"
+        raise TypeError(message) from error
 
 
 async def _close(stream: AsyncIterable[Any]) -> None:

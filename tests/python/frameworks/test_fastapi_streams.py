@@ -7,16 +7,20 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
 
 import fairlead
+import httpx
 import openai
 import pytest
 from fairlead.fastapi import LLM, add_exception_handlers, lifespan, sse
 from fairlead.testing import Request, Step, Upstream, fail, hang, ok, stream
 from fastapi import FastAPI
 from patience import until
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from serving import Reading, browsing, events_in, served, stream_of, text_in
 
 PIECES = ["One", " two", " \n\n three", " “four”", " \u2028five"]
@@ -167,6 +171,76 @@ def test_any_other_iterable_is_framed(up: Upstream) -> None:
     assert events_in(pieces.text) == ["a", "b", "[DONE]"]
     with pytest.raises(TypeError, match="expected a stream"):
         sse("text")  # type: ignore[arg-type]
+
+
+@dataclass
+class Move:
+    number: int
+    on: date
+
+
+class Diary(BaseModel):
+    on: date | None = None
+    mood: Literal["good", "bad"] | None = Field(default=None, alias="howItWas")
+
+
+def answer_of(source: Any, up: Upstream) -> httpx.Response:
+    """What a route answers that passes on what `source` makes of a client."""
+    app = application(up)
+
+    @app.get("/")
+    async def whole(llm: LLM) -> Any:
+        return sse(source(llm))
+
+    with served(app) as server, browsing(server) as http:
+        return http.get("/")
+
+
+async def each(*items: Any) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
+
+
+def test_items_are_written_as_a_handler_that_returns_them_would_answer(up: Upstream) -> None:
+    day = date(2024, 1, 31)
+    items = [Move(1, day), [Move(2, day)], {"at": datetime(2024, 1, 31, 12), "id": UUID(int=1)}, [Diary()]]
+    assert events_in(answer_of(lambda llm: each(*items), up).text) == [
+        {"number": 1, "on": "2024-01-31"},
+        [{"number": 2, "on": "2024-01-31"}],
+        {"at": "2024-01-31T12:00:00", "id": "00000000-0000-0000-0000-000000000001"},
+        [{"on": None, "howItWas": None}],
+        "[DONE]",
+    ]
+
+
+def test_an_object_grows_in_events_without_warnings_of_pydantic(up: Upstream) -> None:
+    # Warnings are errors here.
+    up.reply = stream(['{"on": "2024', '-01-31", ', '"howItWas": "good"}'])
+    events = events_in(answer_of(lambda llm: llm.stream_structured("m", "hi", Diary), up).text)
+    assert {"on": "2024", "howItWas": None} in events
+    assert events[-2:] == [{"on": "2024-01-31", "howItWas": "good"}, "[DONE]"]
+
+
+def test_events_and_results_of_ours_are_items_without_what_is_nobodys_business(up: Upstream) -> None:
+    async def watched(llm: Any) -> AsyncIterator[Any]:
+        async with llm.chat.completions.stream(model="m", messages=[]) as events:
+            async for event in events:
+                yield event
+
+    up.reply = stream(["a"])
+    events = events_in(answer_of(watched, up).text)
+    assert {"type", "chunk"} in [set(event) for event in events[:-1]]
+    assert text_in([event["chunk"] for event in events[:-1] if "chunk" in event]) == "a"
+    up.script, up.reply = [ok("fine")], fail(400, "bad", code="odd")
+    events = events_in(answer_of(lambda llm: llm.batch_iter(["a", "b"], model="m", concurrency=1), up).text)
+    assert events[0]["value"]["choices"][0]["message"]["content"] == "fine"
+    assert (events[1]["value"], events[1]["error"]["code"]) == (None, "odd")
+
+
+def test_an_item_without_a_json_form_is_the_services_fault(up: Upstream) -> None:
+    assert answer_of(lambda llm: each(object()), up).status_code == 500
+    response = answer_of(lambda llm: each(1, object()), up)
+    assert events_in(response.text)[-1]["error"]["code"] == "internal_error"
 
 
 def test_a_call_that_is_not_awaited_keeps_the_handlers_scope(up: Upstream) -> None:
