@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -315,13 +316,35 @@ def test_hooks_see_every_call_begin_and_end(up: Upstream, twin: Twin) -> None:
     assert later == ["started", "done"]
 
 
-def test_what_a_hook_raises_ends_the_run(up: Upstream, twin: Twin) -> None:
+def test_what_blocks_awaits_its_hook_inside_of_an_event_loop_too(up: Upstream) -> None:
+    up.script = [calls(("double", '{"a": 1}')), ok("done")]
+    who: contextvars.ContextVar[str] = contextvars.ContextVar("who")
+    seen: list[tuple[str, str]] = []
+
+    async def hook(call: Any) -> None:
+        await asyncio.sleep(0)
+        seen.append((call.state, who.get()))
+
+    async def notebook() -> None:
+        who.set("ann")
+        with fairlead.Client(api_key="k", base_url=up.base_url) as client:
+            client.run_tools("m", "go", [double], on_tool=hook)
+
+    asyncio.run(notebook())
+    assert seen == [("started", "ann"), ("done", "ann")]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_what_a_hook_raises_ends_the_run(awaited: bool, up: Upstream, twin: Twin) -> None:
     def no(call: Any) -> None:
         raise PermissionError("not that one")
 
+    async def later(call: Any) -> None:
+        no(call)
+
     up.script = [calls(("add", '{"a": 1, "b": 2}'))]
     with pytest.raises(PermissionError, match="not that one"):
-        twin.run([add], on_tool=no)
+        twin.run([add], on_tool=later if awaited else no)
 
 
 def test_a_forced_tool_is_forced_once(up: Upstream, twin: Twin) -> None:

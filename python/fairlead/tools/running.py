@@ -115,8 +115,10 @@ class Workshop:
             self._tell(call)
 
     def _tell(self, call: ToolCall) -> None:
-        if self._on_tool is not None:
-            _whole(self._on_tool(call))
+        told = None if self._on_tool is None else self._on_tool(call)
+        if inspect.isawaitable(told):
+            # This thread may have an event loop that runs already, as those of notebooks have.
+            in_thread(lambda: _whole(told)).result()
 
     # ===== event loops =====
 
