@@ -338,6 +338,43 @@ def test_progress_and_results_are_told_as_they_come(up: Upstream) -> None:
     assert sorted(seen) == [result.index for result in results]
 
 
+def test_asynchronous_functions_are_awaited_one_after_the_other(up: Upstream) -> None:
+    told: list[Any] = []
+
+    async def progress(progress: Any) -> None:
+        await asyncio.sleep(0.001)
+        told.append(progress.done)
+
+    async def on_result(result: fairlead.Result) -> None:
+        await asyncio.sleep(0.001)
+        told.append(result.text)
+
+    async def iterated() -> list[int]:
+        async with async_client_of(up) as client:
+            results = client.batch_iter(["x"], model="m", progress=progress, on_result=on_result)
+            return [result.index async for result in results]
+
+    up.reply = ok("good")
+    run(up, "async", ["x"] * 2, progress=progress, on_result=on_result)
+    assert told == [1, "good", 2, "good"]
+    assert asyncio.run(iterated()) == [0]
+    assert told[4:] == [1, "good"]
+
+
+@pytest.mark.parametrize("name", ["on_result", "progress"])
+def test_what_blocks_refuses_asynchronous_functions_before_anything_is_asked(up: Upstream, name: str) -> None:
+    async def later(_: Any) -> None: ...
+
+    options: Any = {name: later}
+    with pytest.raises(fairlead.ConfigError, match=f"`{name}`: an asynchronous function"):
+        run(up, "sync", ["x"], **options)
+    assert up.requests == []
+    # What only turns out to be one cannot be known before.
+    options = {name: lambda told: later(told)}
+    with pytest.raises(fairlead.ConfigError, match=f"`{name}`: an asynchronous function"):
+        run(up, "sync", ["x"], **options)
+
+
 @pytest.mark.soak
 def test_a_hundred_thousand_requests_are_not_kept(up: Upstream) -> None:
     import resource

@@ -46,10 +46,10 @@ class AsyncBatchCalls:
                 `embeddings.create` where they have `input`. Any iterable, asynchronous or not: it is read as
                 requests are asked.
             concurrency: requests in flight at once at most. Default: 64.
-            progress: True shows a bar (tqdm's, where that is installed), False none; a function is called
-                with a `Progress` after every result. Default: a bar if standard error is a terminal, or in a
-                notebook.
-            on_result: called with every `Result` as it comes.
+            progress: True shows a bar (tqdm's, where that is installed), False none; a function is called,
+                or awaited, with a `Progress` after every result. Default: a bar if standard error is a
+                terminal, or in a notebook.
+            on_result: called, or awaited, with every `Result` as it comes.
             journal: a file that every result is added to. A later run with the same requests asks only what
                 is not answered in it; a request that has changed is asked. It holds answers, but no prompts
                 and no keys.
@@ -66,7 +66,8 @@ class AsyncBatchCalls:
         with _record(requests, concurrency, journal, retry_failed, progress, on_result) as record:
             run = _run(self, requests, concurrency, record, params)
             async with aclosing(run.results()) as results:  # type: ignore[type-var]
-                return record.in_order([record.take(item, result) async for item, result in results])
+                taken = [await record.take_async(item, result) async for item, result in results]
+                return record.in_order(taken)
 
     async def batch_iter(
         self,
@@ -87,7 +88,7 @@ class AsyncBatchCalls:
             run = _run(self, requests, concurrency, record, params)
             async with aclosing(run.results()) as results:  # type: ignore[type-var]
                 async for item, result in results:
-                    yield record.take(item, result)
+                    yield await record.take_async(item, result)
 
 
 class BatchCalls:
@@ -104,7 +105,11 @@ class BatchCalls:
         retry_failed: bool = True,
         **params: Unpack[BatchParams],
     ) -> Results:
-        """As `AsyncClient.batch`. Ctrl-C ends it; a journal holds what was answered until then."""
+        """As `AsyncClient.batch`. Ctrl-C ends it; a journal holds what was answered until then.
+
+        Raises:
+            ConfigError: also when `progress` or `on_result` is asynchronous.
+        """
         with _record(requests, concurrency, journal, retry_failed, progress, on_result) as record:
             results = _iterate(self, requests, concurrency, record, params)
             return record.in_order(list(results))
@@ -154,6 +159,7 @@ def _iterate(client: Any, requests: Any, concurrency: int, record: Record, param
     from ..client import AsyncClient
     from .bridge import iterate
 
+    record.refuse_asynchronous()
     twin = client._twin(AsyncClient)
     with closing(iterate(lambda: _run(twin, requests, concurrency, record, params).results())) as results:
         for item, result in results:

@@ -39,7 +39,8 @@ class Progress:
 
 
 Shown = bool | Callable[[Progress], Any] | None
-"""True shows a bar, False none, None one where somebody looks; a function is called after every result."""
+"""True shows a bar, False none, None one where somebody looks; a function is called, or awaited, after every
+result."""
 
 
 class Bar:

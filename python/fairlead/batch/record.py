@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
+from ..errors import ConfigError
 from .journal import Journal
 from .progress import Progress, Shown, bar_for
 from .requests import Item
 from .results import Result, Results
 
 OnResult = Callable[[Result], Any]
+"""Called, or awaited, with every result."""
 
 
 class Record:
@@ -55,17 +58,45 @@ class Record:
         return None if self._journal is None else self._journal.restored(item)
 
     def take(self, item: Item, result: Result) -> Result:
-        """One more result."""
+        """One more result, in a thread that blocks.
+
+        Raises:
+            ConfigError: when a function of the caller is asynchronous.
+        """
+        for name, told in self._tell(item, result):
+            if inspect.isawaitable(told):
+                if inspect.iscoroutine(told):
+                    told.close()
+                raise _asynchronous(name)
+        return result
+
+    async def take_async(self, item: Item, result: Result) -> Result:
+        """As `take`; functions of the caller are awaited, where they are asynchronous."""
+        for _, told in self._tell(item, result):
+            if inspect.isawaitable(told):
+                await told
+        return result
+
+    def _tell(self, item: Item, result: Result) -> Iterator[tuple[str, Any]]:
+        """Keep and count a result; then the functions of the caller, and what each returns."""
         if self._journal is not None and not result.restored and item.fault is None:
             self._journal.write(item, result)
         self._progress.count(result)
         if self._bar is not None:
             self._bar.draw()
         if self._told is not None:
-            self._told(self._progress)
+            yield "progress", self._told(self._progress)
         if self._on_result is not None:
-            self._on_result(result)
-        return result
+            yield "on_result", self._on_result(result)
+
+    def refuse_asynchronous(self) -> None:
+        """
+        Raises:
+            ConfigError: when a function of the caller is asynchronous.
+        """
+        for name, function in (("on_result", self._on_result), ("progress", self._told)):
+            if inspect.iscoroutinefunction(function):
+                raise _asynchronous(name)
 
     def in_order(self, results: list[Result]) -> Results:
         """All of them, as they were asked for."""
@@ -82,3 +113,7 @@ class Record:
             self._bar.close()
         if self._journal is not None:
             self._journal.close()
+
+
+def _asynchronous(name: str) -> ConfigError:
+    return ConfigError(f"`{name}`: an asynchronous function, which only AsyncClient awaits")
