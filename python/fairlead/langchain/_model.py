@@ -12,14 +12,12 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.utils import secret_from_env
-from langchain_core.utils.utils import _build_model_kwargs, from_env
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from langchain_core.utils.utils import _build_model_kwargs
+from pydantic import ConfigDict, Field, model_validator
 
 from .._core import __version__
-from ..errors import FairleadError
-from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, Made, clients_of
-from ._errors import as_langchain
+from ._arguments import EngineArguments, limits_of
+from ._clients import KEY_VARIABLE
 from ._names import in_our_names, told
 from ._profile import profile_of
 from ._scopes import SCOPE
@@ -43,25 +41,11 @@ _SENT = (
 """Fields that go with every request where they are set."""
 
 
-class EngineModel(BaseChatModel, ABC):
+class EngineModel(EngineArguments, BaseChatModel, ABC):
     """The arguments of a chat model and the engine behind it."""
 
     model_name: str | None = Field(default=None, alias="model")
     """The model as a call names it; left out, rules and defaults of the configuration decide."""
-    api_key: SecretStr | None = Field(default_factory=secret_from_env(KEY_VARIABLE, default=None))
-    """The key of `base_url`, else of OpenAI. Default: FAIRLEAD_API_KEY, which is for `base_url` alone."""
-    base_url: str | None = Field(default_factory=from_env(URL_VARIABLE, default=None))
-    """Where a single upstream listens. Default: FAIRLEAD_BASE_URL; none is needed."""
-    config: Any = Field(default=None, exclude=True)
-    """The configuration: a file, a list of files, or a dict. Default: looked for as by `fairlead.Client`."""
-    client: Any = Field(default=None, exclude=True)
-    """A `fairlead.Client` to use, with its engine; the arguments above are not looked at then."""
-    async_client: Any = Field(default=None, exclude=True)
-    """The same as a `fairlead.AsyncClient`; one of the two is enough."""
-    timeout: float | None = None
-    """Limits of an attempt in seconds. Default: the configuration's."""
-    max_retries: int | None = None
-    """Attempts after the first that may have consumed capacity. Default: the configuration's, else 2."""
     temperature: float | None = None
     """How freely the model chooses, 0 to 2. Default: the model's."""
     top_p: float | None = None
@@ -94,10 +78,6 @@ class EngineModel(BaseChatModel, ABC):
     """Further arguments of every request."""
     extra_body: dict[str, Any] | None = None
     """Members that are added to the body of every request, or replace its own."""
-    default_headers: dict[str, str] | None = Field(default=None, exclude=True)
-    """Sent with every request."""
-
-    _made: Made | None = PrivateAttr(default=None)
 
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
 
@@ -125,20 +105,6 @@ class EngineModel(BaseChatModel, ABC):
     def _resolve_model_profile(self) -> ModelProfile | None:
         return profile_of(self._engines().awaited, self.model_name) or None
 
-    def _engines(self) -> Clients:
-        try:
-            return clients_of(self)
-        except FairleadError as error:
-            as_langchain(error)
-            raise
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {**state, "__pydantic_private__": {**(state["__pydantic_private__"] or {}), "_made": None}}
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return self.model_copy()
-
     # ===== what LangChain asks =====
 
     @property
@@ -157,8 +123,14 @@ class EngineModel(BaseChatModel, ABC):
 
     @property
     def lc_attributes(self) -> dict[str, Any]:
-        """The configuration's path; a dict is not written out, for it may hold keys."""
-        return {} if self.config is None or isinstance(self.config, Mapping) else {"config": self._paths()}
+        """What is written out in another form: the timeout, and the configuration's path.
+
+        A configuration that is a dict is not written out, for it may hold keys.
+        """
+        plain = {} if self.timeout is None else {"timeout": limits_of(self.timeout)}
+        if self.config is None or isinstance(self.config, Mapping):
+            return plain
+        return {**plain, "config": self._paths()}
 
     def _paths(self) -> Any:
         config = self.config
@@ -182,7 +154,8 @@ class EngineModel(BaseChatModel, ABC):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model_name": self.model_name, **self._defaults, "stop": self.stop}
+        told = {"model_name": self.model_name, **self._defaults, "stop": self.stop}
+        return {**told, "timeout": limits_of(self.timeout)} if "timeout" in told else told
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         kwargs.pop(SCOPE, None)

@@ -7,17 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.utils import secret_from_env
-from langchain_core.utils.utils import from_env
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ..errors import FairleadError
-from ._clients import KEY_VARIABLE, URL_VARIABLE, Clients, Made, clients_of
+from ._arguments import EngineArguments
 from ._errors import as_langchain
 from ._names import in_our_names
 
 
-class FairleadEmbeddings(BaseModel, Embeddings):
+class FairleadEmbeddings(EngineArguments, Embeddings):
     """Embeddings of LangChain whose calls run through the engine.
 
     ```python
@@ -38,26 +36,8 @@ class FairleadEmbeddings(BaseModel, Embeddings):
     """Texts in one request; providers take 96 to 2,048."""
     max_concurrency: int = Field(default=4, gt=0)
     """Requests at once of one `aembed_documents`."""
-    api_key: SecretStr | None = Field(default_factory=secret_from_env(KEY_VARIABLE, default=None))
-    """The key of `base_url`, else of OpenAI. Default: FAIRLEAD_API_KEY, which is for `base_url` alone."""
-    base_url: str | None = Field(default_factory=from_env(URL_VARIABLE, default=None))
-    """Where a single upstream listens. Default: FAIRLEAD_BASE_URL; none is needed."""
-    config: Any = Field(default=None, exclude=True)
-    """The configuration: a file, a list of files, or a dict. Default: looked for as by `fairlead.Client`."""
-    client: Any = Field(default=None, exclude=True)
-    """A `fairlead.Client` to use, with its engine."""
-    async_client: Any = Field(default=None, exclude=True)
-    """The same as a `fairlead.AsyncClient`; one of the two is enough."""
-    timeout: float | None = None
-    """Limits of an attempt in seconds. Default: the configuration's."""
-    max_retries: int | None = None
-    """Attempts after the first that may have consumed capacity. Default: the configuration's, else 2."""
-    default_headers: dict[str, str] | None = Field(default=None, exclude=True)
-    """Sent with every request."""
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of every request, also `fairlead={...}`."""
-
-    _made: Made | None = PrivateAttr(default=None)
 
     model_config = ConfigDict(
         populate_by_name=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True
@@ -127,9 +107,6 @@ class FairleadEmbeddings(BaseModel, Embeddings):
         if self.default_headers:
             request["extra_headers"] = {**self.default_headers, **(request.get("extra_headers") or {})}
         return request
-
-    def _engines(self) -> Clients:
-        return clients_of(self)
 
 
 def _vectors(reply: Any) -> list[list[float]]:

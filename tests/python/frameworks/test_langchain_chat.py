@@ -12,6 +12,7 @@ import uuid
 from typing import Any, TypedDict
 
 import fairlead
+import httpx
 import pytest
 
 pytest.importorskip("langchain_core")
@@ -22,7 +23,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
 from langchain_core.exceptions import ModelError, ModelRefusalError
 from langchain_core.globals import set_llm_cache
-from langchain_core.load import dumpd
+from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.context import collect_runs
@@ -783,6 +784,40 @@ def test_a_model_can_be_copied_and_pickled(up: Upstream) -> None:
     model.invoke("Hi")
     assert copy.deepcopy(model).invoke("Hi").text == "Hi"
     assert pickle.loads(pickle.dumps(model)).invoke("Hi").text == "Hi"
+    embeddings = FairleadEmbeddings(
+        model="e", api_key="test", base_url=up.base_url, timeout=fairlead.Timeout(9)
+    )
+    vector = embeddings.embed_query("Hi")
+    assert copy.deepcopy(embeddings).embed_query("Hi") == vector
+    assert pickle.loads(pickle.dumps(embeddings)).embed_query("Hi") == vector
+
+
+@BETA
+@pytest.mark.parametrize("kind", [fairlead.Timeout, httpx.Timeout])
+def test_a_timeout_is_seconds_or_limits_and_is_written_out_in_plain_types(kind: Any, up: Upstream) -> None:
+    up.reply = hang()
+    limits = {"connect": 2.0, "read": 0.1, "write": 30.0, "pool": 30.0}
+    given = kind(30, connect=2, read=0.1)
+    model = chat(up, timeout=given, max_retries=0)
+    embeddings = FairleadEmbeddings(
+        model="e", api_key="k", base_url=up.base_url, timeout=given, max_retries=0
+    )
+    loaded = load(
+        dumpd(model),
+        allowed_objects="all",
+        valid_namespaces=["fairlead"],
+        secrets_map={"FAIRLEAD_API_KEY": "k"},
+    )
+    for ask in (model.invoke, embeddings.embed_query, loaded.invoke):
+        with pytest.raises(fairlead.APITimeoutError):
+            ask("Hi")
+    assert model.model_dump()["timeout"] == embeddings.model_dump()["timeout"] == limits
+    assert model._get_invocation_params()["timeout"] == limits
+    assert FairleadEmbeddings(**embeddings.model_dump()).model_dump()["timeout"] == limits
+    assert chat(up, timeout=7).model_dump()["timeout"] == 7
+    for wrong in ("long", {"connect": 1}, [1, 2], object()):
+        with pytest.raises(ValidationError, match="expected seconds, None or a Timeout"):
+            chat(up, timeout=wrong)
 
 
 def test_one_model_serves_many_event_loops_and_threads(up: Upstream) -> None:
