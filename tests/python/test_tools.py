@@ -189,9 +189,9 @@ def test_a_tool_looks_like_its_function() -> None:
     assert (made.__name__, made.__qualname__, made.__module__) == ("look", look.__qualname__, __name__)
     assert made.__doc__ == "Look it up."
     assert fairlead.tool(description="d")(look).__doc__ == "d"
-    assert made.__annotations__ == {"word": Place, "most": int, "return": str}
+    assert made.__annotations__ == {"word": Place, "most": int}
     part = fairlead.tool(partial(look, most=2))
-    assert part.__annotations__ == {"word": Place, "return": str}
+    assert part.__annotations__ == {"word": Place}
     assert list(inspect.signature(part).parameters) == ["word"]
     assert inspect.iscoroutinefunction(made)
     assert inspect.iscoroutinefunction(part)
@@ -215,6 +215,66 @@ def test_methods_and_objects_are_tools_too(how: str) -> None:
     assert (bought.name, bought.description) == ("Shop", "Buy it.")
     assert priced.call(priced.parse('{"of": "tea"}')) == 2.5
     assert bought.call(bought.parse('{"of": "tea"}')) == "tea"
+
+
+class Till:
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+
+    @fairlead.tool
+    def price(self, of: str) -> float:
+        """What it costs.
+
+        Args:
+            of: which thing.
+        """
+        return self.factor * len(of)
+
+    @fairlead.tool(name="again")
+    async def later(self: Any, of: str) -> Till:  # The class is not there yet.
+        return self
+
+    @staticmethod
+    @fairlead.tool
+    def tax(of: str) -> str:
+        return of
+
+    total = fairlead.tool(weather)
+
+
+def test_methods_are_tools_of_their_objects(up: Upstream) -> None:
+    one, two = Till(), Till(2)
+    assert list(one.price.parameters["properties"]) == ["of"]
+    assert list(inspect.signature(one.price).parameters) == ["of"]
+    assert (one.price("tea"), two.price("tea"), Till.price(two, "tea")) == (3.0, 6.0, 6.0)
+    assert two.price.call(two.price.parse('{"of": "tea"}')) == 6.0
+    assert (one.later.name, one.later.is_async, [*one.later.parameters["properties"]]) == (
+        "again",
+        True,
+        ["of"],
+    )
+    assert asyncio.run(two.later("x")) is two
+    assert (one.tax("x"), one.total("Rome")) == ("x", weather("Rome"))
+    assert one.total.model_dump() == fairlead.tool(weather).model_dump()
+    up.script = [ok(tool_calls=[tool_call("price", '{"of": "tea"}')]), ok("6.")]
+    with fairlead.Client(api_key="k", base_url=up.base_url) as client:
+        assert client.run_tools("m", "go", [two.price]).calls[0].result == "6"
+        with pytest.raises(TypeError, match=r"Till\.price: a method; give the tool of an object"):
+            client.run_tools("m", "go", [Till.price])
+    assert len(up.requests) == 2
+
+
+def test_classes_and_class_methods_are_no_tools_and_told_what_is() -> None:
+    class Odd:
+        def price(cls, of: str) -> float:  # noqa: N805
+            return 1.0
+
+    with pytest.raises(TypeError, match="Place: a class is no tool; give a function"):
+        fairlead.tool(Place)
+    with pytest.raises(TypeError, match=r"price: of a class method, .* fairlead.tool\(Class.price\)"):
+        fairlead.tool(classmethod(Odd.price))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="price: the parameter `cls` has no annotation"):
+        fairlead.tool(Odd.price)
 
 
 def test_a_part_of_a_function_is_a_tool_without_what_is_set_already(how: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Annotated, Any, get_type_hints
 
 from ..errors import ToolError, _make
@@ -20,18 +21,20 @@ class Signature:
 
     Raises:
         TypeError: for a parameter that is not annotated, or in a way that cannot be said in JSON; naming it.
+            For a class, too.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        _refuse_others(function)
         self.summary, told = docstring.read(inspect.getdoc(routine_of(function)))
         self._parameters = _parameters(function)
-        hints = _hints(function)
+        hints = _hints(function, self._parameters)
         missing = [name for name in self._parameters if name not in hints]
         if missing:
             raise TypeError(f"{name_of(function)}: the parameter `{missing[0]}` has no annotation")
         self._kinds = {name: hints[name] for name in self._parameters}
-        self.annotations = {name: hints[name] for name in (*self._parameters, "return") if name in hints}
-        """As of a function, with the names in them resolved."""
+        self.annotations = hints
+        """Those of the parameters, with the names in them resolved."""
         self.shown = inspect.signature(function).replace(parameters=[*self._parameters.values()])
         """As of a function, without what is not the model's to choose."""
         self._model = _model_of(function, self._parameters, self._kinds)
@@ -120,8 +123,29 @@ def whole_of(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def is_method(function: Callable[..., Any]) -> bool:
+    """Is it a function in a class, whose object comes first?"""
+    if not inspect.isfunction(function):
+        return False
+    outside = function.__qualname__.rpartition(".")[0]
+    in_class = outside != "" and not outside.endswith("<locals>")
+    return in_class and next(iter(inspect.signature(function).parameters), None) == "self"
+
+
+def _refuse_others(function: Callable[..., Any]) -> None:
+    if isinstance(function, classmethod):
+        name = function.__name__
+        raise TypeError(
+            f"{name}: of a class method, make a tool where it is bound: fairlead.tool(Class.{name})"
+        )
+    if isinstance(function, type):
+        raise TypeError(f"{function.__name__}: a class is no tool; give a function that takes or makes one")
+
+
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(function).parameters)
+    if is_method(function):
+        del found["self"]
     if isinstance(function, functools.partial):
         # What is set already is not the model's to choose; those set by position are not there any more.
         found = {name: parameter for name, parameter in found.items() if name not in function.keywords}
@@ -133,9 +157,15 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return found
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def _hints(function: Callable[..., Any], names: Iterable[str]) -> dict[str, Any]:
+    """The annotations of these parameters. Others may have names that are not there, such as the class's that
+    a method makes one of."""
+    routine = inspect.unwrap(routine_of(function))
+    given = getattr(routine, "__annotations__", {})
+    asked = FunctionType((lambda: None).__code__, getattr(routine, "__globals__", {}))
+    asked.__annotations__ = {name: given[name] for name in names if name in given}
     try:
-        return get_type_hints(inspect.unwrap(routine_of(function)), include_extras=True)
+        return get_type_hints(asked, include_extras=True)
     except NameError as error:
         raise TypeError(f"{name_of(function)}: an annotation is no name of its module: {error}") from None
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from ..structured import schema as schemas
-from .signature import Signature, name_of, routine_of, whole_of
+from .signature import Signature, is_method, name_of, routine_of, whole_of
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 
 class Tool(Generic[P, R]):
     """A function that a model may call; it can be called as before, too.
 
-    It goes into `tools=[...]` of `create`, `parse` and `run_tools` as it is.
+    It goes into `tools=[...]` of `create`, `parse` and `run_tools` as it is; of a method, that of an object:
+    `shop.price`.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Tool(Generic[P, R]):
     ) -> None:
         self._function = function
         self._signature = Signature(function)
+        self._wants_object = is_method(function)
         self.name = schemas.label(name or name_of(function))
         """What the model calls it."""
         self.description = self._signature.summary if description is None else description
@@ -62,6 +66,21 @@ class Tool(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._function(*args, **kwargs)
 
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> Self: ...
+    @overload
+    def __get__(
+        self: Tool[Concatenate[Any, Q], R], instance: object, owner: type | None = None, /
+    ) -> Tool[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None, /) -> Any:
+        """As a method is bound to its object."""
+        if instance is None or not self._wants_object:
+            return self
+        bound: Any = copy.copy(self)
+        bound._function = bound.__wrapped__ = self._function.__get__(instance, owner)
+        bound._wants_object = False
+        return bound
+
     def parse(self, arguments: str) -> dict[str, Any]:
         """The arguments that a model wrote, validated and as the function takes them.
 
@@ -77,7 +96,13 @@ class Tool(Generic[P, R]):
         return function(*by_position, **by_name)
 
     def model_dump(self, **options: Any) -> dict[str, Any]:
-        """The tool as it is sent."""
+        """The tool as it is sent.
+
+        Raises:
+            TypeError: for a method without its object.
+        """
+        if self._wants_object:
+            raise TypeError(f"{self.__qualname__}: a method; give the tool of an object, such as shop.price")
         function = {
             "name": self.name,
             **({"description": self.description} if self.description else {}),
@@ -126,7 +151,8 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         timeout: seconds that one call in `run_tools` may take. Default: no limit of its own.
 
     Raises:
-        TypeError: for a parameter without annotation, or whose annotation cannot be said in JSON.
+        TypeError: for a parameter without annotation, or whose annotation cannot be said in JSON; for a
+            class.
     """
     if isinstance(function, Tool):
         return function
