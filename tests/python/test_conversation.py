@@ -408,6 +408,16 @@ def test_what_is_no_message_is_refused(given: Any, error: type[Exception], says:
     assert len(conversation) == 0
 
 
+def test_a_single_message_may_stand_by_itself(up: Upstream) -> None:
+    with fairlead.Client(api_key="k", base_url=up.base_url) as client:
+        reply = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello!"}])
+    said = {"role": "user", "content": "Hello!"}
+    assert of(messages="Hello!").messages == of(messages=said).messages == [said]
+    for one in (reply, reply.choices[0].message):
+        assert of(messages=one).messages == of(messages=[one]).messages
+    assert of(messages=of(messages=["a", "b"])).messages == of(messages=["a", "b"]).messages
+
+
 def test_what_was_added_or_handed_out_may_be_changed_without_changing_it() -> None:
     part = {"type": "text", "text": "a"}
     conversation = of(1000).add({"role": "user", "content": [part]})

@@ -14,7 +14,17 @@ from ._cut import cut, cut_message
 from ._estimate import AROUND, Count, Line, counted_as
 from ._limits import checked
 from ._messages import ROLES as _ROLES
-from ._messages import Block, Message, answers_of, calls_of, has_media, json_of, message_of, plain
+from ._messages import (
+    Block,
+    Message,
+    answers_of,
+    calls_of,
+    has_media,
+    is_message,
+    json_of,
+    message_of,
+    plain,
+)
 from ._stored import as_dict, fill
 from ._summary import Summarise, Summariser, shown
 from ._window import Overflow, kept, sendable, size
@@ -43,7 +53,7 @@ class Conversation:
 
     def __init__(
         self,
-        messages: Iterable[Any] = (),
+        messages: Iterable[Any] | str = (),
         *,
         system: str | None = None,
         model: str | None = None,
@@ -58,7 +68,7 @@ class Conversation:
     ) -> None:
         """
         Args:
-            messages: to begin with; as of `add`.
+            messages: to begin with, as of `add`; a single one may stand by itself.
             system: what the system says first.
             model: whose window and tokenizer are meant; may be left out with `max_tokens`.
             max_tokens: the window, prompt and answer together. Default: the smallest that is known of those
@@ -106,7 +116,7 @@ class Conversation:
         self._gone: list[Block] = []
         if system is not None:
             self.add_system(system)
-        self.add(*messages)
+        self.add(*([messages] if is_message(messages) else messages))
 
     # ===== adding =====
 

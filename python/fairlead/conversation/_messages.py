@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -54,6 +55,11 @@ class Block:
     def copy(self) -> Block:
         """The same, growing on its own. Messages are never changed, so they are shared."""
         return Block(self.kind, list(self.messages), self.tokens, self.open.copy())
+
+
+def is_message(given: Any) -> bool:
+    """Is it one message or reply, rather than several? Each of them can be iterated, too."""
+    return isinstance(given, str | Mapping) or hasattr(given, "model_dump")
 
 
 def plain(message: Any) -> Message:
