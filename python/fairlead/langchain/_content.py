@@ -154,10 +154,7 @@ def _document(block: Block) -> Block:
     if source.get("type") == "text":
         return {"type": "text", "text": source.get("data", "")}
     if source.get("type") == "content":
-        parts = text_alone(source.get("content"))
-        if not isinstance(parts, str):
-            raise _unsaid(block, "content that is not text alone")
-        return {"type": "text", "text": parts}
+        return {"type": "text", "text": _inside(block, source.get("content"))}
     if source.get("type") == "file":
         return {"type": "file", "file": {"file_id": source.get("file_id")}}
     data = _source_url(block, source, "application/pdf")
@@ -202,12 +199,17 @@ def _non_standard(block: Block) -> Any:
 
 def _tool_result(block: Block) -> Any:
     """What Anthropic's tools answered, inside a message of a tool."""
-    inner = content_of(block.get("content"))
-    return {"type": "text", "text": inner if isinstance(inner, str) else _joined(inner)}
+    return {"type": "text", "text": _inside(block, block.get("content"))}
 
 
-def _joined(parts: Any) -> str:
-    return "".join(str(part.get("text", "")) for part in parts or () if isinstance(part, dict))
+def _inside(block: Block, content: Any) -> str:
+    """The text of what stands inside a block."""
+    parts = content_of(content) or ""
+    if isinstance(parts, str):
+        return parts
+    if any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
+        raise _unsaid(block, "content that is not text alone")
+    return "".join(str(part.get("text", "")) for part in parts)
 
 
 def _refusal(block: Block) -> Block:

@@ -255,6 +255,18 @@ PARTS = {
         },
         {"type": "text", "text": "ab"},
     ),
+    "anthropic result": (
+        {
+            "type": "tool_result",
+            "tool_use_id": "c1",
+            "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}],
+        },
+        {"type": "text", "text": "a"},
+    ),
+    "anthropic result of nothing": (
+        {"type": "tool_result", "tool_use_id": "c1"},
+        {"type": "text", "text": ""},
+    ),
     **{
         f"audio of {kind}": (
             {"type": "audio", "base64": BASE64, "mime_type": f"audio/{kind}"},
@@ -293,6 +305,10 @@ def test_a_block_that_does_not_say_what_its_data_is_is_told_so(
         (
             {"type": "document", "source": {"type": "content", "content": [PARTS["anthropic image"][0]]}},
             "`document` .* not text alone",
+        ),
+        (
+            {"type": "tool_result", "tool_use_id": "c1", "content": [PARTS["anthropic image"][0]]},
+            "`tool_result` .* not text alone",
         ),
         ({"type": "image", "source": {"type": "file", "file_id": "f1"}}, "`image` .* type `file`"),
     ],
