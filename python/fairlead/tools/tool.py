@@ -50,10 +50,10 @@ class Tool(Generic[P, R]):
 
     def _look_like(self, function: Callable[P, R], description: str | None) -> None:
         """Frameworks make tools of their own of functions: they find in it all that they ask a function."""
-        routine = routine_of(function)
+        whole, routine = whole_of(function), routine_of(function)
         self.__name__ = self.name
-        self.__qualname__ = getattr(whole_of(function), "__qualname__", self.name)
-        self.__module__ = whole_of(function).__module__
+        self.__qualname__ = getattr(whole, "__qualname__", self.name)
+        self.__module__ = getattr(whole, "__module__", None) or __name__
         self.__doc__ = routine.__doc__ if description is None else description
         self.__annotations__ = self._signature.annotations
         self.__signature__ = self._signature.shown
