@@ -85,7 +85,9 @@ def test_f22_without_a_descriptor_a_call_fails_at_once_and_the_next_one_succeeds
             assert call(warm).text, "an open connection serves on"
         error = raised(outcome, "LocalResourceError", retryable=True)
         assert "descriptor" in str(error)
-        assert [(attempt.error, attempt.counted) for attempt in error.attempts] == [("LocalResourceError", False)]
+        assert [(attempt.error, attempt.counted) for attempt in error.attempts] == [
+            ("LocalResourceError", False)
+        ]
         assert settled(made) == (1, 0)
         assert up.requests == []
         if not http2:

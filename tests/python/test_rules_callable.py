@@ -73,7 +73,9 @@ def test_a_callable_is_asked_in_the_callers_thread_and_sees_its_scope() -> None:
     assert threads == [threading.get_ident()]
 
 
-def test_a_callable_that_raises_is_counted_and_passed_over_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callable_that_raises_is_counted_and_passed_over_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def rule(call: dict[str, Any]) -> bool:
         raise KeyError("tier")
 
