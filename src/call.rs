@@ -214,10 +214,7 @@ impl Engine {
                     continue;
                 }
             };
-            let (mut arrival, other) = self.send(flight, &asked, &mut gate, &course).await;
-            if let Some(other) = other {
-                other.noted(self, &asked, story, &mut course);
-            }
+            let mut arrival = self.send(flight, &asked, &mut gate, &mut course, story).await;
             arrival.told(self, &asked, story, &mut course);
             let Arrival { position, candidate, pass, permit, limits, outcome, .. } = arrival;
             let failure = match outcome {

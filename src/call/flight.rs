@@ -106,4 +106,18 @@ impl Arrival<'_> {
         }
         engine.changed(&candidate.deployment, permit.judged(outcome, &trace.told));
     }
+    /// It failed while another one is on its way: that is told and booked at once.
+    pub(super) fn noted(
+        mut self,
+        engine: &Engine,
+        asked: &Asked<'_>,
+        story: &mut Story,
+        course: &mut Course<'_>,
+    ) {
+        self.told(engine, asked, story, course);
+        if let Err(failure) = &self.outcome {
+            course.noted(self.position, self.limits.started, failure);
+            self.permit.settle_failed(failure.kind);
+        }
+    }
 }

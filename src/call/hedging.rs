@@ -7,47 +7,11 @@ use futures_util::future::{Either, select};
 
 use super::flight::{Arrival, Asked, Flight};
 use crate::admit::Gate;
-use crate::clock::{self, Instant};
+use crate::clock;
 use crate::engine::Engine;
 use crate::retry::course::{Course, SHORTEST_ATTEMPT};
 use crate::retry::hedge;
 use crate::settle::Story;
-
-/// What became of the attempt that did not decide.
-#[derive(Debug)]
-pub(super) enum Other<'a> {
-    /// It failed before the one that decided came back.
-    Failed(Box<Arrival<'a>>),
-    /// It was still on its way: it is cancelled, and its prompt is charged.
-    Superseded {
-        /// Who was asked.
-        position: usize,
-        /// When it began.
-        started: Instant,
-    },
-}
-
-impl Other<'_> {
-    /// Puts it into the history of the call.
-    pub(super) fn noted(
-        self,
-        engine: &Engine,
-        asked: &Asked<'_>,
-        story: &mut Story,
-        course: &mut Course<'_>,
-    ) {
-        match self {
-            Self::Superseded { position, started } => course.superseded(position, started),
-            Self::Failed(mut arrival) => {
-                arrival.told(engine, asked, story, course);
-                if let Err(failure) = &arrival.outcome {
-                    course.noted(arrival.position, arrival.limits.started, failure);
-                    arrival.permit.settle_failed(failure.kind);
-                }
-            }
-        }
-    }
-}
 
 impl Engine {
     /// Runs an attempt, and another one beside it where hedging is on and the first one lingers.
@@ -56,12 +20,13 @@ impl Engine {
         flight: Flight<'a>,
         asked: &Asked<'a>,
         gate: &mut Gate<'a>,
-        course: &Course<'a>,
-    ) -> (Arrival<'a>, Option<Other<'a>>) {
+        course: &mut Course<'a>,
+        story: &mut Story,
+    ) -> Arrival<'a> {
         match self.patience(&flight, asked, course) {
-            None => (flight.fly().await, None),
+            None => flight.fly().await,
             // Few calls are hedged: the others carry no room for it.
-            Some(delay) => Box::pin(self.hedged(delay, flight, asked, gate, course)).await,
+            Some(delay) => Box::pin(self.hedged(delay, flight, asked, gate, course, story)).await,
         }
     }
 
@@ -71,30 +36,41 @@ impl Engine {
         flight: Flight<'a>,
         asked: &Asked<'a>,
         gate: &mut Gate<'a>,
-        course: &Course<'a>,
-    ) -> (Arrival<'a>, Option<Other<'a>>) {
+        course: &mut Course<'a>,
+        story: &mut Story,
+    ) -> Arrival<'a> {
         let (position, started) = (flight.position, flight.job.limits.started);
         let mut first = pin!(flight.fly());
         let lingers = pin!(clock::sleep_until(clock::now() + delay));
         if let Either::Left((arrival, _)) = select(first.as_mut(), lingers).await {
-            return (arrival, None);
+            return arrival;
         }
         // The second one may have to wait for its key; the first one does not wait for that.
         let second = match select(first.as_mut(), pin!(self.second(position, asked, gate, course))).await {
-            Either::Left((arrival, _)) => return (arrival, None),
-            Either::Right((None, first)) => return (first.await, None),
+            Either::Left((arrival, _)) => return arrival,
+            Either::Right((None, first)) => return first.await,
             Either::Right((Some(second), _)) => second,
         };
-        let superseded = |position, started| Some(Other::Superseded { position, started });
         let (hedge_position, hedge_started) = (second.position, second.job.limits.started);
-        // The first answer decides; where both fail, the failure that comes last.
+        // The first answer decides, and the other one is cancelled, its prompt charged; where both fail, the failure
+        // that comes last.
         match select(first, pin!(second.fly())).await {
             Either::Left((first, _)) if first.outcome.is_ok() => {
-                (first, superseded(hedge_position, hedge_started))
+                course.superseded(hedge_position, hedge_started);
+                first
             }
-            Either::Right((second, _)) if second.outcome.is_ok() => (second, superseded(position, started)),
-            Either::Left((failed, second)) => (second.await, Some(Other::Failed(Box::new(failed)))),
-            Either::Right((failed, first)) => (first.await, Some(Other::Failed(Box::new(failed)))),
+            Either::Right((second, _)) if second.outcome.is_ok() => {
+                course.superseded(position, started);
+                second
+            }
+            Either::Left((failed, second)) => {
+                failed.noted(self, asked, story, course);
+                second.await
+            }
+            Either::Right((failed, first)) => {
+                failed.noted(self, asked, story, course);
+                first.await
+            }
         }
     }
 

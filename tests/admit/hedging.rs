@@ -8,7 +8,7 @@ use fairlead::clock::now;
 use fairlead::reply::Answer;
 
 use crate::support::scripted::{Meets, World, ok, status};
-use crate::{ask, hosts};
+use crate::{ask, hosts, pass, start};
 
 const HEDGED: &str = "[hedge]\nenabled = true\ndelay = 1\nshare = 1\n";
 
@@ -145,4 +145,24 @@ async fn a_hedge_stays_within_the_model_and_its_limits() {
     let engine = world.engine(&models);
     ask(&engine).await.unwrap();
     assert_eq!(world.hosts(), ["slow.test", "slow.test"], "a fallback is for failures");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_failed_is_told_and_settled_while_the_other_is_on_its_way() {
+    let world = World::answering(|seen| {
+        if seen.host.starts_with("a") {
+            status(429).with_header("retry-after", "30").after(Duration::from_millis(1500))
+        } else {
+            ok().after(Duration::from_secs(5))
+        }
+    });
+    let engine = world.engine(&hosts(&["a", "b"], "requests_per_minute = 100", HEDGED));
+    let running = start(&engine, CallOptions::default());
+    pass(2.5).await;
+    assert_eq!(engine.gauges().attempts.get(), 1);
+    let second = start(&engine, CallOptions::default());
+    pass(0.1).await;
+    assert_eq!(world.hosts(), ["a.test", "b.test", "b.test"], "the one that said how long to wait rests");
+    running.abort();
+    second.await.unwrap().unwrap();
 }
