@@ -4,7 +4,7 @@ use super::Story;
 use crate::config::tree::{Member, Node, Origin, Place, Value};
 use crate::provider::presets;
 
-/// Puts `node` at a path of keys, making the tables on the way.
+/// Puts `node` at a path of keys, making the tables on the way. What is said already never becomes a table.
 pub(super) fn put(table: &mut Node, path: &[&str], node: Node) {
     let Some(slot) = slot(table, path, node.at.as_ref()) else { return };
     *slot = node;
@@ -18,18 +18,19 @@ pub(super) fn put_new(table: &mut Node, path: &[&str], node: Node) {
     }
 }
 
-/// Adds `node` to the list at a path of keys.
+/// Adds `node` to the list at a path of keys, where a list or nothing stands.
 pub(super) fn push(table: &mut Node, path: &[&str], node: Node) {
     let Some(slot) = slot(table, path, node.at.as_ref()) else { return };
     match &mut slot.value {
         Value::List(items) => items.push(node),
-        other => *other = Value::List(vec![node]),
+        other if *other == Value::Null => *other = Value::List(vec![node]),
+        _ => {}
     }
 }
 
 fn slot<'a>(table: &'a mut Node, path: &[&str], at: Option<&Place>) -> Option<&'a mut Node> {
     let [key, rest @ ..] = path else { return Some(table) };
-    if !matches!(table.value, Value::Map(_)) {
+    if table.value == Value::Null {
         table.value = Value::Map(Vec::new());
     }
     let Value::Map(members) = &mut table.value else { return None };

@@ -1,6 +1,6 @@
 //! The configurations of LiteLLM.
 
-use fairlead::config::Strategy;
+use fairlead::config::{Group, Strategy};
 
 use super::{config, imported, loaded, notes};
 use crate::problems;
@@ -62,6 +62,33 @@ fn a_litellm_file_keeps_its_fallbacks_aliases_and_limits() {
     assert_eq!(config.routing.ejection.base.as_secs(), 12);
     let limits = (config.timeouts.attempt.map(|limit| limit.as_secs()), config.timeouts.total.as_secs());
     assert_eq!(limits, (Some(900), 900), "a call may take as long as its attempt");
+}
+
+#[test]
+fn an_alias_with_fallbacks_stands_for_its_target_first() {
+    let with = |more: &str| {
+        let text = LITELLM.replace("  redis_host: localhost", &format!("  {more}"));
+        config("config.yaml", &text.replace("fallbacks: [{chat: [small, {model: groq/other}]}]", ""))
+    };
+    for all in [
+        "default_fallbacks: [small]",
+        "content_policy_fallbacks: [{\"*\": [small]}]",
+        "default_max_parallel_requests: 3",
+    ] {
+        assert_eq!(with(all).models["gpt-4"].alias.as_deref(), Some("chat"), "{all}");
+    }
+    for own in ["fallbacks: [{gpt-4: [small]}]", "content_policy_fallbacks: [{gpt-4: [small]}]"] {
+        let config = with(own);
+        let (alias, target) = (&config.models["gpt-4"].group, &config.models["chat"].group);
+        let models =
+            |group: &Group| group.deployments.iter().map(|one| one.model.clone()).collect::<Vec<_>>();
+        assert_eq!(models(alias), models(target), "{own}");
+        let targets = |group: &Group| {
+            let targets = group.fallbacks.targets().filter(|(cause, _)| *cause != "context_window");
+            targets.map(|(_, target)| target.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((targets(alias), targets(target)), (vec!["small".to_owned()], vec![]), "{own}");
+    }
 }
 
 #[test]

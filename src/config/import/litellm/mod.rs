@@ -85,10 +85,11 @@ fn layered(params: &Node, shared: Option<&Node>, credentials: Option<&Node>) -> 
     all
 }
 
-/// The models that have deployments so far.
+/// The models that have deployments so far; an alias is none.
 fn names(out: &Node) -> Vec<String> {
     let models = out.get("models").map_or(&[][..], Node::members);
-    models.iter().map(|member| member.key.clone()).collect()
+    let models = models.iter().filter(|member| member.node.text().is_none());
+    models.map(|member| member.key.clone()).collect()
 }
 
 /// How the deployments of one model are ordered. LiteLLM draws at random unless told otherwise.

@@ -29,6 +29,13 @@ const STRATEGIES: &[(&str, &str)] = &[
     ("lar1", "adaptive"),
 ];
 
+/// LiteLLM's lists of fallbacks and our causes.
+const FALLBACKS: &[(&str, &str)] = &[
+    ("fallbacks", "any"),
+    ("context_window_fallbacks", "context_window"),
+    ("content_policy_fallbacks", "content_filter"),
+];
+
 /// What is done anyway, or has no meaning here.
 const ALWAYS: &[&str] = &[
     "enable_pre_call_checks",
@@ -81,6 +88,13 @@ impl<'a> Settings<'a> {
         self.get("ignore_invalid_deployments").is_some_and(is_on)
     }
 
+    /// Has `name` an entry of its own in a list of fallbacks?
+    fn lists_fallbacks_of(&self, name: &str) -> bool {
+        let lists =
+            self.members.iter().filter(|(_, member)| FALLBACKS.iter().any(|(key, _)| *key == member.key));
+        lists.flat_map(|(_, member)| items(&member.node)).any(|entry| entry.get(name).is_some())
+    }
+
     /// Our name of the strategy.
     pub(super) fn strategy(&self) -> &'static str {
         let theirs = self.get("routing_strategy").and_then(Node::text).unwrap_or(SHUFFLE);
@@ -90,6 +104,10 @@ impl<'a> Settings<'a> {
 
 /// Puts the settings into `out`, which holds the models already.
 pub(super) fn apply(settings: &Settings<'_>, out: &mut Node, story: &mut Story) {
+    // First, because an alias may have fallbacks.
+    for (path, member) in settings.members.iter().filter(|(_, member)| member.key == "model_group_alias") {
+        aliases(&member.node, path, settings, out, story);
+    }
     for (path, member) in &settings.members {
         setting(&member.key, &member.node, path, settings, out, story);
     }
@@ -133,6 +151,9 @@ fn size(out: &Node, name: &str) -> i128 {
 }
 
 fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, story: &mut Story) {
+    if let Some((_, cause)) = FALLBACKS.iter().find(|(theirs, _)| *theirs == key) {
+        return fallbacks(node, path, cause, out, story);
+    }
     match key {
         "routing_strategy" => strategy(node, path, story),
         "num_retries" => count(out, &["retry", "max_retries"], node),
@@ -145,11 +166,7 @@ fn setting(key: &str, node: &Node, path: &str, all: &Settings<'_>, out: &mut Nod
             count(out, &["timeouts", "first_token"], node);
             count(out, &["timeouts", "idle"], node);
         }
-        "fallbacks" => fallbacks(node, path, "any", out, story),
-        "context_window_fallbacks" => fallbacks(node, path, "context_window", out, story),
-        "content_policy_fallbacks" => fallbacks(node, path, "content_filter", out, story),
-        "default_fallbacks" => {}
-        "model_group_alias" => aliases(node, path, out, story),
+        "default_fallbacks" | "model_group_alias" => {}
         "default_max_parallel_requests" => concurrency(node, out),
         "cooldown_time" => {
             count(out, &["routing", "ejection", "base"], node);
@@ -299,14 +316,29 @@ fn default_fallbacks(
     }
 }
 
-fn aliases(node: &Node, path: &str, out: &mut Node, story: &mut Story) {
+fn aliases(node: &Node, path: &str, all: &Settings<'_>, out: &mut Node, story: &mut Story) {
     for member in tabled(node, path, "a table of names", story) {
         let target = member.node.get("model").unwrap_or(&member.node);
         if target.text().is_none() {
             misfit(target, &below(path, &member.key), "the name of a model", story);
         }
-        put_new(out, &["models", &member.key], copied(&text(target, target.text().unwrap_or_default())));
+        let target = copied(&text(target, target.text().unwrap_or_default()));
+        let own = all.lists_fallbacks_of(&member.key).then(|| namesake(&target, out)).flatten();
+        put_new(out, &["models", &member.key], own.unwrap_or(target));
     }
+}
+
+/// The model that an alias stands for, to be one of its own: a plain alias has the fallbacks of its target. Ids stay
+/// with the target, since each is unique.
+fn namesake(target: &Node, out: &Node) -> Option<Node> {
+    let models = out.get("models")?;
+    let mut model = models.get(target.text()?).filter(|model| model.text().is_none())?.clone();
+    if let Some(Value::List(deployments)) = model.get_mut("deployments").map(|list| &mut list.value) {
+        for deployment in deployments {
+            deployment.remove("id");
+        }
+    }
+    Some(model)
 }
 
 fn concurrency(node: &Node, out: &mut Node) {
