@@ -229,15 +229,15 @@ class Calls:
 
     def _turns(self, model: str | None, ours: Mapping[str, Any]) -> int:
         """Retries until each deployment of the model and of its fallbacks has had its turn."""
-        model = self._group(model)
+        group = self._group(model)
         configured = self._arguments.get("num_retries")
         retries = _count(ours.get("max_retries", _RETRIES if configured is None else configured))
         chain = ours.get("fallbacks")
         if chain is None:
             entries = self._arguments.get("fallbacks") or ()
-            own = [entry[name] for name in (model, "*") for entry in entries if name in entry]
+            own = [entry[name] for name in (model, group, "*") for entry in entries if name in entry]
             chain = own[0] if own else self._arguments.get("default_fallbacks") or ()
-        return max(retries, self._size(model) - 1) + sum(map(self._size, chain))
+        return max(retries, self._size(group) - 1) + sum(map(self._size, chain))
 
     def _group(self, name: Any) -> Any:
         """The model that an alias stands for."""

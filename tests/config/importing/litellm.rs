@@ -43,10 +43,32 @@ fn a_litellm_file_keeps_its_deployments_and_what_they_are_drawn_by() {
     assert_eq!(second.base_url.as_deref(), Some("https://a.example.com?api-version=2024-06-01"));
     assert_eq!(second.api_key.0[0].key.as_ref().unwrap().expose(), "a$b", "a dollar means itself");
     let small = &config.models["small"].group;
-    assert_eq!(small.strategy, Strategy::Ordered);
+    assert_eq!(small.strategy, Strategy::Weighted);
     assert_eq!(small.deployments.iter().map(|one| one.priority).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(small.deployments[0].params["temperature"], 0.2);
     assert_eq!((small.deployments[1].provider.as_str(), small.timeout.unwrap().as_secs()), ("ollama", 30));
+}
+
+#[test]
+fn entries_without_an_order_come_behind_those_with_one_and_the_strategy_holds_within_each() {
+    let text = r#"
+model_list:
+  - {model_name: m, litellm_params: {model: groq/last}}
+  - {model_name: m, litellm_params: {model: groq/first, order: 1}}
+  - {model_name: m, litellm_params: {model: groq/first-too}, model_info: {order: "1"}}
+  - {model_name: m, litellm_params: {model: groq/second, order: 2}, model_info: {order: 1}}
+  - {model_name: plain, litellm_params: {model: groq/one}}
+  - {model_name: plain, litellm_params: {model: groq/other}}
+router_settings: {routing_strategy: latency-based-routing}
+"#;
+    let config = config("config.yaml", text);
+    let priorities = |name: &str| {
+        let group = &config.models[name].group;
+        assert_eq!(group.strategy, Strategy::Latency);
+        group.deployments.iter().map(|one| one.priority).collect::<Vec<_>>()
+    };
+    assert_eq!(priorities("m"), [3, 1, 1, 2]);
+    assert_eq!(priorities("plain"), [0, 0]);
 }
 
 #[test]

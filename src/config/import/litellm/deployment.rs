@@ -220,6 +220,7 @@ fn model_info(info: &Node, entry: Entry<'_>, ours: &mut Node, out: &mut Node, st
             "supports_native_streaming" => take(ours, &["supports", "stream"], node),
             "description" => put(out, &["models", entry.name, "description"], node.clone()),
             "base_model" => take(ours, &["base_model"], node),
+            "order" => put_new(ours, &["priority"], numeric(node)),
             // What is known without them: the call says what it is, and costs come from the catalogue.
             "mode" | "litellm_provider" | "db_model" => {}
             key if cost(key, node, ours).is_some() => {}

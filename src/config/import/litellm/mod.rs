@@ -6,7 +6,7 @@ mod settings;
 mod wildcard;
 
 use super::Story;
-use super::build::{copied, is_empty, items, listed, numeric, put, text};
+use super::build::{copied, is_empty, items, like, listed, numeric, put, put_new, text};
 use crate::config::tree::{Node, Value};
 
 /// The configuration in our schema.
@@ -62,7 +62,7 @@ fn models(
         );
     }
     for name in names(out) {
-        strategy(&name, settings, out, story);
+        strategy(&name, settings, out);
     }
 }
 
@@ -92,21 +92,29 @@ fn names(out: &Node) -> Vec<String> {
     models.map(|member| member.key.clone()).collect()
 }
 
-/// How the deployments of one model are ordered. LiteLLM draws at random unless told otherwise.
-fn strategy(name: &str, settings: &settings::Settings<'_>, out: &mut Node, story: &mut Story) {
-    let Some(deployments) = out.find("models").and_then(|models| models.get(name)?.get("deployments")) else {
-        return;
-    };
-    let (several, list) = (items(deployments).len() > 1, deployments.clone());
-    if !several {
+/// How the deployments of one model are ordered: by `order`, and where that is the same by the strategy. LiteLLM
+/// draws at random unless told otherwise.
+fn strategy(name: &str, settings: &settings::Settings<'_>, out: &mut Node) {
+    let model = out.get_mut("models").and_then(|models| models.get_mut(name));
+    let Some(deployments) = model.and_then(|model| model.get_mut("deployments")) else { return };
+    if items(deployments).len() < 2 {
         return;
     }
-    let tiers = items(&list).iter().any(|one| one.get("priority").is_some());
-    let word = if tiers { "ordered" } else { settings.strategy() };
-    put(out, &["models", name, "strategy"], text(&list, word));
-    if tiers && items(&list).iter().any(|one| one.get("weight").is_some()) {
-        let message = format!("`{name}` has `order`: its deployments are asked in that order, not by weight");
-        story.note("model_list", &list, message);
+    let word = text(deployments, settings.strategy());
+    last(deployments);
+    put(out, &["models", name, "strategy"], word);
+}
+
+/// Where some deployments have an `order`, those without one come behind them.
+fn last(deployments: &mut Node) {
+    let orders = items(deployments).iter().filter_map(|deployment| match deployment.get("priority")?.value {
+        Value::Integer(order) => Some(order),
+        _ => None,
+    });
+    let (Some(highest), Value::List(deployments)) = (orders.max(), &mut deployments.value) else { return };
+    for deployment in deployments {
+        let behind = like(deployment, Value::Integer(highest.saturating_add(1)));
+        put_new(deployment, &["priority"], behind);
     }
 }
 
