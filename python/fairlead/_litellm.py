@@ -10,149 +10,19 @@ from enum import Enum
 from typing import Any
 
 from ._core import Secret
+from ._litellm_names import (
+    ACCOUNTS,
+    ACCOUNTS_BEGIN,
+    ARGUMENTS,
+    LEFT_OUT,
+    LEFT_OUT_BEGIN,
+    MOCKS,
+    OF_CALLS,
+)
 from .errors import ConfigError
 from .hooks import LOGGER
 from .structured.parsing import response_format_of
 from .types.params import ChatParams, EmbeddingParams
-
-ARGUMENTS = frozenset(
-    (
-        "alerting_config",
-        "allowed_fails",
-        "allowed_fails_policy",
-        "assistants_config",
-        "auto_router_capability_limit",
-        "background_health_check_model_groups",
-        "cache_kwargs",
-        "cache_responses",
-        "caching_groups",
-        "client_ttl",
-        "content_policy_fallbacks",
-        "context_window_fallbacks",
-        "cooldown_time",
-        "debug_level",
-        "default_fallbacks",
-        "default_litellm_params",
-        "default_max_parallel_requests",
-        "default_priority",
-        "deployment_affinity_ttl_seconds",
-        "disable_cooldowns",
-        "enable_health_check_routing",
-        "enable_mid_stream_fallback_continuation",
-        "enable_pre_call_checks",
-        "enable_tag_filtering",
-        "enable_weighted_failover",
-        "fallback_access_check",
-        "fallback_budget_check",
-        "fallback_on_unsupported_params",
-        "fallbacks",
-        "guardrail_list",
-        "health_check_ignore_transient_errors",
-        "health_check_staleness_threshold",
-        "ignore_invalid_deployments",
-        "max_fallbacks",
-        "model_group_affinity_config",
-        "model_group_alias",
-        "model_group_retry_policy",
-        "num_retries",
-        "optional_pre_call_checks",
-        "plugins",
-        "polling_interval",
-        "provider_budget_config",
-        "redis_db",
-        "redis_host",
-        "redis_password",
-        "redis_port",
-        "redis_url",
-        "retry_after",
-        "retry_policy",
-        "router_general_settings",
-        "routing_groups",
-        "routing_strategy",
-        "routing_strategy_args",
-        "search_tools",
-        "session_affinity_repin_on_failover",
-        "set_verbose",
-        "stream_timeout",
-        "tag_filtering_match_any",
-        "tag_routing_prefix",
-        "timeout",
-    )
-)
-"""Everything but `model_list` that the constructor of a LiteLLM Router takes."""
-
-COUNTED = frozenset(("num_retries", "fallbacks", "default_fallbacks", "model_group_alias"))
-"""What the attempts of a call are counted from."""
-
-_LEFT_OUT = frozenset(
-    (
-        "additional_drop_params",
-        "allowed_openai_params",
-        "cache",
-        "caching",
-        "content_policy_fallbacks",
-        "context_window_fallback_dict",
-        "context_window_fallbacks",
-        "cooldown_time",
-        "custom_llm_provider",
-        "drop_params",
-        "enable_json_schema_validation",
-        "id",
-        "input_cost_per_token",
-        "litellm_call_id",
-        "litellm_metadata",
-        "litellm_session_id",
-        "litellm_trace_id",
-        "logger_fn",
-        "model_info",
-        "model_list",
-        "no-log",
-        "output_cost_per_token",
-        "priority",
-        "proxy_server_request",
-        "retry_policy",
-        "retry_strategy",
-        "specific_deployment",
-        "ssl_verify",
-        "stream_timeout",
-        "ttl",
-        "verbose",
-    )
-)
-"""Arguments of a call that mean something to LiteLLM alone, and are never sent."""
-
-_MOCKS = frozenset(
-    (
-        "mock_delay",
-        "mock_response",
-        "mock_testing_content_policy_fallbacks",
-        "mock_testing_context_fallbacks",
-        "mock_testing_fallbacks",
-        "mock_testing_rate_limit_error",
-        "mock_timeout",
-        "mock_tool_calls",
-    )
-)
-
-
-_OF_CALLS = frozenset(
-    (
-        "api_base",
-        "api_key",
-        "base_url",
-        "extra_headers",
-        "fallbacks",
-        "headers",
-        "max_retries",
-        "metadata",
-        "num_retries",
-        "organization",
-        "request_timeout",
-        "tags",
-        "timeout",
-    )
-)
-"""Arguments of a call that are not the request's parameters, besides those that are left out or refused."""
 
 _PARAMETERS = ChatParams.__optional_keys__ | EmbeddingParams.__optional_keys__ | {"stream"}
 
@@ -214,9 +84,8 @@ class Calls:
         for name, value in given.items():
             if value is None or name == "fairlead":
                 continue
-            if name in _MOCKS:
-                raise ConfigError(f"`{name}`: no answer is made up; `fairlead.testing.Upstream` serves tests")
-            if name in _LEFT_OUT:
+            _refuse(name)
+            if name in LEFT_OUT or name.startswith(LEFT_OUT_BEGIN):
                 self._tell(name)
             else:
                 _known(name)
@@ -255,11 +124,23 @@ class Calls:
             logging.getLogger(LOGGER).warning("`%s` of a Router's call has no equivalent; left out", name)
 
 
+def _refuse(name: str) -> None:
+    """Refuses what must not be dropped: an answer would come that was not asked for so."""
+    if name in MOCKS or name.startswith("mock_testing_"):
+        raise ConfigError(f"`{name}`: no answer is made up; `fairlead.testing.Upstream` serves tests")
+    if name in ACCOUNTS or name.startswith(ACCOUNTS_BEGIN):
+        raise ConfigError(
+            f"`{name}`: whose account pays is said by a deployment; a call may bring an `api_key`"
+        )
+    if name == "allowed_model_region":
+        raise ConfigError(f'`{name}`: pass `fairlead={{"regions": [...]}}`, in the words of `region_name`')
+
+
 def _known(name: str) -> None:
     """Refuses what nearly is an argument of LiteLLM's; other names are parameters of the request."""
-    if name in _OF_CALLS or name in _PARAMETERS:
+    if name in OF_CALLS or name in _PARAMETERS:
         return
-    near = get_close_matches(name, _OF_CALLS | _MOCKS, 1, 0.8)
+    near = get_close_matches(name, OF_CALLS | MOCKS, 1, 0.8)
     if near:
         raise TypeError(
             f"unexpected keyword argument {name!r}; did you mean {near[0]!r}? "

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from ._litellm import COUNTED, Calls, configuration
+from ._litellm import Calls, configuration
+from ._litellm_names import COUNTED
 from .client import AsyncClient, Client, Config, _Sealed
 from .text import arguments, text_of
 from .types import Route, Stats, Warmed

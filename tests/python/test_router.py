@@ -406,6 +406,54 @@ def test_a_value_of_the_wrong_kind_names_its_argument(given: dict[str, Any], up:
     router.close()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"guardrails": ["g"]},
+        {"api_version": "2024-10-21"},
+        {"cache_key": "x"},
+        {"deployment_id": "x"},
+        {"base_model": "gpt-4o"},
+        {"rpm": 3},
+        {"region_name": "eu"},
+        {"prompt_id": "p"},
+        {"user_continue_message": {"role": "user", "content": "x"}},
+        {"max_fallbacks": 2},
+        {"langfuse_secret_key": "s"},
+        {"input_cost_per_token_batches": 1e-6},
+        {"litellm_system_prompt": "x"},
+        {"_litellm_strip_stream_usage": True},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_no_argument_of_litellms_own_is_sent(given: dict[str, Any], up: Upstream) -> None:
+    router = fairlead.Router([entry("a", up)])
+    router.completion("a", MESSAGES, **given)
+    assert set(up.requests[0].json()) == {"model", "messages"}
+    router.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "azure_ad_token",
+        "aws_secret_access_key",
+        "vertex_credentials",
+        "client_secret",
+        "litellm_credential_name",
+        "allowed_model_region",
+        "mock_testing_anything",
+    ],
+)
+def test_what_would_change_who_answers_is_refused_and_not_shown(name: str, up: Upstream) -> None:
+    router = fairlead.Router([entry("a", up)])
+    with pytest.raises(fairlead.ConfigError, match=f"`{name}`") as raised:
+        router.completion("a", MESSAGES, **{name: "hush-1234"})
+    assert "hush" not in str(raised.value)
+    assert not up.requests
+    router.close()
+
+
 def test_what_means_something_to_litellm_alone_is_told_once_and_not_sent(
     up: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
