@@ -56,15 +56,18 @@ pub(super) fn variable(like: &Node, name: &str) -> Node {
     text(like, format!("${{{name}}}"))
 }
 
+/// The variable in a text that is nothing but `os.environ/NAME`, LiteLLM's spelling.
+pub(super) fn variable_in(text: &str) -> Option<&str> {
+    text.strip_prefix("os.environ/").map(str::trim)
+}
+
 /// A copy in which text means itself, but for a whole `os.environ/NAME`.
 pub(super) fn copied(node: &Node) -> Node {
     let value = match &node.value {
-        Value::Text(text) if node.origin == Origin::Written => {
-            match text.strip_prefix("os.environ/").map(str::trim) {
-                Some(name) => return variable(node, name),
-                None => Value::Text(text.replace('$', "$$")),
-            }
-        }
+        Value::Text(text) if node.origin == Origin::Written => match variable_in(text) {
+            Some(name) => return variable(node, name),
+            None => Value::Text(text.replace('$', "$$")),
+        },
         Value::List(items) => Value::List(items.iter().map(copied).collect()),
         Value::Map(members) => {
             let members = members.iter().filter(|member| member.node.value != Value::Null);
@@ -96,6 +99,20 @@ pub(super) fn numeric(node: &Node) -> Node {
     value.map_or_else(|| copied(node), |value| like(node, value))
 }
 
+/// A copy in which `true` or `false` that is spelled as text is one.
+pub(super) fn truth(node: &Node) -> Node {
+    let spelled = node.text().and_then(|spelled| spelled.trim().to_ascii_lowercase().parse().ok());
+    spelled.map_or_else(|| copied(node), |truth| like(node, Value::Bool(truth)))
+}
+
+/// A copy in which a whole number is text.
+pub(super) fn spelled(node: &Node) -> Node {
+    match node.value {
+        Value::Integer(number) => text(node, number.to_string()),
+        _ => copied(node),
+    }
+}
+
 /// Dollars per token as dollars per million tokens, without the tail that binary fractions grow.
 pub(super) fn per_million(node: &Node) -> Node {
     let scaled = number(node).map(|dollars| (dollars * 1e15).round() / 1e9);
@@ -104,7 +121,7 @@ pub(super) fn per_million(node: &Node) -> Node {
 
 /// Is it switched on?
 pub(super) fn is_on(node: &Node) -> bool {
-    matches!(node.value, Value::Bool(true))
+    matches!(truth(node).value, Value::Bool(true))
 }
 
 /// Is nothing said by it: null, false, an empty list or table?

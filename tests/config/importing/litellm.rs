@@ -161,6 +161,26 @@ fn the_base_model_of_an_azure_deployment_tells_its_prices_and_abilities() {
 }
 
 #[test]
+fn a_variable_that_holds_the_model_is_read_before_its_provider_is_told() {
+    let named = |name: &str| LITELLM.replace("model: groq/llama,", &format!("model: os.environ/{name},"));
+    let config = config("config.yaml", &named("CARGO_PKG_NAME"));
+    let small = &config.models["small"].group.deployments[0];
+    assert_eq!((small.provider.as_str(), small.model.as_str()), ("openai", "fairlead"));
+    let found = problems("config.yaml", &named("FAIRLEAD_TEST_UNSET"));
+    assert_eq!(found[0].path, "model_list[2].litellm_params.model");
+    assert!(found[0].message.contains("FAIRLEAD_TEST_UNSET is not set"), "{found:?}");
+}
+
+#[test]
+fn ids_that_are_numbers_and_truths_that_are_texts_are_read() {
+    let text = LITELLM.replace("id: first,", "id: 1, supports_reasoning: \"False\",");
+    let config = config("config.yaml", &text.replace("supports_vision: true", "supports_vision: \"true\""));
+    let deployment = &config.models["chat"].group.deployments[0];
+    assert_eq!(deployment.id.as_deref(), Some("1"));
+    assert_eq!((deployment.supports.vision, deployment.supports.reasoning), (Some(true), Some(false)));
+}
+
+#[test]
 fn every_strategy_of_litellm_has_one_of_ours() {
     let pairs = [
         ("simple-shuffle", Strategy::Weighted),

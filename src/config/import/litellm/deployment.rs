@@ -5,9 +5,11 @@ use super::settings::Settings;
 use super::{count, take};
 use crate::config::import::Story;
 use crate::config::import::build::{
-    base_url, copied, is_empty, items, number, numeric, per_million, push, put, put_new, text,
+    base_url, copied, is_empty, items, number, numeric, per_million, push, put, put_new, spelled, text,
+    truth, variable_in,
 };
-use crate::config::tree::{Node, Value, below};
+use crate::config::tree::{Node, Origin, Value, below};
+use crate::config::variables::environment;
 use crate::provider::presets;
 
 /// Any host that speaks OpenAI's dialect.
@@ -56,6 +58,7 @@ pub(super) fn address(entry: Entry<'_>, ours: &mut Node, story: &mut Story) -> O
         story.fault(&path, params.at.as_ref(), "missing");
         return None;
     };
+    let model = &resolved(model, &path, story)?;
     let base = params.get("api_base").or(params.get("base_url")).filter(|base| !is_empty(base));
     let given = params.get("custom_llm_provider").and_then(Node::text);
     let (provider, name) = provider_and_model(model.text().unwrap_or_default(), given);
@@ -66,8 +69,9 @@ pub(super) fn address(entry: Entry<'_>, ours: &mut Node, story: &mut Story) -> O
     if elsewhere && unknown {
         story.note(&path, model, "an unknown provider with an `api_base`: spoken to as OpenAI-compatible");
     }
-    put(ours, &["provider"], text(model, provider));
-    put(ours, &["model"], copied(&text(model, name)));
+    let part = |part: &str| copied(&Node { value: Value::Text(part.to_owned()), ..model.clone() });
+    put(ours, &["provider"], part(provider));
+    put(ours, &["model"], part(name));
     if let Some(base) = base {
         put(ours, &["base_url"], with_version(base, params.get("api_version")));
     }
@@ -77,6 +81,16 @@ pub(super) fn address(entry: Entry<'_>, ours: &mut Node, story: &mut Story) -> O
         story.note(&format!("{}.litellm_params.api_version", entry.path), version, message);
     }
     Some(provider.to_owned())
+}
+
+/// What `model` says: a variable is read at once, for its value tells the provider too.
+fn resolved(model: &Node, path: &str, story: &mut Story) -> Option<Node> {
+    let Some(name) = model.text().and_then(variable_in) else { return Some(model.clone()) };
+    let Some(value) = environment(name) else {
+        story.fault(path, model.at.as_ref(), format!("the environment variable {name} is not set"));
+        return None;
+    };
+    Some(Node { origin: Origin::Variable, ..text(model, value) })
 }
 
 /// The base URL, with Azure's API version in its query.
@@ -209,15 +223,15 @@ fn model_info(info: &Node, entry: Entry<'_>, ours: &mut Node, out: &mut Node, st
     for member in info.members().iter().filter(|member| member.node.value != Value::Null) {
         let node = &member.node;
         match member.key.as_str() {
-            "id" => take(ours, &["id"], node),
+            "id" => put(ours, &["id"], spelled(node)),
             "max_output_tokens" => count(ours, &["max_output"], node),
             "max_tokens" => put_new(ours, &["max_output"], numeric(node)),
             "max_input_tokens" => count(ours, &["context_window"], node),
-            "supports_function_calling" => take(ours, &["supports", "tools"], node),
-            "supports_vision" => take(ours, &["supports", "vision"], node),
-            "supports_response_schema" => take(ours, &["supports", "json_schema"], node),
-            "supports_reasoning" => take(ours, &["supports", "reasoning"], node),
-            "supports_native_streaming" => take(ours, &["supports", "stream"], node),
+            "supports_function_calling" => put(ours, &["supports", "tools"], truth(node)),
+            "supports_vision" => put(ours, &["supports", "vision"], truth(node)),
+            "supports_response_schema" => put(ours, &["supports", "json_schema"], truth(node)),
+            "supports_reasoning" => put(ours, &["supports", "reasoning"], truth(node)),
+            "supports_native_streaming" => put(ours, &["supports", "stream"], truth(node)),
             "description" => put(out, &["models", entry.name, "description"], node.clone()),
             "base_model" => take(ours, &["base_model"], node),
             "order" => put_new(ours, &["priority"], numeric(node)),
