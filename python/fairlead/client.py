@@ -245,7 +245,8 @@ class _BaseClient:
         """
         changed = self._engine.reload(config)
         if config is not None:
-            self._config = _Sealed(config)
+            # The seal is shared with the clients of the same engine.
+            self._config.value = config
         if changed:
             warn(self._engine.warnings())
         return changed

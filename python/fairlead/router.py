@@ -85,7 +85,9 @@ class Router:
         given = {name: value for name, value in options.items() if name not in _OWN}
         self._arguments = _Sealed(given)
         self._own = {name: value for name, value in options.items() if name in _OWN}
-        self._fill(list(model_list))
+        entries = list(model_list)
+        self._open(configuration(entries, given), self._own)
+        self._fill(entries)
 
     def _open(self, config: Config | None, options: dict[str, Any]) -> None:
         self.async_client = AsyncClient(config, **options)
@@ -93,7 +95,6 @@ class Router:
 
     def _fill(self, model_list: list[Any]) -> None:
         arguments: Any = self._arguments.value
-        self._open(configuration(model_list, arguments), self._own)
         counted = {name: value for name, value in arguments.items() if name in COUNTED}
         self._calls = Calls(counted, model_list)
         self._model_list = _Sealed({"model_list": model_list})
@@ -200,17 +201,19 @@ class Router:
         return [entry for entry in sealed["model_list"] if model_name in (None, entry.get("model_name"))]
 
     def set_model_list(self, model_list: Iterable[Mapping[str, Any]]) -> None:
-        """Other deployments from now on; calls that run finish on those they began with.
+        """Other deployments from now on; calls that run finish on those they began with, and the connections
+        and the health of those that stay the same go on.
 
         Raises:
             ConfigError: naming every fault; then nothing has changed.
             TypeError: for a router of a configuration.
+            ClientClosed: when the router was closed.
         """
         if self._model_list.value is None:
             raise TypeError("this router is made of a configuration; change that")
-        before = self.client
-        self._fill(list(model_list))
-        before.close()
+        entries, arguments = list(model_list), self._arguments.value
+        self.client.reload(configuration(entries, arguments))  # type: ignore[arg-type]
+        self._fill(entries)
 
     def stats(self) -> Stats:
         """What has happened so far, as of `Client.stats`."""

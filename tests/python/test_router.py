@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any
 
@@ -182,10 +184,10 @@ def test_a_fallback_has_its_turn_after_every_deployment_of_the_model(up: Upstrea
         for params in ({}, {"num_retries": 0}, {"fallbacks": ["b", "c"]}):
             served = router.completion(model, MESSAGES, **params).fairlead.upstream_model
             assert served == "c", (model, params)
-    router.set_model_list([entry("a", up, "openai/a0"), entry("b", up), entry("c", up, "openai/c")])
+    router.set_model_list([entry("a", up, "openai/a9"), entry("b", up), entry("c", up, "openai/c")])
     before = len(up.requests)
     router.completion("a", MESSAGES, num_retries=0)
-    assert [one.model for one in up.requests[before:]] == ["a0", "up", "c"]
+    assert [one.model for one in up.requests[before:]] == ["a9", "up", "c"]
     router.close()
 
 
@@ -506,6 +508,29 @@ def test_other_deployments_can_be_set_and_a_faulty_list_changes_nothing(up: Upst
     with pytest.raises(fairlead.NotFoundError):
         router.completion("a", MESSAGES)
     router.close()
+
+
+def test_no_call_fails_while_other_deployments_are_set(up: Upstream) -> None:
+    router = fairlead.Router([entry("a", up)], num_retries=0)
+    before, done = router.client, threading.Event()
+
+    def work() -> int:
+        count = 0
+        while not done.is_set():
+            router.completion("a", MESSAGES)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(work) for _ in range(4)]
+        for weight in range(1, 50):
+            router.set_model_list([entry("a", up, weight=weight), entry("b", up)])
+        done.set()
+        assert all(call.result() > 0 for call in calls)
+    assert router.client is before
+    router.close()
+    with pytest.raises(fairlead.ClientClosed):
+        router.set_model_list([entry("c", up)])
 
 
 def test_a_malformed_reply_is_an_error_and_never_an_answer(up: Upstream) -> None:
