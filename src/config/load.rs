@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::problem::{self, Problem};
 use super::source::{Content, Source};
-use super::tree::Node;
+use super::tree::{Node, is_within};
 use super::variables::{Missing, Spelling, Variables};
 use super::{Config, check, exposure, import, merge, shape};
 use crate::error::Error;
@@ -123,25 +123,38 @@ fn understand(tree: &mut Node, known: &[Problem], is_wrong: bool) -> (Option<Con
     };
     if let Some(config) = &config {
         let found = check::faults(config, &|path| tree.place(path).cloned());
-        problems.extend(
-            found.into_iter().chain(check::repeated(tree)).filter(|problem| !follows(problem, &removed)),
-        );
+        let found = found.into_iter().chain(check::repeated(tree));
+        problems.extend(found.filter(|problem| !follows(problem, &removed, tree)));
         if is_wrong || !(known.is_empty() && problems.is_empty()) {
             // Nobody is going to put it together: what would only show then is told now.
-            removed.extend(problems.iter().map(|problem| problem.path.clone()));
-            let found = Snapshot::faults(config).into_iter().filter(|problem| !follows(problem, &removed));
+            removed.extend(problems.iter().map(|problem| tree.spelled(&problem.path)));
+            let found = Snapshot::faults(config).into_iter();
+            let found = found.filter(|problem| !follows(problem, &removed, tree));
             problems.extend(found.map(|problem| problem.at_home(tree)).collect::<Vec<_>>());
         }
     }
     (config, problems)
 }
 
-/// Is the problem only there because something was left out?
-fn follows(problem: &Problem, removed: &[String]) -> bool {
-    removed.iter().any(|path| {
-        let name = path.rsplit('.').next().unwrap_or(path).trim_matches('"');
-        path.starts_with(&problem.path)
-            || problem.path.starts_with(path.as_str())
-            || problem.message.contains(&format!("`{name}`"))
+/// Is the problem only there because something was left out: at its own place, or of what it names?
+fn follows(problem: &Problem, removed: &[String], tree: &Node) -> bool {
+    let path = tree.spelled(&problem.path);
+    removed.iter().any(|removed| {
+        is_within(removed, &path) || is_within(&path, removed) || names(&problem.message, removed)
+    })
+}
+
+/// The tables whose members are referred to by their names, and what messages call such a member.
+const NAMED: &[(&str, &str)] = &[("models", "model"), ("providers", "provider"), ("profiles", "profile")];
+
+/// Does the message name what `path` is a part of?
+fn names(message: &str, path: &str) -> bool {
+    NAMED.iter().any(|(table, what)| {
+        let member = path.strip_prefix(table).and_then(|path| path.strip_prefix('.'));
+        let name = member.and_then(|member| match member.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next(),
+            None => member.split(['.', '[']).next(),
+        });
+        name.is_some_and(|name| message.contains(what) && message.contains(&format!("`{name}`")))
     })
 }

@@ -188,6 +188,20 @@ impl Node {
         Some(node)
     }
 
+    /// `path` with quotes around the names that need them, as far as it leads.
+    pub fn spelled(&self, path: &str) -> String {
+        let (mut node, mut rest, mut spelled) = (self, path, String::new());
+        while let Some((found, _, after)) = node.step(rest) {
+            let step = rest.strip_suffix(after).unwrap_or(rest);
+            spelled = match &node.value {
+                Value::List(_) => spelled + step,
+                _ => below(&spelled, step.trim_start_matches('.').trim_matches('"')),
+            };
+            (node, rest) = (found, after);
+        }
+        spelled + rest
+    }
+
     /// The first step of `path`, and the rest of it. Names that hold dots may stand without their quotes.
     fn step<'a, 'b>(&'a self, path: &'b str) -> Option<(&'a Self, Option<&'a Place>, &'b str)> {
         match &self.value {
@@ -278,6 +292,11 @@ pub fn below(path: &str, key: &str) -> String {
     }
 }
 
+/// Is `path` that of `above`, or of a part of it?
+pub fn is_within(path: &str, above: &str) -> bool {
+    above.is_empty() || after(path, above).is_some()
+}
+
 /// What follows `key` at the start of `path`.
 fn after<'a>(path: &'a str, key: &str) -> Option<&'a str> {
     let quoted = path.strip_prefix('"').and_then(|path| path.strip_prefix(key)?.strip_prefix('"'));
@@ -305,7 +324,9 @@ mod tests {
             "models.gpt-4.1.deployments[0].provider.x",
         ] {
             assert_eq!(tree.place(path).map(ToString::to_string).as_deref(), Some("here"), "{path}");
+            assert!(is_within(&tree.spelled(path), "models.\"gpt-4.1\".deployments[0].provider"), "{path}");
         }
+        assert!(!is_within("models.ab", "models.a"));
         assert!(tree.find("models.gpt-4.2").is_none());
     }
 }

@@ -56,6 +56,46 @@ fn all_problems_of_a_file_are_told_at_once() {
 }
 
 #[test]
+fn a_fault_hides_no_other_that_only_looks_alike() {
+    let written = r#"
+[models.a]
+deployments = []
+[models."gpt-4"]
+deployments = []
+[models.ab]
+stratgy = "cost"
+deployments = [{ provider = "ollama", model = "x" }]
+[models."gpt-4.1"]
+stratgy = "cost"
+deployments = [{ provider = "ollama", model = "x" }]
+[[rules]]
+name = "stratgy"
+when = "true"
+model = "stratgy"
+"#;
+    let found = problems("alike.toml", written);
+    let told: Vec<_> = found.iter().map(|problem| problem.path.as_str()).collect();
+    let expected =
+        ["models.a", "models.gpt-4", "models.ab.stratgy", "models.\"gpt-4.1\".stratgy", "rules[0].model"];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_only_follows_from_a_fault_is_not_told() {
+    let written = r#"
+[providers.house]
+base_url = 7
+[models.m]
+deploymnts = []
+[models."n.1"]
+deployments = [{ provider = "house", model = "x" }]
+"#;
+    let found = problems("follows.toml", written);
+    let told: Vec<_> = found.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(told, ["providers.house.base_url", "models.m.deploymnts"]);
+}
+
+#[test]
 fn references_that_lead_nowhere_are_told() {
     let written = r#"
 default_model = "tag:fast"
