@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use super::read::{self, Format};
 use super::variables::environment;
 
 /// Names the files to read, several separated as in `PATH`.
 pub const CONFIG: &str = "FAIRLEAD_CONFIG";
 /// With `prod`, `fairlead.prod.toml` is laid over `fairlead.toml`.
 pub const STAGE: &str = "FAIRLEAD_ENV";
-/// The table of a project's `pyproject.toml`.
+/// A project's own file, which belongs to others too.
 pub const PYPROJECT: &str = "pyproject.toml";
+/// Our table in it.
+pub(super) const OURS: &str = "tool.fairlead";
 
 const NAMES: &[&str] = &["fairlead.toml", "fairlead.yaml", "fairlead.yml", "fairlead.jsonc", "fairlead.json"];
 
@@ -38,8 +41,13 @@ pub fn with_overlay(path: &Path) -> Vec<PathBuf> {
     std::iter::once(path.to_owned()).chain(overlay).collect()
 }
 
+/// Does a project have our table? One whose grammar is wrong may: who reads it tells what is wrong.
 fn speaks_of_us(project: &Path) -> bool {
-    std::fs::read_to_string(project).is_ok_and(|text| text.contains("[tool.fairlead"))
+    let Ok(text) = std::fs::read_to_string(project) else { return false };
+    // Most projects do not: they need not be parsed.
+    text.contains("fairlead")
+        && read::text(PYPROJECT, &text, Some(Format::Toml))
+            .map_or(true, |(tree, _)| tree.find(OURS).is_some())
 }
 
 fn own() -> Option<PathBuf> {

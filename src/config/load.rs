@@ -2,7 +2,7 @@
 //!
 //! Each step goes on past what is wrong, so that one error tells all of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::problem::{self, Problem};
 use super::source::{Content, Source};
@@ -62,19 +62,19 @@ pub fn load_without_secrets(source: &dyn Source) -> Result<Loaded, Error> {
 }
 
 fn load_where(source: &dyn Source, arguments: Option<&Node>, missing: Missing) -> Result<Loaded, Error> {
-    let Content { mut tree, names, folder, notes, problems: written, exposed } =
+    let Content { mut tree, names, root, notes, problems: written, exposed } =
         source.read().map_err(|problems| problem::error(problems, &Node::table()))?;
     let is_blank = tree.members().is_empty();
     let exposed = exposure::told(&tree, &exposed);
     let mut problems = merge::overrides(&mut tree, std::env::vars_os().filter_map(readable));
-    let mut variables = Variables::new(&folder, Spelling::Usual).where_missing(missing);
+    let mut variables = Variables::new(&root, Spelling::Usual).where_missing(missing);
     variables.replace(&mut tree, "");
     if let Some(arguments) = arguments {
         merge::overlay(&mut tree, arguments.clone());
     }
     let files = std::mem::take(&mut variables.files);
     problems.append(&mut variables.problems);
-    let (config, mut found) = understand(&mut tree, &problems, !written.is_empty());
+    let (config, mut found) = understand(&mut tree, &root, &problems, !written.is_empty());
     problems.append(&mut found);
     problems.extend(written);
     let mut warnings = exposed;
@@ -100,10 +100,15 @@ fn readable((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(
     name.into_string().ok().zip(value.into_string().ok())
 }
 
-/// The configuration in `tree`, and all that is wrong with it, where some of it is `known` already or more than that
+/// The configuration in `tree`, whose files are named relative to `root`, and all that is wrong with it, where some of it is `known` already or more than that
 /// `is_wrong`. What does not fit is left out, so that the rest can be checked too.
-fn understand(tree: &mut Node, known: &[Problem], is_wrong: bool) -> (Option<Config>, Vec<Problem>) {
-    let mut problems = shape::fit(tree);
+fn understand(
+    tree: &mut Node,
+    root: &Path,
+    known: &[Problem],
+    is_wrong: bool,
+) -> (Option<Config>, Vec<Problem>) {
+    let mut problems = shape::fit(tree, root);
     problems.retain(|problem| known.iter().all(|known| known.path.is_empty() || known.path != problem.path));
     let mut rest = tree.clone();
     let mut removed: Vec<_> =

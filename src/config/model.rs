@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::admission::{Budget, Limits};
 use super::duration::optional_seconds;
 use super::routing::Canary;
+use super::schema::FILE;
 use super::secret::{Keys, Veiled};
 use crate::provider::{catalogue, presets};
 
@@ -184,6 +185,7 @@ pub struct Deployment {
     /// A proxy URL (`http://`, `https://`, `socks5://`).
     pub proxy: Veiled<Option<String>>,
     /// A PEM file of certificate authorities that replaces the system's.
+    #[schemars(extend("format" = FILE))]
     pub ca: Option<String>,
     /// Does this host end streams without a finish reason?
     pub finish_optional: Option<bool>,
@@ -387,6 +389,7 @@ pub struct Provider {
     /// A proxy URL.
     pub proxy: Veiled<Option<String>>,
     /// A PEM file of certificate authorities that replaces the system's.
+    #[schemars(extend("format" = FILE))]
     pub ca: Option<String>,
     /// Does this host end streams without a finish reason?
     pub finish_optional: Option<bool>,
@@ -416,5 +419,6 @@ pub struct Upstream {
     /// A proxy URL.
     pub proxy: Veiled<Option<String>>,
     /// A PEM file of certificate authorities that replaces the system's.
+    #[schemars(extend("format" = FILE))]
     pub ca: Option<String>,
 }

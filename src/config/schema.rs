@@ -10,6 +10,9 @@ use super::Config;
 /// Where a file may name the schema it follows. Not part of the configuration.
 pub const SCHEMA_KEY: &str = "$schema";
 
+/// The schema's name for the name of a file.
+pub(super) const FILE: &str = "path";
+
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let mut schema =
         SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value();
@@ -44,6 +47,11 @@ impl Form {
     /// What the schema says under `word`.
     pub(super) fn get(&self, word: &str) -> Option<&'static Value> {
         self.0.iter().find_map(|members| members.get(word))
+    }
+
+    /// What a text or a number is, more closely.
+    pub(super) fn format(&self) -> Option<&'static str> {
+        self.get("format").and_then(Value::as_str)
     }
 
     /// Does it say nothing about the type, so that anything goes?

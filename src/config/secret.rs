@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::duration::{Moment, optional_seconds};
+use super::schema::FILE;
 
 /// A key that never shows itself.
 #[derive(Clone, PartialEq, Eq, Hash, JsonSchema)]
@@ -85,6 +86,7 @@ pub struct Key {
     /// Source: a variable of the environment.
     pub env: Option<String>,
     /// Source: a file that holds the key and nothing else.
+    #[schemars(extend("format" = FILE))]
     pub file: Option<String>,
     /// Source: a command that prints the key.
     pub exec: Veiled<Option<Vec<String>>>,
@@ -160,6 +162,7 @@ pub struct TokenExchange {
     /// The token that is given for another.
     pub subject_token: Option<Secret>,
     /// A file that holds it, read anew for each exchange.
+    #[schemars(extend("format" = FILE))]
     pub subject_token_file: Option<String>,
     /// What it is. Default: `urn:ietf:params:oauth:token-type:jwt`.
     pub subject_token_type: Option<String>,

@@ -1,26 +1,29 @@
 //! Holds a tree against the schema and finds everything that does not fit in one pass.
 
+use std::path::Path;
+
 use serde_json::Value as Schema;
 
 use super::duration::DATE_TIME;
 use super::problem::Problem;
 use super::read::override_value;
-use super::schema::{Form, SCHEMA_KEY, forms, schema};
+use super::schema::{FILE, Form, SCHEMA_KEY, forms, schema};
 use super::tree::{Node, Origin, Value, below};
 use crate::provider::moment;
 
 /// Finds every unknown key, wrong type, missing key and number out of range. What came from the environment is
-/// turned into the type that is wanted; names without a value are removed, as if they were not written.
-pub fn fit(tree: &mut Node) -> Vec<Problem> {
+/// turned into the type that is wanted; names without a value are removed, as if they were not written; files are
+/// named from `root` on, wherever they were written.
+pub fn fit(tree: &mut Node, root: &Path) -> Vec<Problem> {
     if let Value::Map(members) = &mut tree.value {
         members.retain(|member| member.key != SCHEMA_KEY);
     }
     let mut problems = Vec::new();
-    walk(tree, schema(), "", &mut problems);
+    walk(tree, schema(), root, "", &mut problems);
     problems
 }
 
-fn walk(node: &mut Node, schema: &'static Schema, path: &str, problems: &mut Vec<Problem>) {
+fn walk(node: &mut Node, schema: &'static Schema, root: &Path, path: &str, problems: &mut Vec<Problem>) {
     let forms = forms(schema);
     if forms.iter().any(Form::is_open) {
         adopt(node, None);
@@ -33,17 +36,17 @@ fn walk(node: &mut Node, schema: &'static Schema, path: &str, problems: &mut Vec
     let fitting: Vec<_> = forms.iter().filter(|form| takes(form, &node.value)).collect();
     match fitting.as_slice() {
         [] => problems.push(misfit(node, &forms, path)),
-        [one] => apply(node, one, path, problems),
+        [one] => apply(node, one, root, path, problems),
         several if several.iter().all(|form| !form.words().is_empty()) => word(node, several, path, problems),
-        several => nearest(node, several, path, problems),
+        several => nearest(node, several, root, path, problems),
     }
 }
 
 /// Of several forms, the one with the fewest faults is what was meant.
-fn nearest(node: &mut Node, forms: &[&Form], path: &str, problems: &mut Vec<Problem>) {
+fn nearest(node: &mut Node, forms: &[&Form], root: &Path, path: &str, problems: &mut Vec<Problem>) {
     let tried = forms.iter().map(|form| {
         let (mut copy, mut found) = (node.clone(), Vec::new());
-        apply(&mut copy, form, path, &mut found);
+        apply(&mut copy, form, root, path, &mut found);
         (copy, found)
     });
     if let Some((copy, found)) = tried.min_by_key(|(_, found)| found.len()) {
@@ -81,13 +84,17 @@ fn adopt(node: &mut Node, wanted: Option<&[&str]>) {
     }
 }
 
-fn apply(node: &mut Node, form: &Form, path: &str, problems: &mut Vec<Problem>) {
+fn apply(node: &mut Node, form: &Form, root: &Path, path: &str, problems: &mut Vec<Problem>) {
+    if let (Value::Text(name), Some(FILE)) = (&node.value, form.format()) {
+        node.value = Value::Text(node.beside(root, name).display().to_string());
+        return;
+    }
     match &mut node.value {
-        Value::Map(_) => table(node, form, path, problems),
+        Value::Map(_) => table(node, form, root, path, problems),
         Value::List(items) => {
             let Some(schema) = form.get("items") else { return };
             for (position, item) in items.iter_mut().enumerate() {
-                walk(item, schema, &format!("{path}[{position}]"), problems);
+                walk(item, schema, root, &format!("{path}[{position}]"), problems);
             }
         }
         Value::Integer(_) | Value::Float(_) => number(node, form, path, problems),
@@ -102,10 +109,10 @@ fn apply(node: &mut Node, form: &Form, path: &str, problems: &mut Vec<Problem>) 
 
 /// Is it a moment, or need not be one?
 fn is_moment(text: &str, form: &Form) -> bool {
-    form.get("format").and_then(Schema::as_str) != Some(DATE_TIME) || moment::date(text).is_some()
+    form.format() != Some(DATE_TIME) || moment::date(text).is_some()
 }
 
-fn table(node: &mut Node, form: &Form, path: &str, problems: &mut Vec<Problem>) {
+fn table(node: &mut Node, form: &Form, root: &Path, path: &str, problems: &mut Vec<Problem>) {
     let known = form.get("properties").and_then(Schema::as_object);
     let others = form.get("additionalProperties");
     let at = node.at.clone();
@@ -115,13 +122,13 @@ fn table(node: &mut Node, form: &Form, path: &str, problems: &mut Vec<Problem>) 
     for member in members.iter_mut() {
         let path = below(path, &member.key);
         match (declared(&member.key), others) {
-            (Some(schema), _) => walk(&mut member.node, schema, &path, problems),
+            (Some(schema), _) => walk(&mut member.node, schema, root, &path, problems),
             (None, Some(Schema::Bool(false))) => {
                 let at = member.at.as_ref().or(member.node.at.as_ref());
                 let names = known.into_iter().flat_map(serde_json::Map::keys).map(String::as_str);
                 problems.push(Problem::new(&path, at, "unknown key").or_nearest(&member.key, names));
             }
-            (None, Some(schema)) => walk(&mut member.node, schema, &path, problems),
+            (None, Some(schema)) => walk(&mut member.node, schema, root, &path, problems),
             (None, None) => {}
         }
     }
@@ -167,7 +174,7 @@ fn number(node: &Node, form: &Form, path: &str, problems: &mut Vec<Problem>) {
 
 /// What the integer types hold; a number of any other kind has no bounds of its own.
 fn width(form: &Form) -> (f64, f64) {
-    match form.get("format").and_then(Schema::as_str) {
+    match form.format() {
         Some("uint8") => (0.0, f64::from(u8::MAX)),
         Some("uint16") => (0.0, f64::from(u16::MAX)),
         Some("uint32") => (0.0, f64::from(u32::MAX)),

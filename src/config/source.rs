@@ -18,8 +18,8 @@ pub struct Content {
     pub tree: Node,
     /// What was read, for people.
     pub names: Vec<String>,
-    /// What relative paths are relative to.
-    pub folder: PathBuf,
+    /// What the names of files are relative to.
+    pub root: PathBuf,
     /// What of a foreign format has no equivalent.
     pub notes: Vec<Problem>,
     /// What is wrong, where the rest can be understood all the same.
@@ -89,12 +89,10 @@ impl Source for Files {
                 }
             }
         }
-        let folder = self.paths.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
-        let folder = self.root.join(folder);
         if !unread.is_empty() {
             return Err([problems, unread].concat());
         }
-        Ok(Content { tree, names, folder, notes, problems, exposed })
+        Ok(Content { tree, names, root: self.root.clone(), notes, problems, exposed })
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -139,7 +137,7 @@ impl Source for Fixed {
         let mut notes = Vec::new();
         let tree = import::ours(self.0.clone(), &mut notes)?;
         let (names, problems, exposed) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Content { tree, names, folder: PathBuf::new(), notes, problems, exposed })
+        Ok(Content { tree, names, root: PathBuf::new(), notes, problems, exposed })
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -165,8 +163,7 @@ pub fn file(found: &Path, path: &Path) -> Result<(Node, Vec<Problem>), Vec<Probl
     if !path.ends_with(PYPROJECT) {
         return Ok((tree, problems));
     }
-    let ours = tree.get("tool").and_then(|tool| tool.get("fairlead")).cloned();
-    let ours =
-        ours.ok_or_else(|| vec![Problem::new("tool.fairlead", Some(&Place::whole(&name)), "missing")])?;
+    let ours = tree.find(find::OURS).cloned();
+    let ours = ours.ok_or_else(|| vec![Problem::new(find::OURS, Some(&Place::whole(&name)), "missing")])?;
     Ok((ours, problems))
 }

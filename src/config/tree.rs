@@ -4,6 +4,7 @@
 //! line and a column whatever the format was.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Number};
@@ -167,6 +168,13 @@ impl Node {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// The file that `name`, written here, means: relative to the folder of the file that says it, which is relative
+    /// to `root`. What was written in no file is relative to `root` itself.
+    pub fn beside(&self, root: &Path, name: &str) -> PathBuf {
+        let folder = self.at.as_ref().and_then(|at| Path::new(&*at.file).parent());
+        root.join(folder.unwrap_or(Path::new(""))).join(name)
     }
 
     /// The place of what stands at a path such as `models.m.deployments[0].provider`, or of the nearest part of the

@@ -39,7 +39,7 @@ pub(super) const PLACEHOLDER: &str = "missing";
 /// What a tree refers to is looked up here.
 #[derive(Debug)]
 pub struct Variables<'a> {
-    folder: &'a Path,
+    root: &'a Path,
     spelling: Spelling,
     missing: Missing,
     /// The files that were named, whether they could be read or not.
@@ -49,9 +49,9 @@ pub struct Variables<'a> {
 }
 
 impl<'a> Variables<'a> {
-    /// `${file:...}` is relative to `folder`.
-    pub fn new(folder: &'a Path, spelling: Spelling) -> Self {
-        Self { folder, spelling, missing: Missing::Fault, files: Vec::new(), problems: Vec::new() }
+    /// `${file:...}` is relative to the file that says it, whose name is relative to `root`.
+    pub fn new(root: &'a Path, spelling: Spelling) -> Self {
+        Self { root, spelling, missing: Missing::Fault, files: Vec::new(), problems: Vec::new() }
     }
 
     /// The same, with another answer to what is missing.
@@ -136,7 +136,7 @@ impl<'a> Variables<'a> {
     }
 
     fn read(&mut self, name: &str, node: &Node, path: &str) -> String {
-        let file = self.folder.join(name);
+        let file = node.beside(self.root, name);
         let read = content(&file);
         self.files.push(file);
         match read {

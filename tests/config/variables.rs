@@ -1,7 +1,9 @@
 //! Variables of the environment and files of secrets.
 
-use fairlead::config::load;
+use std::path::PathBuf;
+
 use fairlead::config::source::Files;
+use fairlead::config::{find, load};
 
 use crate::Folder;
 
@@ -50,6 +52,46 @@ fn what_a_variable_holds_is_never_told() {
     let told: String = error.problems().iter().map(|problem| problem.message.clone()).collect();
     assert_eq!(error.problems().len(), 3, "{error}");
     assert!(!told.contains("fairlead") && told.contains("`***`"), "{told}");
+}
+
+#[test]
+fn a_file_is_looked_for_beside_the_one_that_names_it() {
+    let folder = Folder::new("beside");
+    for name in ["base", "over"] {
+        std::fs::create_dir_all(folder.path(&format!("{name}.d"))).unwrap();
+        folder.write(&format!("{name}.d/key"), &format!("key-of-{name}"));
+    }
+    let base = "[providers.a]\nbase_url = 'http://a'\napi_key = '${file:key}'\nca = 'ca.pem'\n\
+                [providers.b]\nbase_url = 'http://b'\napi_key = [{ file = 'key' }, { file = '/elsewhere/key' }]\n\
+                [models]\nca = 'a/x'\n";
+    let over = "[providers.a]\napi_key = '${file:key}'\n\
+                [providers.c]\nbase_url = 'http://c'\n\
+                api_key.token_exchange = { token_url = 'http://t', subject_token_file = 'token' }\n";
+    let config = folder.load(&[("base.d/c.toml", base), ("over.d/c.toml", over)]).unwrap().config;
+    let keys = |id: &str| &config.providers[id].api_key.0;
+    assert_eq!(keys("a")[0].key.as_ref().unwrap().expose(), "key-of-over");
+    let at = |name: &str| Some(folder.path(name).display().to_string());
+    assert_eq!(config.providers["a"].ca, at("base.d/ca.pem"));
+    assert_eq!(keys("b")[0].file, at("base.d/key"));
+    assert_eq!(keys("b")[1].file.as_deref(), Some("/elsewhere/key"));
+    assert_eq!(keys("c")[0].token_exchange.as_ref().unwrap().subject_token_file, at("over.d/token"));
+    assert_eq!(config.models["ca"].alias.as_deref(), Some("a/x"), "no file");
+}
+
+#[test]
+fn a_project_is_asked_for_our_table_and_for_nothing_like_it() {
+    let folder = Folder::new("project");
+    let found = |text: &str| {
+        folder.write("pyproject.toml", text);
+        find::discover(&folder.path(""))
+    };
+    for text in ["[tool.fairlead]\n", "[ tool . fairlead ]\n", "[tool]\nfairlead = {}\n", "[tool.fairlead\n"]
+    {
+        assert!(found(text).contains(&PathBuf::from("pyproject.toml")), "{text}");
+    }
+    for text in ["# see [tool.fairlead]\n[project]\n", "[tool.fairlead-plugin]\n", "[tool.other\n"] {
+        assert!(!found(text).contains(&PathBuf::from("pyproject.toml")), "{text}");
+    }
 }
 
 #[test]
