@@ -191,6 +191,18 @@ def test_a_fallback_has_its_turn_after_every_deployment_of_the_model(up: Upstrea
     router.close()
 
 
+def test_an_alias_has_its_own_fallbacks_or_those_of_its_model(up: Upstream) -> None:
+    models = [entry("a", up, "openai/a0"), entry("a", up, "openai/a1"), entry("b", up, "openai/b")]
+    up.reply = lambda request: ok("fine") if request.model == "b" else fail(500)
+    aliases = {"own": "a", "plain": "a"}
+    router = fairlead.Router(models, fallbacks=[{"own": ["b"]}], model_group_alias=aliases)
+    for params in ({}, {"num_retries": 0}):
+        assert router.completion("own", MESSAGES, **params).fairlead.upstream_model == "b"
+        with pytest.raises(fairlead.InternalServerError):
+            router.completion("plain", MESSAGES, **params)
+    router.close()
+
+
 def test_a_fallback_that_says_more_than_a_model_is_refused_wherever_it_stands(up: Upstream) -> None:
     elsewhere = {"model": "b", "api_base": "http://127.0.0.1:9/v1", "api_key": "hush-hush-hush"}
     router = fairlead.Router([entry("a", up), entry("b", up)], num_retries=0)
