@@ -44,14 +44,8 @@ impl Answer {
             }
             Landed::Stream(opening) => {
                 story.streaming(&history, &opening);
-                let open = story.open_stream();
-                Self::Stream(Box::new(ReplyStream {
-                    opening: *opening,
-                    story,
-                    history,
-                    permit: attempt_permit,
-                    _open: open,
-                }))
+                let held = Some(Held { permit: attempt_permit, _open: story.open_stream() });
+                Self::Stream(Box::new(ReplyStream { opening: *opening, story, history, held }))
             }
         }
     }
@@ -63,6 +57,13 @@ pub struct ReplyStream {
     opening: Opening,
     story: Story,
     history: Vec<Attempt>,
+    /// Until its end, or until it broke.
+    held: Option<Held>,
+}
+
+/// What a stream that is read holds.
+#[derive(Debug)]
+struct Held {
     permit: AttemptPermit,
     _open: Open,
 }
@@ -103,11 +104,15 @@ impl ReplyStream {
                     .with_attempts(std::mem::take(&mut self.history))
                     .about(self.story.subject())
                     .denied("commit");
-                self.story.stream_failed(&error, self.opening.state(), &mut self.permit);
+                if let Some(mut held) = self.held.take() {
+                    self.story.stream_failed(&error, self.opening.state(), &mut held.permit);
+                }
                 Some(Err(error))
             }
             None => {
-                self.story.stream_ended(self.opening.state(), &mut self.permit);
+                if let Some(mut held) = self.held.take() {
+                    self.story.stream_ended(self.opening.state(), &mut held.permit);
+                }
                 None
             }
         }
@@ -121,6 +126,8 @@ impl ReplyStream {
 
 impl Drop for ReplyStream {
     fn drop(&mut self) {
-        self.story.stream_dropped(self.opening.state(), &mut self.permit);
+        if let Some(mut held) = self.held.take() {
+            self.story.stream_dropped(self.opening.state(), &mut held.permit);
+        }
     }
 }

@@ -117,6 +117,23 @@ async fn a_stream_ends_with_its_terminal_evidence_and_gives_its_connection_back(
 }
 
 #[tokio::test]
+async fn a_stream_that_has_ended_holds_nothing_while_its_connection_is_read_to_its_end() {
+    let acts = vec![stream_head(), chunk(r#"{"content":"hi"}"#, "\"stop\""), done(), Act::Hang];
+    let provider = Provider::start(vec![acts]).await;
+    let engine = engine(&[provider.base_url()], "[limits.user]\nconcurrency = 1\n");
+    let options = CallOptions { user: Some("u".to_owned()), ..CallOptions::default() };
+    let Answer::Stream(mut stream) = engine.call(chat_with(true, options)).await.unwrap() else {
+        panic!("whole")
+    };
+    let gauges = engine.gauges();
+    assert_eq!((gauges.streams.get(), gauges.calls.get(), gauges.attempts.get()), (1, 1, 1));
+    while stream.next().await.is_some() {}
+    assert_eq!((gauges.streams.get(), gauges.calls.get(), gauges.attempts.get()), (0, 0, 0));
+    assert!(engine.limits().iter().all(|standing| standing.used == 0), "{:?}", engine.limits());
+    drop(stream);
+}
+
+#[tokio::test]
 async fn f72_a_stream_without_an_end_is_truncated_not_a_success() {
     let acts = vec![stream_head(), chunk(r#"{"content":"par"}"#, "null"), Act::Close];
     let provider = Provider::start(vec![acts]).await;
@@ -126,6 +143,21 @@ async fn f72_a_stream_without_an_end_is_truncated_not_a_success() {
     let error = error.unwrap();
     assert_eq!(error.kind(), Kind::StreamTruncated);
     assert_eq!(error.failure().partial, "par");
+}
+
+#[tokio::test]
+async fn s9_a_stream_that_broke_is_settled_by_what_had_come_where_its_last_count_was_of_less() {
+    let told = br#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}}"#;
+    let told = Act::Send([told.as_slice(), b"\n\n"].concat());
+    let words = format!(r#"{{"content":"{}"}}"#, "word ".repeat(100));
+    let acts = vec![stream_head(), told, chunk(&words, "null"), Act::Close];
+    let provider = Provider::start(vec![acts]).await;
+    let engine = engine(&[provider.base_url()], "");
+    let Answer::Stream(mut stream) = engine.call(chat(true)).await.unwrap() else { panic!("no stream") };
+    while stream.next().await.is_some_and(|next| next.is_ok()) {}
+    let usage = stream.receipt().usage.unwrap();
+    assert_eq!((usage.input, usage.total), (7, 7 + usage.output));
+    assert!(usage.estimated && (100..200).contains(&usage.output), "{usage:?}");
 }
 
 #[tokio::test]

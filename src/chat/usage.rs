@@ -80,6 +80,16 @@ impl Usage {
         self
     }
 
+    /// What a stream that has no end told on its way, where so many tokens of output have come: its last count may be of
+    /// its beginning.
+    #[must_use]
+    pub fn so_far(self, output: u64) -> Self {
+        if self.billed_output() >= output {
+            return self;
+        }
+        Self { output, total: self.input + output, estimated: true, cost_usd: None, ..self }
+    }
+
     /// The tokens to bill as output: some upstreams (xAI, Gemini) count reasoning in the total only.
     pub fn billed_output(&self) -> u64 {
         self.output.max(self.total.saturating_sub(self.input))

@@ -54,7 +54,8 @@ pub struct Story {
     /// What operators are told.
     pub(crate) recorder: Recorder,
     /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
-    permit: CallPermit,
+    /// Until the story has been told.
+    permit: Option<CallPermit>,
 }
 
 impl Story {
@@ -77,7 +78,7 @@ impl Story {
             operation: call.operation.clone(),
             told: None,
             recorder: Recorder::begin(engine.recorded(), call.options.tenant.as_deref()),
-            permit: CallPermit::new(engine.gauges()),
+            permit: Some(CallPermit::new(engine.gauges())),
         }
     }
 
@@ -101,8 +102,8 @@ impl Story {
 
     /// An attempt was admitted, and with the first one the call.
     pub fn entered(&mut self, store: &Arc<dyn Store>, entry: Entry) -> (usize, AttemptPermit) {
-        if let Some(hold) = entry.call {
-            self.permit.keep(store, hold);
+        if let (Some(permit), Some(hold)) = (&mut self.permit, entry.call) {
+            permit.keep(store, hold);
         }
         self.waited = Some(entry.waited);
         self.receipt.timings.waited = (!entry.waited.is_zero()).then_some(entry.waited.as_secs_f64());
@@ -214,10 +215,8 @@ impl Story {
 
     /// The caller left a stream before its end.
     pub fn stream_dropped(&mut self, state: &StreamState, permit: &mut AttemptPermit) {
-        if self.told.is_none() {
-            self.stream_settled(state, permit);
-            self.cancel();
-        }
+        self.stream_settled(state, permit);
+        self.cancel();
     }
 
     /// The call failed.
@@ -233,7 +232,9 @@ impl Story {
 
     fn stream_settled(&mut self, state: &StreamState, permit: &mut AttemptPermit) -> Usage {
         self.receipt.warnings.extend(state.warnings().names());
-        let (usage, cost) = self.usage(state.usage(), state.usage_invalid(), state.output_bytes());
+        let so_far = |usage: Usage| usage.so_far(estimate::tokens(state.output_bytes()));
+        let counted = if state.finished() { state.usage() } else { state.usage().map(so_far) };
+        let (usage, cost) = self.usage(counted, state.usage_invalid(), state.output_bytes());
         permit.settle(&usage, cost);
         usage
     }
@@ -317,6 +318,8 @@ impl Story {
         let total = self.took();
         self.receipt.timings.total = Some(total.as_secs_f64());
         self.recorder.over(end, total, self.waited);
+        // Nobody waits for a connection that reads the rest of an answer.
+        self.permit = None;
         let receipt = Arc::new(std::mem::take(&mut self.receipt));
         self.told = Some(Arc::clone(&receipt));
         self.engine.tell(&receipt);

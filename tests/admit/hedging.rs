@@ -150,7 +150,7 @@ async fn a_hedge_stays_within_the_model_and_its_limits() {
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_failed_is_told_and_settled_while_the_other_is_on_its_way() {
     let world = World::answering(|seen| {
-        if seen.host.starts_with("a") {
+        if seen.host.starts_with('a') {
             status(429).with_header("retry-after", "30").after(Duration::from_millis(1500))
         } else {
             ok().after(Duration::from_secs(5))
