@@ -20,6 +20,7 @@ use super::hooks::Feed;
 use super::listed;
 use super::options::{self, Request};
 use super::port::Port;
+use super::query;
 use super::reply;
 use super::runtime::{self, Alive};
 use super::shared::Shared;
@@ -230,14 +231,14 @@ impl Engine {
                 "timeout" => defaults.timeout = options::timeout(&value)?,
                 "max_retries" => defaults.max_retries = Some(options::max_retries(&value)?),
                 "headers" => options::headers(&value, &mut defaults.headers)?,
-                "query" => options::query(&value, &mut defaults.query)?,
+                "query" => query::add(&value, &mut defaults.query)?,
                 "set_headers" => {
                     defaults.headers.clear();
                     options::headers(&value, &mut defaults.headers)?;
                 }
                 "set_query" => {
                     defaults.query.clear();
-                    options::query(&value, &mut defaults.query)?;
+                    query::add(&value, &mut defaults.query)?;
                 }
                 other => return Err(PyTypeError::new_err(format!("unknown option `{other}`"))),
             }

@@ -22,6 +22,7 @@ mod model;
 mod options;
 mod port;
 mod primitives;
+mod query;
 mod reply;
 mod runtime;
 mod secret;

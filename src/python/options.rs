@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyMapping, PyString, PyTuple};
 use super::convert::{self, Misuse, Writer};
 use super::errors;
 use super::primitives::{self, Deadline, Purse};
+use super::query;
 use super::secret::Secret;
 use crate::admit::{self, priority};
 use crate::call::{CallOptions, Limit, TimeoutOptions};
@@ -78,7 +79,7 @@ fn option(name: &str, value: &Bound<'_, PyAny>, options: &mut CallOptions) -> Py
                 options.priority = Some(asked);
             }
         }
-        "extra_query" => query(value, &mut options.query)?,
+        "extra_query" => query::add(value, &mut options.query)?,
         "timeout" => options.timeout = timeout(value)?,
         "fairlead" => fairlead(value, options)?,
         _ => return Ok(false),
@@ -280,38 +281,6 @@ fn urgency(headers: &Bound<'_, PyAny>) -> PyResult<Option<u8>> {
     Ok(None)
 }
 
-/// Query parameters; a list repeats its name, truth values are lower case, `None` is empty.
-pub(super) fn query(value: &Bound<'_, PyAny>, into: &mut Vec<(String, String)>) -> PyResult<()> {
-    if value.is_none() {
-        return Ok(());
-    }
-    for pair in mapping(value, "extra_query")?.items()?.iter() {
-        let (name, value) = pair.extract::<(String, Bound<'_, PyAny>)>()?;
-        if convert::is_absent(&value) {
-            continue;
-        }
-        into.retain(|(known, _)| *known != name);
-        if let Ok(several) = value.cast::<pyo3::types::PyList>() {
-            for one in several.iter() {
-                into.push((name.clone(), parameter(&one)?));
-            }
-        } else {
-            into.push((name, parameter(&value)?));
-        }
-    }
-    Ok(())
-}
-
-fn parameter(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if value.is_none() {
-        return Ok(String::new());
-    }
-    if let Ok(truth) = value.extract::<bool>() {
-        return Ok(truth.to_string());
-    }
-    Ok(value.str()?.to_string())
-}
-
 /// A number for every limit, `None` for none, or an object with `connect`, `read`, `write` and `pool`.
 pub(super) fn timeout(value: &Bound<'_, PyAny>) -> PyResult<TimeoutOptions> {
     if value.is_none() || value.extract::<f64>().is_ok() {
@@ -350,7 +319,8 @@ fn seconds(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
         .ok_or_else(|| errors::misuse(value.py(), &format!("`{name}`: expected seconds, 0 or more: {value}")))
 }
 
-fn mapping<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyMapping>> {
+/// `value` as the argument `name`, which is a mapping.
+pub(super) fn mapping<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyMapping>> {
     value.cast::<PyMapping>().cloned().map_err(|_| {
         let found = value.get_type().name().map_or_else(|_| "?".to_owned(), |found| found.to_string());
         errors::misuse(value.py(), &format!("`{name}`: expected a mapping, not {found}"))

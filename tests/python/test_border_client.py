@@ -9,43 +9,15 @@ import operator
 import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import fairlead
 import pytest
+from client_twin import Twin
 from fairlead.testing import Upstream, fail, ok, stream
 from fairlead.types import ChatCompletion, Receipt
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-
-
-class Twin:
-    """One of the two clients behind one face that blocks."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def client(self, up: Upstream, **options: Any) -> Any:
-        made = fairlead.Client if self.kind == "sync" else fairlead.AsyncClient
-        return made(api_key="test", base_url=up.base_url, **options)
-
-    def do(self, call: Callable[[], Any]) -> Any:
-        if self.kind == "sync":
-            return call()
-
-        async def main() -> Any:
-            return await call()
-
-        return asyncio.run(main())
-
-    def collect(self, call: Callable[[], Any]) -> list[Any]:
-        if self.kind == "sync":
-            return list(call())
-
-        async def main() -> list[Any]:
-            found = call()
-            return [item async for item in (await found if asyncio.iscoroutine(found) else found)]
-
-        return asyncio.run(main())
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -275,15 +247,6 @@ def test_what_is_not_there_is_said_with_a_way_out(path: str, words: str, up: Ups
         _ = twin.client(up).chat._gone
 
 
-def test_raw_verbs(up: Upstream, twin: Twin) -> None:
-    client = twin.client(up)
-    assert twin.do(lambda: client.get("/models")).data[0]["object"] == "model"
-    body = {"model": "m", "messages": MESSAGES}
-    reply = twin.do(lambda: client.post("/chat/completions", body=body, cast_to=ChatCompletion))
-    assert reply.choices[0].message.content == "hi"
-    assert up.requests[1].json() == body
-
-
 def test_generate_and_stream_take_plain_text(up: Upstream, twin: Twin) -> None:
     client = twin.client(up)
     assert twin.do(lambda: client.generate("m", "one two", max_tokens=5)) == "one two"
@@ -489,3 +452,51 @@ def test_one_region_is_a_name_and_not_its_letters(up: Upstream) -> None:
     assert [request.json()["model"] for request in up.requests] == ["eu", "eu"]
     with pytest.raises(fairlead.ConfigError, match=r"`models\.m\.regions`: expected a list, not a string"):
         fairlead.Client({"models": {"m": {"deployments": places, "regions": "eu"}}})
+
+
+QUERIES: list[tuple[dict[str, Any], str]] = [
+    ({"q": "a b&c", "n": 1.5, "yes": True, "no": False}, "q=a b&c|n=1.5|yes=true|no=false"),
+    ({"ids": [1, 2], "pair": ("a", True)}, "ids[]=1|ids[]=2|pair[]=a|pair[]=true"),
+    ({"filter": {"after": 1, "by": {"name": "x"}}}, "filter[after]=1|filter[by][name]=x"),
+    (
+        {"deep": [{"a": [1, [2]]}], "none": None, "nones": [None, {"a": None}]},
+        "deep[][a][]=1|deep[][a][][]=2",
+    ),
+    ({"empty": [], "also": {}}, ""),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), QUERIES)
+def test_a_query_is_written_as_the_openai_sdk_writes_it(
+    query: dict[str, Any], expected: str, up: Upstream
+) -> None:
+    def sent() -> str:
+        return "|".join(
+            f"{name}={value}" for name, value in parse_qsl(urlsplit(up.requests[-1].target).query)
+        )
+
+    client = fairlead.Client(api_key="test", base_url=up.base_url)
+    client.chat.completions.create(model="m", messages=MESSAGES, extra_query=query)
+    assert sent() == expected
+    client.with_options(default_query=query).generate("m", "hi")
+    assert sent() == expected
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(api_key="test", base_url=up.base_url) as sdk:
+        sdk.chat.completions.create(model="m", messages=MESSAGES, extra_query=query)
+    assert sent() == expected
+
+
+def test_a_query_replaces_what_the_client_says_under_its_names(up: Upstream) -> None:
+    client = fairlead.Client(
+        api_key="test", base_url=up.base_url, default_query={"ids": [1, 2], "id": 3, "gone": {"a": 1}}
+    )
+    client.generate("m", "hi", extra_query={"ids": [4], "gone": None})
+    assert parse_qsl(urlsplit(up.requests[0].target).query) == [("id", "3"), ("ids[]", "4")]
+
+
+def test_a_query_that_contains_itself_is_refused(up: Upstream) -> None:
+    query: dict[str, Any] = {}
+    query["a"] = query
+    client = fairlead.Client(api_key="test", base_url=up.base_url)
+    with pytest.raises(fairlead.ConfigError, match="contains itself"):
+        client.generate("m", "hi", extra_query=query)

@@ -141,7 +141,7 @@ def _options(request: Request, query: str) -> dict[str, Any]:
     if headers:
         options["extra_headers"] = headers
     if query:
-        options["extra_query"] = _several(query)
+        options["extra_query"] = parse_qsl(query, keep_blank_values=True)
     timeout = request.timeout
     if timeout is not None and timeout not in (SDK_TIMEOUT, _NO_TIMEOUT):
         options["timeout"] = Timeout(**timeout)
@@ -155,13 +155,6 @@ def _is_the_callers(name: bytes, value: bytes, own_key: bytes | None) -> bool:
     if name == b"authorization":
         return own_key is not None and value != own_key
     return name != b"user-agent" or not value.startswith(_AGENTS)
-
-
-def _several(query: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        found.setdefault(name, []).append(value)
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def _body(text: bytes, options: dict[str, Any]) -> Any:
