@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import _core
-from ._call import call_raw, warm_up
+from ._call import warm_up
 from ._core import Endpoint, Secret
 from .batch.calls import AsyncBatchCalls, BatchCalls
 from .errors import ConfigError
@@ -20,14 +20,15 @@ from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
 from .resources.models import AsyncModels, Models, configured
 from .resources.raw import AsyncWithRawResponse, WithRawResponse
+from .resources.verbs import AsyncVerbs, Verbs
 from .structured.calls import AsyncStructuredCalls, StructuredCalls
 from .structured.memory import Memory
 from .text import AsyncTextStream, TextStream, arguments, text_of
 from .tools.calls import AsyncToolCalls, ToolCalls
-from .types import Anything, Route, Stats, Warmed
+from .types import Route, Stats, Warmed
 
 if TYPE_CHECKING:
-    from .types.params import Message, RequestOptions, TextParams
+    from .types.params import Message, TextParams
 
 Config = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, Any]
 """The path of a TOML, YAML, JSON or JSONC file, several laid over one another, or the same as a dict."""
@@ -272,7 +273,7 @@ class _BaseClient:
         )
 
 
-class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchCalls):
+class AsyncClient(_BaseClient, AsyncVerbs, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchCalls):
     """Calls language models, from any event loop and any thread.
 
     ```python
@@ -371,26 +372,6 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchC
         """
         return await warm_up(self._engine, _warmth(ping, models, timeout, concurrency))
 
-    async def get(self, path: str, *, cast_to: Any = None, **options: Unpack[RequestOptions]) -> Any:
-        """A GET request below the base URL; the reply is a `types.Anything`, or a `cast_to`.
-
-        Raises:
-            FairleadError: one of `fairlead.errors`.
-        """
-        given: Any = options
-        return await call_raw(self._engine, Endpoint("GET", cast_to or Anything, path=path), None, given)
-
-    async def post(
-        self, path: str, *, body: object = None, cast_to: Any = None, **options: Unpack[RequestOptions]
-    ) -> Any:
-        """A POST request below the base URL; the reply is a `types.Anything`, or a `cast_to`.
-
-        Raises:
-            FairleadError: one of `fairlead.errors`.
-        """
-        given: Any = options
-        return await call_raw(self._engine, Endpoint("POST", cast_to or Anything, path=path), body, given)
-
     async def aclose(self) -> None:
         """Refuse new calls and close idle connections; calls that run finish."""
         self._engine.close()
@@ -407,7 +388,7 @@ class AsyncClient(_BaseClient, AsyncStructuredCalls, AsyncToolCalls, AsyncBatchC
         await self.aclose()
 
 
-class Client(_BaseClient, StructuredCalls, ToolCalls, BatchCalls):
+class Client(_BaseClient, Verbs, StructuredCalls, ToolCalls, BatchCalls):
     """As `AsyncClient`, for threads that block; waiting can be interrupted by Ctrl-C."""
 
     @cached_property
@@ -460,20 +441,6 @@ class Client(_BaseClient, StructuredCalls, ToolCalls, BatchCalls):
         """As `AsyncClient.warm_up`."""
         found = self._engine.block_warm_up(**_warmth(ping, models, timeout, concurrency))
         return [Warmed(**one) for one in found]
-
-    def get(self, path: str, *, cast_to: Any = None, **options: Unpack[RequestOptions]) -> Any:
-        """As `AsyncClient.get`."""
-        given: Any = options
-        endpoint = Endpoint("GET", cast_to or Anything, path=path)
-        return self._engine.block_raw(endpoint, None, given, current_scope())
-
-    def post(
-        self, path: str, *, body: object = None, cast_to: Any = None, **options: Unpack[RequestOptions]
-    ) -> Any:
-        """As `AsyncClient.post`."""
-        given: Any = options
-        endpoint = Endpoint("POST", cast_to or Anything, path=path)
-        return self._engine.block_raw(endpoint, body, given, current_scope())
 
     def close(self) -> None:
         """Refuse new calls and close idle connections; calls that run finish."""

@@ -28,6 +28,15 @@ class RequestOptions(TypedDict, total=False):
     """Options that are ours."""
 
 
+class VerbOptions(RequestOptions, total=False):
+    """What goes with `client.get`, `client.post` and their kin."""
+
+    cast_to: Any
+    """What becomes of the answer; `AsyncClient.get` tells what it may be."""
+    options: Mapping[str, Any] | None
+    """`headers`, `params`, `extra_json` and `timeout`, as the OpenAI SDK takes them."""
+
+
 class ParseParams(RequestOptions, total=False):
     """The arguments of `chat.completions.parse`, but `response_format`."""
 
