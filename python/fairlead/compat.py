@@ -292,7 +292,7 @@ class LLMClient:
 
 def _client(provider: str) -> AsyncClient:
     variables = VARIABLES.get(provider, (f"{_prefix(provider)}_API_KEY",))
-    key = next((os.environ[name] for name in variables if os.environ.get(name)), None)
+    key = next((os.environ[name] for name in variables if os.environ.get(name, "").strip()), None)
     try:
         # With the key given, `openai/gpt-4o` is a model of this provider, and not of another one.
         client = AsyncClient(provider=provider, api_key=key)

@@ -10,6 +10,7 @@ use super::merge;
 use super::problem::Problem;
 use super::read::{self, Format};
 use super::tree::{Node, Place};
+use crate::retry::hint::is_key;
 
 /// What a source held when it was read.
 #[derive(Clone, Debug)]
@@ -156,9 +157,7 @@ impl Source for Fixed {
 /// It cannot be read, or its grammar is wrong.
 pub fn file(found: &Path, path: &Path) -> Result<(Node, Vec<Problem>), Vec<Problem>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(found).map_err(|cause| {
-        vec![Problem::new("", Some(&Place::whole(&name)), format!("cannot be read: {cause}"))]
-    })?;
+    let text = std::fs::read_to_string(found).map_err(|cause| vec![unread(path, &name, &cause)])?;
     let (tree, problems) = read::text(&name, &text, Format::of(path))?;
     if !path.ends_with(PYPROJECT) {
         return Ok((tree, problems));
@@ -166,4 +165,13 @@ pub fn file(found: &Path, path: &Path) -> Result<(Node, Vec<Problem>), Vec<Probl
     let ours = tree.find(find::OURS).cloned();
     let ours = ours.ok_or_else(|| vec![Problem::new(find::OURS, Some(&Place::whole(&name)), "missing")])?;
     Ok((ours, problems))
+}
+
+/// A key that was passed in the place of a path is not repeated.
+fn unread(path: &Path, name: &str, cause: &std::io::Error) -> Problem {
+    if Format::of(path).is_none() && is_key(name) {
+        let message = "this looks like a key, and there is no such file: a key is passed as `api_key`";
+        return Problem::new("config", None, message);
+    }
+    Problem::new("", Some(&Place::whole(name)), format!("cannot be read: {cause}"))
 }

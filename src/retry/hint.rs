@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::evidence::Evidence;
-pub use super::scrub::scrub;
+pub use super::scrub::{is_key, scrub};
 use crate::provider::moment;
 
 /// What stands before a wait in the providers' sentences, lower-case.

@@ -39,6 +39,14 @@ pub fn scrub(text: &str) -> String {
     clean
 }
 
+/// Can all of `text` be a key: one that begins like those of a known provider, or a long word with digits?
+pub fn is_key(text: &str) -> bool {
+    let text = text.trim();
+    let is_known = || KEY_PREFIXES.iter().any(|(prefix, _)| text.starts_with(prefix));
+    let is_opaque = || text.len() >= 24 && !text.contains('.') && text.contains(|c: char| c.is_ascii_digit());
+    text.chars().all(is_key_character) && (is_known() || is_opaque())
+}
+
 fn is_key_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.')
 }
@@ -56,7 +64,7 @@ fn key_prefix(word: &str) -> Option<(&str, &'static str)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::scrub;
+    use super::{is_key, scrub};
 
     #[test]
     fn keys_of_every_pattern_go() {
@@ -81,6 +89,16 @@ mod tests {
             ["the sk-learn package, task-force and risk-1 (AIza)", "bearer of news", "日本語 hf_x", ""]
         {
             assert_eq!(scrub(text), text);
+        }
+    }
+
+    #[test]
+    fn a_key_is_told_from_a_path() {
+        for key in ["sk-abc", "sk-proj-AbC_1\n", "gsk_x", "0123456789abcdef0123456789abcdef", "AIzaSyA-abc"] {
+            assert!(is_key(key), "{key}");
+        }
+        for path in ["fairlead", "conf/sk-abc", "a-configuration-with-a-long-name", "stage-2.conf", ""] {
+            assert!(!is_key(path), "{path}");
         }
     }
 

@@ -107,3 +107,13 @@ fn a_file_that_is_not_there_is_told() {
     let error = load::load(&Files::new(["/nowhere/fairlead.toml".into()]), None).unwrap_err();
     assert!(error.to_string().contains("/nowhere/fairlead.toml: cannot be read"), "{error}");
 }
+
+#[test]
+fn a_key_in_the_place_of_a_path_is_not_repeated() {
+    for key in ["sk-proj-AbCdEfGhIjKl0123456789", "0123456789abcdef0123456789abcdef"] {
+        let error = load::load(&Files::new([key.into()]), None).unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(told.contains("looks like a key") && told.contains("`api_key`"), "{told}");
+        assert!(!told.contains(key), "{told}");
+    }
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -69,3 +70,11 @@ def test_all_faults_of_a_configuration_are_told_at_once() -> None:
     sentence = str(raised.value)
     for fault in ("deployments[0].provider", "did you mean `openai`?", "deployments[1].model", "`gone`"):
         assert fault in sentence
+
+
+@pytest.mark.parametrize("made", [fairlead.Client, fairlead.AsyncClient, fairlead.Router])
+def test_a_key_that_is_passed_by_position_is_not_repeated(made: Any) -> None:
+    key = "sk-proj-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+    with pytest.raises(fairlead.ConfigError, match=r"`config`: this looks like a key.*`api_key`") as caught:
+        made(key)
+    assert key not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.problems)

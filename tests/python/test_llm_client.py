@@ -225,6 +225,16 @@ def test_variables_that_are_wrong_are_named_before_any_network(
     assert up.requests == []
 
 
+@pytest.mark.parametrize("named", ["openrouter", ""])
+def test_a_blank_key_is_told_by_its_variable(
+    named: str, up: Upstream, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("LLM", named)
+    environment.setenv("OPENROUTER_API_KEY", " ")
+    with pytest.raises(fairlead.ConfigError, match="`OPENROUTER_API_KEY`"):
+        LLMClient()
+
+
 def test_anthropics_models_take_a_temperature_up_to_1(up: Upstream, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("TEMPERATURE", "1.5")
     assert LLMSettings.from_env().temperature == 1.5
