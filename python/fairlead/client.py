@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from . import _core
 from ._call import warm_up
 from ._core import Endpoint, Secret
+from ._given import ORGANIZATION, PROJECT, Given, change_of, changed, exactly, options_of
 from .batch.calls import AsyncBatchCalls, BatchCalls
 from .errors import ConfigError
 from .hooks import Hook, feed_for, warn
@@ -55,7 +56,7 @@ class _Sealed:
         self.value = value
 
 
-class _BaseClient:
+class _BaseClient(Given):
     """What both clients share. Construction opens nothing; connections come with the first call."""
 
     def __init__(
@@ -114,18 +115,8 @@ class _BaseClient:
             raise ConfigError(_HTTP_CLIENT)
         # From here on neither is in sight of a traceback that shows locals.
         api_key, sealed, config = _hidden(api_key), _Sealed(config), None
-        headers = {"OpenAI-Organization": organization, "OpenAI-Project": project}
-        options: dict[str, Any] = {
-            "headers": {
-                **{name: value for name, value in headers.items() if value is not None},
-                **(default_headers or {}),
-            },
-            "query": default_query or {},
-        }
-        if not isinstance(timeout, NotGiven) and type(timeout).__name__ != "NotGiven":
-            options["timeout"] = timeout
-        if max_retries is not None:
-            options["max_retries"] = max_retries
+        headers = {ORGANIZATION: organization, PROJECT: project}
+        options = options_of(headers, default_headers, default_query, timeout, max_retries)
         given = (api_key, provider, base_url, proxy, ca, http2)
         self._arguments: dict[str, Any] = dict(zip(_TRANSPORT, given, strict=True))
         self._config = sealed
@@ -135,12 +126,6 @@ class _BaseClient:
         self._watch, self._memory = watch, Memory()
         self._engine = _core.Engine(sealed.value, self._arguments, options, feed, io_threads, poll)
         warn(self._engine.warnings())
-
-    @property
-    def base_url(self) -> str | None:
-        """The address that was given."""
-        given: str | None = self._arguments["base_url"]
-        return given
 
     def with_options(self, **options: Any) -> Self:
         """A client with other defaults.
@@ -154,21 +139,11 @@ class _BaseClient:
         """
         if "api_key" in options:
             options["api_key"] = _hidden(options["api_key"])
-        names = {
-            "timeout": "timeout",
-            "max_retries": "max_retries",
-            "default_headers": "headers",
-            "default_query": "query",
-            "set_default_headers": "set_headers",
-            "set_default_query": "set_query",
-        }
-        shared = {names[name]: value for name, value in options.items() if name in names}
-        shared = {name: value for name, value in shared.items() if type(value).__name__ != "NotGiven"}
-        others = {name: value for name, value in options.items() if name not in names and value is not None}
-        changed = self._fresh(others) if others else self
-        clone = type(self).__new__(type(self))
-        vars(clone).update({name: value for name, value in vars(changed).items() if name.startswith("_")})
-        clone._engine = changed._engine.derive(shared)
+        change, others = change_of(options)
+        made = self._fresh(others) if others else self
+        clone = made._twin(type(self))
+        clone._engine = made._engine.derive(change)
+        clone._options = changed(made._options, change)
         return clone
 
     copy = with_options
@@ -182,7 +157,8 @@ class _BaseClient:
     def _fresh(self, others: dict[str, Any]) -> Self:
         given = {**self._arguments, "on_event": self._on_event, "watch": self._watch, **others}
         fresh = type(self)(self._config.value, **given)
-        fresh._engine = fresh._engine.derive(self._options)
+        fresh._options = changed(self._options, fresh._options)
+        fresh._engine = fresh._engine.derive(exactly(fresh._options))
         return fresh
 
     def route(
@@ -268,6 +244,8 @@ class _BaseClient:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        if name == "api_key":
+            raise AttributeError("a client does not show its keys")
         raise AttributeError(
             f"this client has no `{name}`; use get(path) or post(path, body=...) for other endpoints"
         )

@@ -27,6 +27,11 @@ NOT_GIVEN: Final = NotGiven()
 """Leaves an argument out. The sentinels of the OpenAI SDK are understood too."""
 
 
+def is_absent(value: object) -> bool:
+    """Is it a word for what is not given, ours or the OpenAI SDK's? No SDK need be imported."""
+    return type(value).__name__ in (NotGiven.__name__, "Omit")
+
+
 class Timeout:
     """Limits of an attempt in seconds, under httpx's names; `None` is no limit.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import Headers
@@ -35,9 +36,10 @@ class _Response(Generic[Parsed]):
         return max(0, len(self.fairlead.attempts) - 1)
 
     @property
-    def elapsed(self) -> float | None:
-        """Seconds the call took in all; `None` while a stream is open."""
-        return self.fairlead.timings.total
+    def elapsed(self) -> timedelta | None:
+        """How long the call took in all; `None` while a stream is open."""
+        total = self.fairlead.timings.total
+        return None if total is None else timedelta(seconds=total)
 
     @property
     def http_version(self) -> str:

@@ -1,8 +1,8 @@
 //! Python objects to JSON bytes in one pass.
 //!
 //! The bytes are those of `json.dumps(x, ensure_ascii=False, separators=(",", ":"), allow_nan=False)`. Beyond what
-//! that accepts: any mapping, any iterable, objects with `model_dump`, and the "not given" sentinels of the SDKs,
-//! whose members are left out.
+//! that accepts: any mapping, any iterable, objects with `model_dump`, dates and moments as ISO 8601, and the "not
+//! given" sentinels of the SDKs, whose members are left out.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -201,6 +201,9 @@ impl Writer {
         if let Ok(mapping) = value.cast::<PyMapping>() {
             return self.mapping(mapping);
         }
+        if value.is_instance(date_class(value.py())?)? {
+            return self.value(&value.call_method0("isoformat")?);
+        }
         let is_buffer = value.is_instance_of::<PyBytes>()
             || value.is_instance_of::<PyByteArray>()
             || value.is_instance_of::<PyMemoryView>();
@@ -349,6 +352,12 @@ impl Writer {
         self.depth -= 1;
         self.out.push(bracket);
     }
+}
+
+/// `datetime.date`, of which `datetime.datetime` is one too.
+fn date_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "datetime", "date")
 }
 
 fn name_of(class: &Bound<'_, PyAny>) -> String {

@@ -243,13 +243,15 @@ fn metadata(value: &Bound<'_, PyAny>, into: &mut Vec<(String, String)>) -> PyRes
     Ok(())
 }
 
-/// What has no JSON form (a date, a UUID) says itself as text.
+/// What has no JSON form (a UUID) says itself as text.
 fn fact(value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(text) = value.extract::<String>() {
         return Ok(text);
     }
-    let json = convert::json(value).ok().and_then(|json| String::from_utf8(json).ok());
-    json.map_or_else(|| Ok(value.str()?.to_string()), Ok)
+    let Ok(json) = convert::json(value) else { return Ok(value.str()?.to_string()) };
+    // A date, which is text in JSON.
+    let text = serde_json::from_slice::<String>(&json);
+    Ok(text.unwrap_or_else(|_| String::from_utf8_lossy(&json).into_owned()))
 }
 
 /// Headers by name; `None` and the "omit" sentinels remove one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections import OrderedDict, UserDict, namedtuple
+from datetime import UTC, datetime
 from typing import Any
 
 import fairlead
@@ -93,6 +94,14 @@ def test_iterables_and_mappings_are_accepted() -> None:
     assert _core._encode(n for n in range(3)) == b"[0,1,2]"
     assert _core._encode({"a": 1}.keys()) == b'["a"]'
     assert _core._encode(UserDict(a=[1])) == b'{"a":[1]}'
+
+
+def test_moments_are_written_as_the_openai_sdk_writes_them() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    value = {"at": moment, "on": [moment.date()]}
+    assert _core._encode(value) == b'{"at":"2026-01-02T03:04:05+00:00","on":["2026-01-02"]}'
+    dumps = pytest.importorskip("openai._utils._json").openapi_dumps
+    assert _core._encode(moment) == dumps(moment)
 
 
 class Dumper:

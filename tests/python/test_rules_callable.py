@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,7 @@ def test_a_callable_sees_the_request_and_who_calls_and_decides() -> None:
         ([1, "a"], '[1,"a"]'),
         ({"a": None}, '{"a":null}'),
         (UUID(int=7), str(UUID(int=7))),
+        (date(2026, 1, 2), "2026-01-02"),
         (None, None),
     ],
 )

@@ -12,6 +12,7 @@ import openai
 from ..client import AsyncClient, Client, Config, Key
 from ..errors import ConfigError
 from ..hooks import Hook
+from ..options import is_absent
 
 NOWHERE = "https://fairlead.invalid/v1"
 """The SDK's base URL where the engine chooses among several: a name that can never resolve."""
@@ -101,11 +102,7 @@ def _changed(parts: _Parts, options: dict[str, Any]) -> dict[str, Any]:
     if options.pop("http_client", None) is not None:
         raise ConfigError(_HTTP_CLIENT)
     ours = {name: options.pop(name) for name in _CHANGES if name in options}
-    ours = {
-        name: value
-        for name, value in ours.items()
-        if value is not None and type(value).__name__ not in ("NotGiven", "Omit")
-    }
+    ours = {name: value for name, value in ours.items() if value is not None and not is_absent(value)}
     if "base_url" in ours:
         ours["base_url"] = str(ours["base_url"])
     if ours:

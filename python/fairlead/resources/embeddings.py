@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from .._call import call
 from .._core import Endpoint, Engine
-from ..options import NotGiven, current_scope
+from ..options import current_scope, is_absent
 from ..response import APIResponse
 from ..types.embeddings import CreateEmbeddingResponse, EncodedEmbeddingResponse
 from ..types.params import EmbeddingParams
@@ -23,7 +23,7 @@ _AS_ASKED_RAW = Endpoint("embeddings", EncodedEmbeddingResponse, raw=APIResponse
 def _chosen(params: dict[str, Any], raw: bool = False) -> Endpoint:
     """Vectors travel as base64 unless the caller chose: a third of the bytes, and no parsing of numbers."""
     encoding = params.get("encoding_format")
-    if encoding is None or type(encoding).__name__ in (NotGiven.__name__, "Omit"):
+    if encoding is None or is_absent(encoding):
         params["encoding_format"] = "base64"
         return _DECODED_RAW if raw else _DECODED
     return _AS_ASKED_RAW if raw else _AS_ASKED

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ContentFilterFinishReasonError, FairleadError, LengthFinishReasonError, _make
+from ..options import is_absent
 from . import schema as schemas
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _class(kind: Any, argument: str) -> tuple[dict[str, Any], Callable[[str], An
 
 def is_given(value: Any) -> bool:
     """Is it neither None nor one of the words of ours or of the SDK for what is not given?"""
-    return value is not None and type(value).__name__ not in ("NotGiven", "Omit")
+    return value is not None and not is_absent(value)
 
 
 def response_format_of(model: Any) -> dict[str, Any]:
