@@ -21,15 +21,17 @@ from .resources.chat import AsyncChat, Chat
 from .resources.embeddings import AsyncEmbeddings, Embeddings
 from .resources.models import AsyncModels, Models, configured
 from .resources.raw import AsyncWithRawResponse, WithRawResponse
+from .resources.shown import shows
 from .resources.verbs import AsyncVerbs, Verbs
 from .structured.calls import AsyncStructuredCalls, StructuredCalls
 from .structured.memory import Memory
 from .text import AsyncTextStream, TextStream, arguments, text_of
 from .tools.calls import AsyncToolCalls, ToolCalls
 from .types import Route, Stats, Warmed
+from .types.params import TextParams
 
 if TYPE_CHECKING:
-    from .types.params import Message, TextParams
+    from .types.params import Message
 
 Config = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, Any]
 """The path of a TOML, YAML, JSON or JSONC file, several laid over one another, or the same as a dict."""
@@ -281,6 +283,7 @@ class AsyncClient(_BaseClient, AsyncVerbs, AsyncStructuredCalls, AsyncToolCalls,
         """The same resources, returning replies with their HTTP side."""
         return AsyncWithRawResponse(self.chat, self.embeddings, self.models)
 
+    @shows(TextParams)
     async def generate(
         self,
         model: str | None = None,
@@ -300,6 +303,7 @@ class AsyncClient(_BaseClient, AsyncVerbs, AsyncStructuredCalls, AsyncToolCalls,
         """
         return text_of(await self.chat.completions.create(**arguments(model, messages, params)))
 
+    @shows(TextParams)
     def stream(
         self,
         model: str | None = None,
@@ -389,6 +393,7 @@ class Client(_BaseClient, Verbs, StructuredCalls, ToolCalls, BatchCalls):
         """The same resources, returning replies with their HTTP side."""
         return WithRawResponse(self.chat, self.embeddings, self.models)
 
+    @shows(TextParams)
     def generate(
         self,
         model: str | None = None,
@@ -398,6 +403,7 @@ class Client(_BaseClient, Verbs, StructuredCalls, ToolCalls, BatchCalls):
         """As `AsyncClient.generate`."""
         return text_of(self.chat.completions.create(**arguments(model, messages, params)))
 
+    @shows(TextParams)
     def stream(
         self,
         model: str | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -117,3 +118,20 @@ def test_a_query_that_contains_itself_is_refused(up: Upstream) -> None:
     client = fairlead.Client(api_key="test", base_url=up.base_url)
     with pytest.raises(fairlead.ConfigError, match="contains itself"):
         client.generate("m", "hi", extra_query=query)
+
+
+def test_signatures_name_the_arguments(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    chat, vectors = client.chat.completions, client.embeddings
+    for call in (chat.create, chat.with_raw_response.create):
+        shown = inspect.signature(call)
+        assert {"messages", "model", "stream", "temperature", "top_k", "extra_body"} <= {*shown.parameters}
+        assert shown.parameters["messages"].default is inspect.Parameter.empty
+        shown.bind(messages=MESSAGES, model="m", of_a_provider=1)
+        with pytest.raises(TypeError, match="messages"):
+            shown.bind(model="m")
+    for call in (chat.parse, chat.stream):
+        assert {"messages", "response_format", "tools"} <= {*inspect.signature(call).parameters}
+    assert "input" in inspect.signature(vectors.create).parameters
+    assert [*inspect.signature(client.generate).parameters][:2] == ["model", "messages"]
+    assert "max_tokens" in inspect.signature(client.stream).parameters

@@ -70,6 +70,7 @@ IMPORT = """
 import json, os, sys, threading
 
 QUIET = ("import", "compile", "exec", "object.", "marshal.", "code.", "sys._getframe", "os.listdir")
+QUIET += ("builtins.id",)
 
 def descriptors():
     return sorted(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else []

@@ -16,6 +16,7 @@ from ..types import ChatCompletion, ChatCompletionChunk, ParsedChatCompletion
 from ..types.params import ChatParams, ParseParams
 from .needed import need
 from .resource import Resource
+from .shown import shows
 
 _ASYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=AsyncStream)
 _SYNC = Endpoint("chat", ChatCompletion, chunk=ChatCompletionChunk, stream=Stream)
@@ -69,6 +70,7 @@ class AsyncCompletions(Resource):
     async def create(
         self, *, stream: bool, **params: Unpack[ChatParams]
     ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
+    @shows(ChatParams, stream=bool | None)
     async def create(self, **params: Any) -> Any:
         """Ask for a completion.
 
@@ -84,6 +86,7 @@ class AsyncCompletions(Resource):
         need("messages", params)
         return await call(self._engine, _ASYNC, params)
 
+    @shows(ParseParams)
     async def parse(
         self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
     ) -> ParsedChatCompletion[Content]:
@@ -103,6 +106,7 @@ class AsyncCompletions(Resource):
         reply: ParsedChatCompletion[Content] = reading.into(await call(self._engine, _PARSED, given))
         return reply
 
+    @shows(ParseParams)
     def stream(
         self, *, response_format: Any = None, **params: Unpack[ParseParams]
     ) -> AsyncChatCompletionStreamManager:
@@ -149,11 +153,13 @@ class AsyncCompletionsWithRawResponse(Resource):
     async def create(
         self, *, stream: bool, **params: Unpack[ChatParams]
     ) -> APIResponse[ChatCompletion] | StreamAPIResponse[AsyncStream[ChatCompletionChunk]]: ...
+    @shows(ChatParams, stream=bool | None)
     async def create(self, **params: Any) -> Any:
         """As `AsyncCompletions.create`."""
         need("messages", params)
         return await call(self._engine, _ASYNC_RAW, params)
 
+    @shows(ParseParams)
     async def parse(
         self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
     ) -> APIResponse[ParsedChatCompletion[Content]]:
@@ -184,11 +190,13 @@ class Completions(Resource):
     def create(
         self, *, stream: bool, **params: Unpack[ChatParams]
     ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
+    @shows(ChatParams, stream=bool | None)
     def create(self, **params: Any) -> Any:
         """As `AsyncCompletions.create`; blocks, and can be interrupted by Ctrl-C."""
         need("messages", params)
         return self._engine.block(_SYNC, params, current_scope())
 
+    @shows(ParseParams)
     def parse(
         self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
     ) -> ParsedChatCompletion[Content]:
@@ -199,6 +207,7 @@ class Completions(Resource):
         reply: ParsedChatCompletion[Content] = reading.into(answer)
         return reply
 
+    @shows(ParseParams)
     def stream(
         self, *, response_format: Any = None, **params: Unpack[ParseParams]
     ) -> ChatCompletionStreamManager:
@@ -233,11 +242,13 @@ class CompletionsWithRawResponse(Resource):
     def create(
         self, *, stream: bool, **params: Unpack[ChatParams]
     ) -> APIResponse[ChatCompletion] | StreamAPIResponse[Stream[ChatCompletionChunk]]: ...
+    @shows(ChatParams, stream=bool | None)
     def create(self, **params: Any) -> Any:
         """As `Completions.create`."""
         need("messages", params)
         return self._engine.block(_SYNC_RAW, params, current_scope())
 
+    @shows(ParseParams)
     def parse(
         self, *, response_format: type[Content] | None = None, **params: Unpack[ParseParams]
     ) -> APIResponse[ParsedChatCompletion[Content]]:

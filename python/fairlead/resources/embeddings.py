@@ -13,6 +13,7 @@ from ..types.embeddings import CreateEmbeddingResponse, EncodedEmbeddingResponse
 from ..types.params import EmbeddingParams
 from .needed import need
 from .resource import Resource
+from .shown import shows
 
 _DECODED = Endpoint("embeddings", CreateEmbeddingResponse)
 _AS_ASKED = Endpoint("embeddings", EncodedEmbeddingResponse)
@@ -38,6 +39,7 @@ class AsyncEmbeddings(Resource):
         self._client = client
         self._engine = engine
 
+    @shows(EmbeddingParams)
     async def create(self, **params: Unpack[EmbeddingParams]) -> CreateEmbeddingResponse:
         """Ask for vectors.
 
@@ -68,6 +70,7 @@ class AsyncEmbeddingsWithRawResponse(Resource):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @shows(EmbeddingParams)
     async def create(self, **params: Unpack[EmbeddingParams]) -> APIResponse[CreateEmbeddingResponse]:
         """As `AsyncEmbeddings.create`."""
         given: Any = params
@@ -85,6 +88,7 @@ class Embeddings(Resource):
         self._client = client
         self._engine = engine
 
+    @shows(EmbeddingParams)
     def create(self, **params: Unpack[EmbeddingParams]) -> CreateEmbeddingResponse:
         """As `AsyncEmbeddings.create`; blocks, and can be interrupted by Ctrl-C."""
         given: Any = params
@@ -106,6 +110,7 @@ class EmbeddingsWithRawResponse(Resource):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @shows(EmbeddingParams)
     def create(self, **params: Unpack[EmbeddingParams]) -> APIResponse[CreateEmbeddingResponse]:
         """As `Embeddings.create`."""
         given: Any = params
