@@ -65,6 +65,7 @@ def test_offline_all_is_well_without_any_key() -> None:
     )
     told = json.loads(done.stdout)
     assert (done.returncode, told["ok"], told["findings"]) == (0, True, 0)
+    assert [check for check in told["checks"] if check["outcome"] == "fine" and check["advice"]] == []
     subjects = {check["subject"] for check in told["checks"]}
     assert subjects >= {"configuration", "dns", "connect", "answer", "key", "credits", "ping"}
 
@@ -121,6 +122,7 @@ def test_a_broken_configuration_is_told_with_all_its_faults(capsys: pytest.Captu
     out = capsys.readouterr().out
     assert out.count("WRONG configuration c.toml:") >= 2
     assert cli.main(["doctor", "-c", "gone.toml"]) == 1
+    assert [subject for subject, _ in found(examine("gone.toml"))] == ["configuration"]
 
 
 # ===== what is found =====

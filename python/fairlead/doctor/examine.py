@@ -39,7 +39,8 @@ def examine(
         if all(place.id is None for place in found):
             # Without a configuration, offline too, every provider whose key is there is meant.
             providers.update(keys.with_key())
-        keys.look(report, providers, must_be_there=not offline)
+        # A configuration that cannot be read may well have keys.
+        keys.look(report, providers, must_be_there=report.is_well and not offline)
         network.look_at_proxies(report)
         stack.enter_context(keys_for_all(offline))
         for place in found:

@@ -26,7 +26,7 @@ class Check:
     detail: str
     """What was seen."""
     advice: str | None = None
-    """What to do."""
+    """What to do; None where all is fine."""
     seconds: float | None = None
     """How long it took, where that was measured."""
 
@@ -57,8 +57,8 @@ class Report:
         advice: str | None = None,
         seconds: float | None = None,
     ) -> None:
-        """Note down a check."""
-        words = None if advice is None else self._blotted(advice)
+        """Note down a check; what is fine needs no advice."""
+        words = None if advice is None or outcome == "fine" else self._blotted(advice)
         self.checks.append(Check(place, subject, outcome, self._blotted(detail), words, seconds))
 
     def as_json(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Report:
                 yield place or "here"
             took = "" if check.seconds is None else f" ({1000 * check.seconds:.0f} ms)"
             yield f"  {MARKS[check.outcome]:<5} {check.subject:<13} {check.detail}{took}"
-            if check.advice is not None and check.outcome != "fine":
+            if check.advice is not None:
                 yield f"        -> {check.advice}"
         counts = Counter(check.outcome for check in self.checks)
         yield f"{counts['finding']} wrong, {counts['note']} to note, {counts['fine']} fine"
