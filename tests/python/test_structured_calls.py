@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import fairlead
@@ -410,6 +411,17 @@ def test_classes_of_pydantic_1_are_refused_clearly(up: Upstream, twin: Twin) -> 
         twin.generate(old)
     with pytest.raises(TypeError, match="expected a class or a JSON schema"):
         twin.generate("City")
+
+
+def test_a_function_is_no_class_and_is_not_called(up: Upstream, twin: Twin) -> None:
+    def city(name: str) -> None:
+        raise AssertionError("a function was called with what a model said")
+
+    for kind in (city, partial(city), up.reset, len):
+        for call in (twin.generate, twin.stream):
+            with pytest.raises(TypeError, match="expected a class or a JSON schema, not a function"):
+                call(kind)
+    assert up.requests == []
 
 
 def test_an_answer_that_nests_without_end_is_an_error_and_no_crash(up: Upstream, twin: Twin) -> None:

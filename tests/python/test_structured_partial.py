@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 from fairlead.structured.growing import Growing
@@ -138,6 +138,22 @@ def test_objects_of_the_class_grow() -> None:
     assert growing.feed('2}], "first": {"text": ""').first == Step("", None)  # type: ignore[arg-type]
     assert growing.feed("}}\n```").steps == [Step("up", 12)]
     assert growing.feed(" more") is NOTHING
+
+
+class Point(NamedTuple):
+    x: int
+    steps: list[Step]
+    label: str = "none"
+
+
+def test_named_tuples_grow_as_lists_do_and_are_of_their_class() -> None:
+    growing = Growing(list[Point], is_wrapped=False)
+    assert growing.feed("[[") == [Point(None, None, None)]  # type: ignore[arg-type]
+    assert growing.feed('1, [{"text": "u') == [Point(1, [Step("u", None)], None)]  # type: ignore[arg-type]
+    seen = growing.feed('p", "minutes": 2}]], [3, [], "b", "beyond')
+    assert seen == [Point(1, [Step("up", 2)], None), Point(3, [], "b")]  # type: ignore[arg-type]
+    assert all(isinstance(one, Point) for one in seen)
+    assert isinstance(Growing(Point | None, is_wrapped=False).feed("[1"), Point)
 
 
 def test_what_is_final_is_made_once() -> None:

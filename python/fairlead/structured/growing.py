@@ -92,7 +92,7 @@ class Growing:
                 done.append(self._made(_item(kind, position), value[position], still_open))
             last = len(value) - 1
             newest = self._made(_item(kind, last), value[last], still_open) if value else NOTHING
-            return [*done] if newest is NOTHING else [*done, newest]
+            return _listed(kind, [*done] if newest is NOTHING else [*done, newest])
         members = _members(kind)
         made = {
             name: self._made(members[name].kind if name in members else _value_of(kind), member, still_open)
@@ -217,7 +217,7 @@ def _differ(words: list[list[Any]]) -> bool:
 def _takes(kind: Any, value: Any) -> bool:
     origin = get_origin(kind) or kind
     if isinstance(value, list):
-        return origin in (list, tuple, set, frozenset)
+        return origin in (list, tuple, set, frozenset) or _row(kind) is not None
     return bool(_members(kind)) or origin is dict
 
 
@@ -232,10 +232,33 @@ def _likeness(kind: Any, value: Any) -> float:
 
 def _item(kind: Any, position: int) -> Any:
     """What stands at `position` of a list of `kind`."""
-    inner = get_args(kind)
-    if get_origin(kind) is tuple and not (len(inner) == 2 and inner[1] is ...):
+    row = _row(kind)
+    inner = get_args(kind) if row is None else row
+    if (row is not None or get_origin(kind) is tuple) and not (len(inner) == 2 and inner[1] is ...):
         return inner[position] if position < len(inner) else None
     return inner[0] if inner else None
+
+
+def _row(kind: Any) -> tuple[Any, ...] | None:
+    """What the members of a `NamedTuple` are, whose JSON is a list; None for all else."""
+    return _row_of(kind) if isinstance(kind, type) and issubclass(kind, tuple) else None
+
+
+@lru_cache(maxsize=512)
+def _row_of(kind: Any) -> tuple[Any, ...] | None:
+    names = getattr(kind, "_fields", None)
+    hints: dict[str, Any] = {}
+    with contextlib.suppress(NameError):
+        hints = get_type_hints(kind)
+    return None if names is None else tuple(hints.get(name) for name in names)
+
+
+def _listed(kind: Any, items: list[Any]) -> Any:
+    """A list, or the `NamedTuple` that it stands for."""
+    row = _row(kind)
+    if row is None:
+        return items
+    return kind._make([*items, *[None] * len(row)][: len(row)])
 
 
 def _value_of(kind: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -168,6 +170,9 @@ def adapted(kind: Any, argument: str = "schema") -> tuple[Any, dict[str, Any]]:
         raise TypeError(f"`{argument}`: {kind.__name__} is a class of pydantic 1; pydantic 2 is needed")
     if kind is None or isinstance(kind, str | bytes | int | float | list | tuple):
         raise TypeError(f"`{argument}`: expected a class or a JSON schema, not {type(kind).__name__}")
+    if inspect.isroutine(kind) or isinstance(kind, functools.partial):
+        # Pydantic would call it with the answer.
+        raise TypeError(f"`{argument}`: expected a class or a JSON schema, not a function")
     try:
         import pydantic
     except ImportError:
