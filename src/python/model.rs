@@ -31,11 +31,14 @@ impl Text {
         Ok(Self(bytes.slice(start..start + length)))
     }
 
-    /// The text of a document that the engine has checked; `null` for bytes that are no text after all.
+    /// The text of a document that the engine has checked; `null` for nothing, and for bytes that are no text after all.
     pub(super) fn checked(bytes: &Bytes) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => {
                 let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+                if text.is_empty() {
+                    return Self(Bytes::from_static(b"null"));
+                }
                 let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
                 Self(bytes.slice(start..start + text.len()))
             }

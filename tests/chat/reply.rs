@@ -112,6 +112,7 @@ fn other_shapes_have_their_own_rule() {
     assert!(!ok(Shape::Models, r#"{"models":[]}"#));
     assert!(ok(Shape::Any, r#"{"error":{"code":1}}"#));
     assert!(!ok(Shape::Any, "<html>"));
+    assert!(ok(Shape::Any, " ") && !ok(Shape::Models, ""));
 }
 
 #[test]

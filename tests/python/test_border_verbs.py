@@ -97,6 +97,15 @@ def test_an_answer_is_the_decoded_json(
     assert twin.do(lambda: client.post("/x", cast_to=cast_to)) == expected
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_an_answer_may_be_empty_and_is_not_asked_for_again(status: int, up: Upstream, twin: Twin) -> None:
+    up.reply = Reply(status=status, body=b"")
+    client = twin.client(up)
+    assert twin.do(lambda: client.delete("/files/1", cast_to=object)) is None
+    reply = twin.do(lambda: client.delete("/files/1"))
+    assert (reply.model_dump(), reply.fairlead.outcome, len(up.requests)) == ({}, "ok", 2)
+
+
 def test_an_answer_is_validated_by_pydantic(up: Upstream, twin: Twin) -> None:
     pydantic = pytest.importorskip("pydantic")
     city = pydantic.create_model("City", name=(str, ...))
