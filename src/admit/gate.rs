@@ -244,8 +244,9 @@ impl<'a> Gate<'a> {
             (candidate.deployment.live.rest.leave(now), Why::Cooling),
         ];
         for (leave, why) in rests {
-            if let Leave::NotFor(wait) = leave {
-                return Err(Refusal::of(&candidate.deployment, why, When::After(wait)));
+            if let Leave::NotFor { wait, probe } = leave {
+                let refusal = Refusal::of(&candidate.deployment, why, When::After(wait));
+                return Err(Refusal { again: Some(wait.min(probe)), ..refusal });
             }
         }
         Ok(())

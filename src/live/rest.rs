@@ -27,8 +27,13 @@ pub enum Leave {
     Free,
     /// A probe is due: whoever [claims](Rest::claims) it may send.
     Probe,
-    /// Nothing until it is over, in this time.
-    NotFor(Duration),
+    /// Nothing now.
+    NotFor {
+        /// How long until it is over.
+        wait: Duration,
+        /// How long until the next probe is due.
+        probe: Duration,
+    },
 }
 
 impl Rest {
@@ -68,7 +73,9 @@ impl Rest {
     pub fn leave(&self, now: Instant) -> Leave {
         match self.lasts(now) {
             false => Leave::Free,
-            true if self.due.is_after(now) => Leave::NotFor(self.over.after(now)),
+            true if self.due.is_after(now) => {
+                Leave::NotFor { wait: self.over.after(now), probe: self.due.after(now) }
+            }
             true => Leave::Probe,
         }
     }
@@ -88,8 +95,9 @@ mod tests {
         start + Duration::from_secs(seconds)
     }
 
-    fn not_for(seconds: u64) -> Leave {
-        Leave::NotFor(Duration::from_secs(seconds))
+    fn not_for(wait: u64, probe: u64) -> Leave {
+        let [wait, probe] = [wait, probe].map(Duration::from_secs);
+        Leave::NotFor { wait, probe }
     }
 
     #[test]
@@ -99,13 +107,13 @@ mod tests {
         assert_eq!(rest.leave(start), Leave::Free);
         rest.begin(Duration::from_secs(100), start);
         rest.begin(Duration::from_secs(1), after(start, 1));
-        assert_eq!(rest.leave(after(start, 1)), not_for(99));
+        assert_eq!(rest.leave(after(start, 1)), not_for(99, 19));
         for probe in [20, 65, 85] {
             assert_eq!(rest.leave(after(start, probe)), Leave::Probe);
             assert_eq!(rest.leave(after(start, probe)), Leave::Probe, "a look takes nothing");
             assert!(rest.claims(after(start, probe)));
             assert!(!rest.claims(after(start, probe)), "one may");
-            assert_eq!(rest.leave(after(start, probe)), not_for(100 - probe));
+            assert_eq!(rest.leave(after(start, probe)), not_for(100 - probe, 20));
         }
         assert_eq!(rest.leave(after(start, 100)), Leave::Free);
     }

@@ -345,6 +345,22 @@ async fn a_wait_of_an_hour_is_probed_and_what_the_probe_finds_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_head_of_a_line_is_the_probe_when_one_is_due_and_its_answer_lets_all_go() {
+    let world = World::new([status(429).with_header("retry-after", "45"), ok(), ok(), ok()]);
+    let engine = world.engine(&hosts(&["a"], "", "[queue]\nwait = 60"));
+    let once = CallOptions { max_retries: Some(0), ..CallOptions::default() };
+    crate::ask_with(&engine, once.clone()).await.unwrap_err();
+    let began = now();
+    pass(1.0).await;
+    let calls: Vec<_> = (0..3).map(|_| start(&engine, once.clone())).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let waited = now() - began;
+    assert!((20..22).contains(&waited.as_secs()), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_request_is_refused_for_shuts_the_host_for_nobody() {
     for code in [400, 404, 409, 413, 422] {
         let world = World::new([status(code).with_header("retry-after", "600"), ok()]);
