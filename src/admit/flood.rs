@@ -43,6 +43,11 @@ impl Flood {
         Self { limiter, most, calls: AtomicUsize::new(0), bound: AtomicUsize::new(CALLERS) }
     }
 
+    /// How many calls a second.
+    pub fn most(&self) -> NonZeroU32 {
+        self.most
+    }
+
     /// Counts a call.
     ///
     /// # Errors

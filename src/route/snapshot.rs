@@ -38,7 +38,7 @@ pub struct Snapshot {
     /// What callers may use.
     pub scopes: Scopes,
     /// So many calls a second of one caller, before anything is read.
-    pub flood: Option<Flood>,
+    pub flood: Option<Arc<Flood>>,
     /// A second attempt beside one that lingers.
     pub hedge: Hedge,
     /// The line in which calls wait for room.
@@ -81,6 +81,12 @@ impl Snapshot {
         let written = Written::new(&config, live, hosts, before.map(|before| &before.written));
         let Compiled { routes, holders, tenants } = compile::compile(&config, &written)?;
         let rules = RuleSet::compile(&config.rules, "rules")?;
+        let counted = before.and_then(|before| before.flood.as_ref());
+        // What was counted stays, as long as the number does.
+        let flood = |most| match counted {
+            Some(flood) if flood.most() == most => Arc::clone(flood),
+            _ => Arc::new(Flood::new(most)),
+        };
         let sets = tenants.values().map(|tenant| &tenant.rules).chain([&rules]);
         let prefix = routes.values().flat_map(|route| &route.stops).any(|stop| stop.group.reads_prefix());
         let affinity = if prefix { Wants::PREFIX } else { Wants::NOTHING };
@@ -93,7 +99,7 @@ impl Snapshot {
             holders,
             tenants,
             scopes: Scopes::compile(&config, live.store())?,
-            flood: config.limits.flood.filter(|_| config.stages.admit).map(Flood::new),
+            flood: config.limits.flood.filter(|_| config.stages.admit).map(flood),
             hedge: config.hedge.clone(),
             queue: config.queue.clone(),
             weights: weights(&config),

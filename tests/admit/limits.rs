@@ -188,6 +188,9 @@ async fn a_flood_is_refused_before_anything_is_read() {
     assert_eq!(error.kind(), Kind::LimitExceeded);
     assert!(error.retry_after().unwrap() <= Duration::from_millis(500));
     ask_with(&engine, user("ann")).await.unwrap();
+    let reloaded = hosts(&["a"], "", "[limits]\nflood = 2\n[queue]\nwait = 3");
+    engine.reload(toml::from_str(&reloaded).unwrap()).unwrap();
+    assert!(ask_with(&engine, user("eve")).await.is_err(), "what was counted stays");
 }
 
 #[tokio::test(start_paused = true)]
