@@ -12,7 +12,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::line::{Queue, TurnedAway, Waiting};
+use super::line::{TurnedAway, Waiting};
+use super::lines::Lane;
 use super::needs::Needs;
 use super::permit::AttemptPermit;
 use super::refusal::{Refusal, Why};
@@ -100,9 +101,9 @@ impl<'a> Gate<'a> {
     pub async fn enter(&mut self, course: &Course<'_>, first: usize) -> Result<Entry, Failure> {
         let lines = &self.engine.live().lines;
         // Whoever waits comes first; where nobody waits, there is no line to look at.
-        let queue = lines.is_crowded().then(|| self.queue());
-        let refusal = match &queue {
-            Some(queue) if !queue.is_empty() => None,
+        let lane = lines.is_crowded().then(|| self.lane());
+        let refusal = match &lane {
+            Some(lane) if !lane.queue.is_empty() => None,
             _ => match self.try_all(course, first).await {
                 Ok(entry) => return Ok(entry),
                 Err(refusal) => Some(refusal),
@@ -115,9 +116,9 @@ impl<'a> Gate<'a> {
             return Err(refusal.failure());
         }
         let began = clock::now();
-        let queue = queue.unwrap_or_else(|| self.queue());
+        let lane = lane.unwrap_or_else(|| self.lane());
         // Few calls wait: those that do not carry no room for it.
-        let waits = Box::pin(self.stand_in_line(&queue, course, first, refusal, began + patience));
+        let waits = Box::pin(self.stand_in_line(&lane, course, first, refusal, began + patience));
         let entered = waits.await;
         self.waited += clock::now().saturating_duration_since(began);
         entered.map(|entry| Entry { waited: self.waited, ..entry })
@@ -126,7 +127,7 @@ impl<'a> Gate<'a> {
     /// Somebody who may be asked now, beside the candidate at `position`: another one rather than the same again.
     pub async fn beside(&mut self, course: &Course<'_>, position: usize) -> Option<Entry> {
         let lines = &self.engine.live().lines;
-        if lines.is_crowded() && !self.queue().is_empty() {
+        if lines.is_crowded() && !self.lane().queue.is_empty() {
             return None;
         }
         let others: Vec<usize> = course.choices(position).skip(1).chain([position]).collect();
@@ -144,7 +145,7 @@ impl<'a> Gate<'a> {
 
     async fn stand_in_line(
         &mut self,
-        queue: &Arc<Queue>,
+        lane: &Lane,
         course: &Course<'_>,
         first: usize,
         mut last: Option<Refusal>,
@@ -154,10 +155,12 @@ impl<'a> Gate<'a> {
         let metrics = self.engine.metrics();
         let away = |turned: TurnedAway, last: &Option<Refusal>| {
             metrics.shed(turned.reason());
-            Refusal::turned_away(&turned, last.as_ref())
+            // Who never had a turn waited for what the head of the line waits for.
+            let before = if last.is_none() { lane.blocked() } else { None };
+            Refusal::turned_away(&turned, last.as_ref().or(before.as_ref()))
         };
         let waiting = self.waiting(until);
-        let mut place = queue.join(waiting).map_err(|turned| away(turned, &last))?;
+        let mut place = lane.queue.join(waiting).map_err(|turned| away(turned, &last))?;
         place.turn().await.map_err(|turned| away(turned, &last))?;
         loop {
             let refusal = match self.try_all(course, first).await {
@@ -173,6 +176,9 @@ impl<'a> Gate<'a> {
             }
             let again = refusal.again;
             let own = refusal.own.or_else(|| self.narrowed(course, first));
+            if own.is_none() {
+                lane.blocks(&refusal);
+            }
             last = Some(refusal);
             match own {
                 // Those behind may go ahead: it is no limit of theirs, or they may ask others.
@@ -370,7 +376,7 @@ impl<'a> Gate<'a> {
     }
 
     /// The line of all calls that have the same deployments and keys to choose from.
-    fn queue(&self) -> Arc<Queue> {
+    fn lane(&self) -> Arc<Lane> {
         let model = &self.plan.decision.model;
         let seats = seats(&mut self.plan.candidates.iter());
         self.engine.live().lines.of(&format!("{model}|{seats:016x}"), &self.snapshot.queue)

@@ -7,15 +7,37 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::line::{PRIORITIES, Queue, Settings};
+use super::refusal::Refusal;
+use crate::clock::{self, Instant};
 use crate::config;
 
 /// Lines that nobody waits in are dropped when there are as many.
 const KEPT: usize = 256;
 
+/// A line, and what its head waits for.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) queue: Arc<Queue>,
+    blocked: Mutex<Option<(Refusal, Instant)>>,
+}
+
+impl Lane {
+    /// Its head was refused.
+    pub(super) fn blocks(&self, refusal: &Refusal) {
+        *self.blocked.lock() = Some((refusal.clone(), clock::now()));
+    }
+
+    /// What its head was refused for last, as it is now.
+    pub(super) fn blocked(&self) -> Option<Refusal> {
+        let (refusal, at) = self.blocked.lock().clone()?;
+        Some(refusal.later(clock::now().saturating_duration_since(at)))
+    }
+}
+
 /// All the lines of an engine.
 #[derive(Debug, Default)]
 pub struct Lines {
-    queues: Mutex<HashMap<String, Arc<Queue>>>,
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
     /// Calls that wait, in whichever line.
     waiting: AtomicUsize,
 }
@@ -37,25 +59,25 @@ impl Lines {
     }
 
     /// The line with this name.
-    pub fn of(&self, name: &str, written: &config::Queue) -> Arc<Queue> {
-        let mut queues = self.queues.lock();
-        if let Some(queue) = queues.get(name) {
-            queue.set(settings(written));
-            return Arc::clone(queue);
+    pub(super) fn of(&self, name: &str, written: &config::Queue) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock();
+        if let Some(lane) = lanes.get(name) {
+            lane.queue.set(settings(written));
+            return Arc::clone(lane);
         }
-        if queues.len() >= KEPT {
-            queues.retain(|_, queue| !queue.is_empty() || Arc::strong_count(queue) > 1);
+        if lanes.len() >= KEPT {
+            lanes.retain(|_, lane| !lane.queue.is_empty() || Arc::strong_count(lane) > 1);
         }
-        let queue = Queue::new(settings(written));
-        queues.insert(name.to_owned(), Arc::clone(&queue));
-        queue
+        let lane = Arc::new(Lane { queue: Queue::new(settings(written)), blocked: Mutex::default() });
+        lanes.insert(name.to_owned(), Arc::clone(&lane));
+        lane
     }
 
     /// Calls that stand in line, by the priority they came with.
     pub fn depth(&self) -> [usize; PRIORITIES] {
         let mut all = [0; PRIORITIES];
-        for queue in self.queues.lock().values() {
-            for (sum, depth) in all.iter_mut().zip(queue.statistics().depth) {
+        for lane in self.lanes.lock().values() {
+            for (sum, depth) in all.iter_mut().zip(lane.queue.statistics().depth) {
                 *sum += depth;
             }
         }
@@ -64,15 +86,16 @@ impl Lines {
 
     /// Calls that wait aside, for limits of their own.
     pub fn aside(&self) -> usize {
-        self.queues.lock().values().map(|queue| queue.statistics().aside).sum()
+        self.lanes.lock().values().map(|lane| lane.queue.statistics().aside).sum()
     }
 
     /// Something was given back: the head of every line tries again. Where they wait for the same, the line that was
     /// served longest ago is the first to try.
     pub fn wake(&self) {
         if self.is_crowded() {
-            let queues = self.queues.lock();
-            let mut waiting: Vec<_> = queues.values().filter(|queue| !queue.is_deserted()).collect();
+            let lanes = self.lanes.lock();
+            let queues = lanes.values().map(|lane| &lane.queue);
+            let mut waiting: Vec<_> = queues.filter(|queue| !queue.is_deserted()).collect();
             waiting.sort_by_cached_key(|queue| queue.last_served());
             for queue in waiting {
                 queue.wake();

@@ -77,6 +77,14 @@ impl Refusal {
         Self { why, when, again, deployment: Arc::clone(&deployment.name), is_callers, own: None }
     }
 
+    /// The same, so much later.
+    #[must_use]
+    pub(super) fn later(self, elapsed: Duration) -> Self {
+        let left = |wait: Duration| wait.saturating_sub(elapsed);
+        let when = if let When::After(wait) = self.when { When::After(left(wait)) } else { self.when };
+        Self { when, again: self.again.map(left), ..self }
+    }
+
     /// There is nobody to ask.
     pub(super) fn nobody() -> Self {
         let deployment = Arc::default();

@@ -281,6 +281,8 @@ async fn a_line_holds_as_many_calls_as_come_unless_it_is_told_otherwise() {
         if let Err(error) = call.await.unwrap() {
             assert_eq!(error.kind(), Kind::LimitExceeded);
             assert!(error.retry_after().is_some());
+            let limit = error.failure().limit.as_ref().unwrap();
+            assert_eq!((limit.measure, limit.scope, limit.most), ("concurrency", "deployment", Some(10.0)));
             refused += 1;
         }
     }
