@@ -191,13 +191,14 @@ impl Route {
         Self { stops: self.stops.iter().take(1).cloned().collect() }
     }
 
-    /// The own group with the deployments of its first provider, and nothing after it.
-    pub(super) fn of_one_provider(&self) -> Self {
+    /// The own group with the deployments at its first host, and nothing after it. A provider's name does not tell
+    /// its hosts: each deployment may have an address of its own.
+    pub(super) fn at_one_host(&self) -> Self {
         let mut own = self.alone();
         for stop in &mut own.stops {
             let mut group = stop.group.as_ref().clone();
-            let first = group.deployments.first().map(|deployment| deployment.provider.clone());
-            group.deployments.retain(|deployment| Some(&deployment.provider) == first.as_ref());
+            let first = group.deployments.first().map(|deployment| deployment.target.origin());
+            group.deployments.retain(|deployment| Some(deployment.target.origin()) == first);
             *stop = Stop::new(Arc::new(group), stop.role);
         }
         own

@@ -171,15 +171,14 @@ impl Asked<'_> {
     }
 
     /// The route with the call's own key and address, where it brings them. They are meant for its model, and for one
-    /// provider: no other model and no other host sees the key.
+    /// host: no other model and no other host sees the key.
     fn for_this_call(&self, route: Arc<Route>) -> Result<Arc<Route>, Error> {
         if !self.brings_its_own() {
             return Ok(route);
         }
         let options = &self.call.options;
         let (key, base_url) = (options.api_key.as_ref(), options.base_url.as_deref());
-        let own =
-            route.of_one_provider().over(|deployment| self.snapshot.for_call(deployment, key, base_url))?;
+        let own = route.at_one_host().over(|deployment| self.snapshot.for_call(deployment, key, base_url))?;
         Ok(Arc::new(own))
     }
 }

@@ -195,3 +195,20 @@ fn all_keys_of_tenants_that_are_not_set_are_told_at_once() {
         ["tenants.acme.api_keys.groq[1]", "tenants.acme.api_keys.openai", "tenants.zeta.api_keys.openai"];
     assert_eq!(paths, expected, "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_other_host_of_a_model_sees_a_calls_own_key_though_its_provider_has_the_same_name() {
+    let own = |host: &str| deployment("a", host, "").replace("\"openai\"", "\"openai-compatible\"");
+    let config = own("ha") + &own("hb");
+    let options =
+        CallOptions { api_key: Some(fairlead::config::Secret::new("once")), ..CallOptions::default() };
+    let world = World::new([status(500), status(500), status(500), status(500)]);
+    world.engine(&config).call(with(r#"{"model":"a","messages":[]}"#, options)).await.unwrap_err();
+    assert!(world.hosts().iter().all(|host| host == "ha.test"), "{:?}", world.hosts());
+    // At one host it goes on, whatever the deployments there are called.
+    let near = own("ha") + &deployment("a", "hb", "").replace("hb.test", "ha.test");
+    let options =
+        CallOptions { api_key: Some(fairlead::config::Secret::new("once")), ..CallOptions::default() };
+    let decision = decide(&near, &with(r#"{"model":"a","messages":[]}"#, options)).unwrap();
+    assert_eq!(asked(&decision), ["openai-compatible/ha-up", "openai/hb-up"]);
+}
