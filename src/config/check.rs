@@ -11,7 +11,7 @@ mod warnings;
 use super::problem::{self, Problem};
 use super::profiles::built_in;
 use super::tree::{Node, Place};
-use super::{Condition, Config, Deployment, Group, Rule, Share, Target};
+use super::{Condition, Config, Deployment, Group, Rule, Share, Target, provider_id};
 use crate::error::Error;
 use crate::provider::presets;
 use crate::route::expr::Expression;
@@ -223,10 +223,18 @@ impl Check<'_> {
             self.target(&format!("{path}.default_model"), tenant.default_model.as_ref());
             self.rules(&tenant.rules, &format!("{path}.rules"));
             self.profile(tenant.profile.as_ref(), &path);
+            let mut seen = std::collections::HashMap::<&str, &str>::new();
             for (provider, keys) in &tenant.api_keys {
                 let path = format!("{path}.api_keys.{provider}");
                 self.provider(provider, &path);
                 self.keys(&keys.0, &path);
+                let id = provider_id(&self.config.providers, provider);
+                if let Some(other) = seen.insert(id, provider) {
+                    self.fault(
+                        &path,
+                        format!("`{other}` is another name of this provider and has keys already"),
+                    );
+                }
             }
         }
     }

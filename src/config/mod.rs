@@ -46,7 +46,7 @@ pub use limits::{Bounds, Jitter, Pool, Retry, RetryBudget, RetryPreset, Timeouts
 pub use metrics::{Metrics, WarmUp};
 pub use model::{
     Deployment, Fallbacks, Group, LimitScope, Model, Params, Price, PriceTier, Provider, Reserve, Strategy,
-    Supports, Upstream,
+    Supports, Upstream, provider_id,
 };
 pub use profiles::profiles;
 pub use routing::{

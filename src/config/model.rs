@@ -399,6 +399,17 @@ pub struct Provider {
     pub limit_profile: Option<String>,
 }
 
+/// The one id of a provider that may have several names: as `providers` has it, else the preset's. The names of one
+/// preset mean one provider, unless `providers` tells them apart.
+pub fn provider_id<'a>(providers: &'a BTreeMap<String, Provider>, name: &'a str) -> &'a str {
+    if providers.contains_key(name) {
+        return name;
+    }
+    let Some(preset) = presets::find(name) else { return name };
+    let mut changed = providers.iter().filter(|(id, own)| own.preset.is_none() && preset.answers_to(id));
+    changed.next().map_or(preset.id, |(id, _)| id)
+}
+
 /// The upstream of an OpenAI-SDK-shaped client. When `base_url` or `api_key` is set, every model goes there
 /// under the very name the caller used.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -30,7 +30,8 @@ impl Numbers {
         for deployment in config.models.values().flat_map(|model| &model.group.deployments) {
             let own = limits(deployment);
             for (measure, most, per) in opening::rates(&own) {
-                let key = (deployment.provider.clone(), measure.name(), per);
+                let provider = config::provider_id(&config.providers, &deployment.provider);
+                let key = (provider.to_owned(), measure.name(), per);
                 numbers.0.entry(key).or_default().insert(most);
             }
         }

@@ -1,6 +1,6 @@
 //! What a tenant's calls may do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::deployment::Deployment;
@@ -26,8 +26,8 @@ pub(super) struct Tenant {
     pub(super) profile: Option<String>,
     /// Its own routes, where it brings keys: nobody else's calls take them.
     pub(super) routes: Option<Routes>,
-    name: String,
-    api_keys: BTreeMap<String, config::Keys>,
+    /// By the provider's id: where they are written, and what they are.
+    api_keys: HashMap<String, (String, config::Keys)>,
     allow: Vec<String>,
     deny: Vec<String>,
 }
@@ -40,7 +40,7 @@ impl Tenant {
         routes: &HashMap<String, Arc<Route>>,
         written: &Written,
     ) -> Result<Self, Error> {
-        let mut tenant = Self::under(name, policy)?;
+        let mut tenant = Self::under(name, policy, written)?;
         if !tenant.api_keys.is_empty() {
             let over =
                 |(name, route): (&String, &Arc<Route>)| Ok((name.clone(), tenant.over(route, written)?));
@@ -57,7 +57,8 @@ impl Tenant {
         written: &Written,
     ) -> Vec<Problem> {
         let wrong = policy.api_keys.iter().filter_map(|(provider, keys)| {
-            let deployment = deployments.clone().find(|deployment| deployment.provider == *provider)?;
+            let id = written.provider_id(provider);
+            let deployment = deployments.clone().find(|deployment| deployment.provider == id)?;
             let path = format!("tenants.{name}.api_keys.{provider}");
             let error = written.tenant_credentials(deployment, keys, &path).err()?;
             Some(problem::of(&error, &path))
@@ -65,28 +66,30 @@ impl Tenant {
         wrong.flatten().collect()
     }
 
-    fn under(name: &str, written: &config::Tenant) -> Result<Self, Error> {
+    fn under(name: &str, policy: &config::Tenant, written: &Written) -> Result<Self, Error> {
+        let api_keys = policy.api_keys.iter().map(|(provider, keys)| {
+            let path = format!("tenants.{name}.api_keys.{provider}");
+            (written.provider_id(provider).to_owned(), (path, keys.clone()))
+        });
         Ok(Self {
-            default_model: written.default_model.clone(),
-            rules: RuleSet::compile(&written.rules, &format!("tenants.{name}.rules"))?,
-            regions: written.regions.clone(),
-            profile: written.profile.clone(),
+            default_model: policy.default_model.clone(),
+            rules: RuleSet::compile(&policy.rules, &format!("tenants.{name}.rules"))?,
+            regions: policy.regions.clone(),
+            profile: policy.profile.clone(),
             routes: None,
-            name: name.to_owned(),
-            api_keys: written.api_keys.clone(),
-            allow: written.allow.clone(),
-            deny: written.deny.clone(),
+            api_keys: api_keys.collect(),
+            allow: policy.allow.clone(),
+            deny: policy.deny.clone(),
         })
     }
 
     /// `route` with the tenant's own keys where it brings some, so that nobody else's are used there.
     pub(super) fn over(&self, route: &Route, written: &Written) -> Result<Arc<Route>, Error> {
         let own = route.over(|deployment| {
-            let Some(keys) = self.api_keys.get(&deployment.provider) else {
+            let Some((path, keys)) = self.api_keys.get(&deployment.provider) else {
                 return Ok(Arc::clone(deployment));
             };
-            let path = format!("tenants.{}.api_keys.{}", self.name, deployment.provider);
-            let credentials = written.tenant_credentials(deployment, keys, &path)?;
+            let credentials = written.tenant_credentials(deployment, keys, path)?;
             Ok(Arc::new(Deployment { credentials, ..deployment.as_ref().clone() }))
         })?;
         Ok(Arc::new(own))

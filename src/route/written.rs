@@ -101,7 +101,7 @@ impl Written {
             opening: config.timeouts.connect,
             live: Arc::clone(live),
             numbers: Numbers::of(config),
-            brought: config.tenants.values().flat_map(|tenant| tenant.api_keys.keys().cloned()).collect(),
+            brought: brought(config),
             hosts: Arc::clone(hosts),
             used: Mutex::default(),
             visited: Mutex::default(),
@@ -164,6 +164,11 @@ impl Written {
         })
     }
 
+    /// The one id of the provider called `name`.
+    pub(super) fn provider_id<'a>(&'a self, name: &'a str) -> &'a str {
+        config::provider_id(&self.providers, name)
+    }
+
     /// The deployment of `provider/model` or `provider:model`, where a preset or one of `providers` answers to the
     /// provider; `path` is where it is named.
     pub(super) fn named<'a>(&'a self, name: &'a str, path: &'a str) -> Option<Result<Deployment, Error>> {
@@ -208,6 +213,7 @@ impl Written {
     }
 
     fn finish<'a>(&'a self, mut draft: Draft<'a>) -> Result<Deployment, Error> {
+        draft.provider = self.provider_id(draft.provider);
         let own = self.providers.get(draft.provider);
         if let Some(own) = own {
             draft.base_url = draft.base_url.or(own.base_url.as_deref());
@@ -326,6 +332,11 @@ impl Written {
         let Way { http2, proxy, ca } = way.clone();
         HostOptions { target, http2, proxy, ca, connect: self.opening, pool, bounds }
     }
+}
+
+fn brought(config: &Config) -> BTreeSet<String> {
+    let named = config.tenants.values().flat_map(|tenant| tenant.api_keys.keys());
+    named.map(|name| config::provider_id(&config.providers, name).to_owned()).collect()
 }
 
 /// What the operator says that it can do, and what the catalogue says that it can.

@@ -1,6 +1,6 @@
 //! Keys of a simulated configuration: as many as there are, none of them real, none of them fetched.
 
-use crate::config::{Config, Key, Keys, Secret};
+use crate::config::{Config, Key, Keys, Secret, provider_id};
 use crate::provider::presets::{self, Dialect};
 
 /// Replaces every key. Two that were told apart by their source stay two; where a key is missing one is put, since
@@ -31,7 +31,8 @@ pub(super) fn replace(config: &mut Config) {
     config.providers.values_mut().for_each(|provider| all(&mut provider.api_key));
     all(&mut config.client.api_key);
     for preset in presets::all().iter().filter(|preset| preset.dialect == Dialect::OpenAiChat) {
-        let own = config.providers.entry(preset.id.to_owned()).or_default();
+        let id = provider_id(&config.providers, preset.id).to_owned();
+        let own = config.providers.entry(id).or_default();
         if own.api_key.0.is_empty() {
             own.api_key.0.push(Key::plain(Secret::new(format!("simulated-{}", preset.id))));
         }

@@ -212,3 +212,57 @@ async fn no_other_host_of_a_model_sees_a_calls_own_key_though_its_provider_has_t
     let decision = decide(&near, &with(r#"{"model":"a","messages":[]}"#, options)).unwrap();
     assert_eq!(asked(&decision), ["openai-compatible/ha-up", "openai/hb-up"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_keys_serve_its_calls_under_every_name_of_their_provider() {
+    let text = r#"{"model":"a","messages":[]}"#;
+    for (named, at) in [("google", "gemini"), ("gemini", "google"), ("Gemini", "gemini")] {
+        for providers in ["", "[providers.google]\nhttp2 = false\n"] {
+            let config = deployment("a", "ha", "").replace("\"openai\"", &format!("\"{at}\""))
+                + providers
+                + &format!("[tenants.acme]\napi_keys = {{ {named} = \"theirs\" }}\n");
+            let world = World::new([ok(), ok()]);
+            world.engine(&config).call(with(text, acme())).await.unwrap();
+            assert_eq!(keys(&world), ["Bearer theirs"], "{config}");
+        }
+    }
+    let twice =
+        deployment("a", "ha", "") + "[tenants.acme]\napi_keys = { google = \"one\", gemini = \"other\" }\n";
+    let error = fairlead::config::check::check(&toml::from_str(&twice).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("`tenants.acme.api_keys.google`: `gemini` is another name"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_provider_holds_under_all_its_names_unless_they_are_told_apart() {
+    let model =
+        |provider: &str| format!("[[models.a.deployments]]\nprovider = \"{provider}\"\nmodel = \"m\"\n");
+    let own =
+        |id: &str| format!("[providers.{id}]\nbase_url = \"http://{id}.test/v1\"\napi_key = \"k-{id}\"\n");
+    for (config, expected) in [
+        (own("google") + &model("gemini"), "google"),
+        (own("gemini") + &model("google"), "gemini"),
+        (own("gemini") + &own("google") + &model("google"), "google"),
+        (own("gemini") + &own("google") + &model("gemini"), "gemini"),
+    ] {
+        let world = World::new([ok()]);
+        world.engine(&config).call(named("a")).await.unwrap();
+        assert_eq!(
+            (world.hosts(), keys(&world)),
+            (vec![format!("{expected}.test")], vec![format!("Bearer k-{expected}")])
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_model_is_denied_under_every_name_of_its_provider() {
+    let config = "[tenants.acme]\ndeny = [\"a\"]\n[[models.a.deployments]]\nprovider = \"google\"\nmodel = \"m\"\n\
+                  api_key = \"k\"\n[providers.gemini]\napi_key = \"k\"\n";
+    for name in ["a", "google/m", "gemini/m"] {
+        let text = format!(r#"{{"model":"{name}","messages":[]}}"#);
+        assert_eq!(
+            decide(config, &with(&text, acme())).unwrap_err().kind(),
+            Kind::PermissionDenied,
+            "{name}"
+        );
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Check;
-use crate::config::Key;
+use crate::config::{Key, provider_id};
 use crate::provider::presets;
 
 impl Check<'_> {
@@ -18,6 +18,7 @@ impl Check<'_> {
     }
 
     fn needs_key(&self, provider: &str) -> bool {
+        let provider = provider_id(&self.config.providers, provider);
         let written = self.config.providers.get(provider);
         let preset = written.and_then(|written| written.preset.as_deref()).unwrap_or(provider);
         presets::find(preset).is_some_and(|preset| preset.key_required)

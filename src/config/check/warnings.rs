@@ -3,7 +3,7 @@
 use super::Places;
 use crate::config::problem::Problem;
 use crate::config::profiles::built_in;
-use crate::config::{Canary, Config, Deployment, Group, Rule, Strategy};
+use crate::config::{Canary, Config, Deployment, Group, Provider, Rule, Strategy, provider_id};
 use crate::provider::catalogue;
 use crate::provider::presets::{self, Preset};
 use crate::route::rules::{Rules, Warning};
@@ -110,7 +110,7 @@ fn meant<'a>(name: &'a str, config: &'a Config) -> &'a str {
 
 /// Is it known what it costs? What runs on a machine of one's own costs nobody's price.
 fn is_priced(deployment: &Deployment, config: &Config) -> bool {
-    let own = config.providers.get(&deployment.provider);
+    let own = provider(deployment, config);
     let is_local = match deployment.base_url.as_ref().or(own.and_then(|own| own.base_url.as_ref())) {
         Some(base_url) => ["http://localhost", "http://127."].iter().any(|own| base_url.starts_with(own)),
         None => presets::find(&deployment.provider).is_some_and(Preset::is_local),
@@ -121,9 +121,14 @@ fn is_priced(deployment: &Deployment, config: &Config) -> bool {
 
 /// Who answers for a model that its provider has retired.
 fn heir(deployment: &Deployment, config: &Config) -> Option<&'static str> {
-    let own = config.providers.get(&deployment.provider).and_then(|own| own.base_url.as_ref());
+    let own = provider(deployment, config).and_then(|own| own.base_url.as_ref());
     let heir = catalogue::successor(&deployment.provider, &deployment.model);
     heir.filter(|_| deployment.base_url.as_ref().or(own).is_none())
+}
+
+/// What `providers` says of the one of a deployment.
+fn provider<'a>(deployment: &'a Deployment, config: &'a Config) -> Option<&'a Provider> {
+    config.providers.get(provider_id(&config.providers, &deployment.provider))
 }
 
 fn profiles(config: &Config) -> impl Iterator<Item = &String> {
