@@ -19,7 +19,7 @@ pub fn edits<'a>(
 
 /// The defaults that `candidate` refuses, so that they are not sent to it.
 pub fn dropped<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = &'a str> {
-    all(plan, candidate).filter(|(name, _)| is_refused(candidate, name)).map(|(name, _)| name.as_str())
+    all(plan, candidate).filter(|(name, _)| is_refused(candidate, name)).map(|(name, _)| name)
 }
 
 /// Those of the defaults that a candidate of `plan` refuses which the request says for itself: they would not have
@@ -37,19 +37,25 @@ pub fn overridden(facts: &Facts, plan: &Plan, body: &[u8]) -> Vec<String> {
 
 /// The most output tokens that is sent to `candidate`: the caller's word, else a default's.
 pub fn max_output(facts: &Facts, plan: &Plan, candidate: &Candidate) -> Option<u64> {
-    let mut sent = all(plan, candidate)
-        .filter(|(name, _)| OUTPUT_LIMITS.contains(&name.as_str()) && !is_refused(candidate, name));
+    let mut sent =
+        all(plan, candidate).filter(|(name, _)| OUTPUT_LIMITS.contains(name) && !is_refused(candidate, name));
     facts.max_output.or_else(|| sent.find_map(|(_, value)| value.parse().ok()))
 }
 
-fn all<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = &'a (String, String)> {
+/// Every default under the name that it is sent under, the first of a name before the others.
+fn all<'a>(plan: &'a Plan, candidate: &'a Candidate) -> impl Iterator<Item = (&'a str, &'a str)> {
     let lists: [&'a Params; 3] =
         [&plan.consequence.params, &candidate.group.params, &candidate.deployment.params];
-    lists.into_iter().flatten()
+    lists.into_iter().flatten().map(|(name, value)| (sent_as(candidate, name), value.as_str()))
+}
+
+/// The bound on output tokens is one parameter, under whatever of its names it was written.
+fn sent_as<'a>(candidate: &'a Candidate, name: &'a str) -> &'a str {
+    if OUTPUT_LIMITS.contains(&name) { candidate.deployment.output_limit } else { name }
 }
 
 fn is_refused(candidate: &Candidate, name: &str) -> bool {
-    candidate.deployment.drop_params.iter().any(|dropped| dropped == name)
+    candidate.deployment.drop_params.iter().any(|dropped| sent_as(candidate, dropped) == name)
 }
 
 /// The caller bounds the output under another of its names.

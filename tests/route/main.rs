@@ -320,6 +320,45 @@ async fn defaults_are_sent_where_the_caller_set_nothing_and_what_is_refused_is_l
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_default_bound_on_the_output_is_sent_once_and_under_the_name_that_its_deployment_takes() {
+    let (old, new) = ("max_tokens", "max_completion_tokens");
+    let refusing =
+        deployment("a", "ha", "params = { max_completion_tokens = 9 }\ndrop_params = [\"max_tokens\"]");
+    let world = World::new([ok()]);
+    let receipt = receipt(&world, &refusing, named("a")).await;
+    assert!(!String::from_utf8_lossy(&world.seen.lock()[0].body).contains("max_"));
+    assert_eq!(receipt.notes, ["the default `max_tokens` was not sent: openai/ha-up refuses it"]);
+    for (provider, model, rule, models, deployments, expected) in [
+        ("openai", "gpt-5", None, Some((old, 500)), None, (new, 500)),
+        ("mistral", "m", None, Some((new, 500)), None, (old, 500)),
+        ("openai", "gpt-5", Some((new, 100)), Some((old, 500)), None, (new, 100)),
+        ("openai", "gpt-5", Some((old, 100)), Some((new, 500)), Some((old, 9)), (new, 100)),
+        ("openai", "gpt-4o", None, Some(("max_output_tokens", 500)), Some((old, 9)), (old, 500)),
+        ("openai", "gpt-4o", None, None, Some((new, 9)), (old, 9)),
+    ] {
+        let params = |bound: Option<(&str, u64)>| {
+            bound.map_or_else(
+                || "params = {}".to_owned(),
+                |(name, most)| format!("params = {{ {name} = {most} }}"),
+            )
+        };
+        let config = format!(
+            "[[rules]]\nname = \"r\"\nwhen = true\nmodel = \"a\"\n{}\n[models.a]\n{}\n\
+             [[models.a.deployments]]\nprovider = \"{provider}\"\nmodel = \"{model}\"\napi_key = \"k\"\n{}\n",
+            params(rule),
+            params(models),
+            params(deployments),
+        );
+        let world = World::new([ok()]);
+        crate::receipt(&world, &config, open()).await;
+        let mut sent: serde_json::Map<_, _> = serde_json::from_slice(&world.seen.lock()[0].body).unwrap();
+        sent.retain(|name, _| name != "model" && name != "messages");
+        let (name, most) = expected;
+        assert_eq!(serde_json::Value::from(sent), serde_json::json!({ name: most }), "{config}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_conversation_with_reasoning_can_move_to_a_provider_that_refuses_it() {
     let turns = r#"{"model":"a","messages":[{"role":"assistant","reasoning_content":"hm","content":"1"}]}"#;
     let said = |more: serde_json::Value| {
