@@ -190,13 +190,15 @@ impl Scopes {
         claims
     }
 
-    /// Has any budget of `caller`, or of `model`, come so far that cheaper deployments go first?
-    pub fn is_thrifty(&self, caller: &Caller<'_>, model: &str) -> bool {
-        self.has_soft
-            && self.claims(caller).each.iter().chain(&self.of_model(model).each).any(|claim| {
+    /// Has any budget of `caller`, or of one of `models`, come so far that cheaper deployments go first?
+    pub fn is_thrifty<'a>(&self, caller: &Caller<'_>, mut models: impl Iterator<Item = &'a str>) -> bool {
+        let is_low = |claims: &Claims| {
+            claims.each.iter().any(|claim| {
                 let soft = claim.quota.soft;
                 soft.is_some_and(|soft| self.store.used(&claim.quota.account, claim.subject) >= soft)
             })
+        };
+        self.has_soft && (is_low(&self.claims(caller)) || models.any(|model| is_low(&self.of_model(model))))
     }
 
     fn all(&self) -> impl Iterator<Item = &Quota> {

@@ -107,7 +107,8 @@ struct Targets<'a> {
     config: &'a Config,
     written: &'a Written,
     groups: BTreeMap<&'a str, Arc<Group>>,
-    by_id: BTreeMap<&'a str, Arc<Deployment>>,
+    /// The model of a deployment with an id, and its place there.
+    by_id: BTreeMap<&'a str, (&'a str, usize)>,
 }
 
 impl<'a> Targets<'a> {
@@ -145,7 +146,7 @@ impl<'a> Targets<'a> {
                 }
             };
             if let Some(id) = &written.id {
-                self.by_id.insert(id, Arc::clone(&deployment));
+                self.by_id.insert(id, (name, deployments.len()));
             }
             deployments.push(deployment);
         }
@@ -170,11 +171,12 @@ impl<'a> Targets<'a> {
         if let Some(group) = self.groups.get(name) {
             return Ok(Arc::clone(group));
         }
-        if let Some(deployment) = self.by_id.get(name) {
-            return Ok(Arc::new(Group::of(name, vec![Arc::clone(deployment)])));
+        if let Some((model, position)) = self.by_id.get(name) {
+            let one = self.groups.get(model).and_then(|home| home.members().nth(*position));
+            return Ok(Arc::new(Group::gathered(name, one.into_iter().collect())));
         }
         if let Some(tag) = name.strip_prefix("tag:") {
-            return Ok(Arc::new(Group::of(name, self.tagged(tag))));
+            return Ok(Arc::new(Group::gathered(name, self.tagged(tag))));
         }
         let named = self.written.named(name, path).ok_or_else(|| unknown(name, path))?;
         Ok(Arc::new(Group::of(name, vec![Arc::new(named?)])))
@@ -200,10 +202,10 @@ impl<'a> Targets<'a> {
         tags.map(|tag| format!("tag:{tag}")).collect()
     }
 
-    /// The deployments of all models that carry the tag, by priority.
-    fn tagged(&self, tag: &str) -> Vec<Arc<Deployment>> {
+    /// The deployments of all models that carry the tag, each with its model.
+    fn tagged(&self, tag: &str) -> Vec<(Arc<Deployment>, Arc<Group>)> {
         let carry = self.groups.values().filter(|group| group.tags.iter().any(|own| own == tag));
-        carry.flat_map(|group| &group.deployments).cloned().collect()
+        carry.flat_map(Group::members).collect()
     }
 
     /// The group behind a target, then what follows when it fails.

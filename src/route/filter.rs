@@ -72,7 +72,7 @@ impl<'a> Demands<'a> {
         for post in stop.posts.iter() {
             let deployment = &post.deployment;
             let denied = self.tenant.filter(|tenant| is_denied(tenant, deployment, stop, self.holders));
-            let refusal = denied.map(|_| Rejection::Denied).or_else(|| self.refusal(deployment, stop));
+            let refusal = denied.map(|_| Rejection::Denied).or_else(|| self.refusal(post, stop.role));
             match refusal {
                 None => eligible.push(post),
                 Some(reason) => rejected.push(Rejected {
@@ -85,13 +85,14 @@ impl<'a> Demands<'a> {
         eligible
     }
 
-    fn refusal(&self, deployment: &Deployment, stop: &Stop) -> Option<Rejection> {
-        let regions = self.regions.into_iter().chain([stop.group.regions.as_slice()]);
+    fn refusal(&self, post: &Post, role: Role) -> Option<Rejection> {
+        let deployment = &*post.deployment;
+        let regions = self.regions.into_iter().chain([post.home.regions.as_slice()]);
         if regions.filter(|list| !list.is_empty()).any(|list| !is_in(deployment, list)) {
             return Some(Rejection::Region);
         }
         // A fallback that runs nearby is often a small model: unless it is known to be able, it is not asked.
-        let must_know = stop.role != Role::Own && deployment.preset.is_local();
+        let must_know = role != Role::Own && deployment.preset.is_local();
         let lacks = |need: &&Need| match deployment.abilities.can(**need) {
             Some(can) => !can,
             None => must_know && **need != Need::Stream,

@@ -22,6 +22,8 @@ pub struct Group {
     pub is_configured: bool,
     /// Who serves it, as written.
     pub deployments: Vec<Arc<Deployment>>,
+    /// The model of each deployment, where they were gathered from others; else empty.
+    homes: Vec<Arc<Group>>,
     /// In which order they are asked.
     pub strategy: Strategy,
     /// Do conversations stay where the provider's cache is warm?
@@ -65,12 +67,30 @@ impl Group {
         }
     }
 
+    /// Deployments of other models under a name that is none: each stays under the terms of its own model. For all of
+    /// them holds what all of their models say.
+    pub(super) fn gathered(name: &str, members: Vec<(Arc<Deployment>, Arc<Self>)>) -> Self {
+        let (deployments, homes): (Vec<_>, Vec<Arc<Self>>) = members.into_iter().unzip();
+        let first = homes.first();
+        let profile = first.and_then(|first| first.profile.clone());
+        let tags = first.map(|first| first.tags.clone()).unwrap_or_default();
+        let all = |holds: &dyn Fn(&Self) -> bool| homes.iter().all(|home| holds(home));
+        Self {
+            profile: profile
+                .filter(|_| all(&|home| Some(&home.profile) == first.map(|first| &first.profile))),
+            tags: tags.into_iter().filter(|tag| all(&|home| home.tags.contains(tag))).collect(),
+            homes,
+            ..Self::of(name, deployments)
+        }
+    }
+
     /// A group that no configuration describes.
     pub(super) fn of(name: &str, deployments: Vec<Arc<Deployment>>) -> Self {
         Self {
             name: name.into(),
             is_configured: false,
             deployments,
+            homes: Vec::new(),
             strategy: Strategy::Ordered,
             affinity: false,
             tags: Vec::new(),
@@ -81,6 +101,19 @@ impl Group {
             regions: Vec::new(),
             canary: None,
         }
+    }
+
+    /// Each deployment with the model under whose terms it is asked.
+    pub(super) fn members(self: &Arc<Self>) -> impl Iterator<Item = (Arc<Deployment>, Arc<Self>)> {
+        let home = |position| Arc::clone(self.homes.get(position).unwrap_or(self));
+        let members = self.deployments.iter().enumerate();
+        members.map(move |(position, deployment)| (Arc::clone(deployment), home(position)))
+    }
+
+    /// The names of the models it stands for.
+    pub(super) fn models(&self) -> impl Iterator<Item = &str> {
+        let own = self.homes.is_empty().then_some(&self.name);
+        own.into_iter().chain(self.homes.iter().map(|home| &home.name)).map(|name| &**name)
     }
 
     /// Does its order depend on how a prompt begins?
@@ -140,6 +173,8 @@ pub struct Stop {
 #[derive(Debug)]
 pub(super) struct Post {
     pub(super) deployment: Arc<Deployment>,
+    /// The model under whose terms it is asked.
+    pub(super) home: Arc<Group>,
     /// What it is called here.
     pub(super) label: Arc<Label>,
     /// One for each of its keys.
@@ -148,15 +183,16 @@ pub(super) struct Post {
 
 impl Stop {
     pub(super) fn new(group: Arc<Group>, role: Role) -> Self {
-        let post = |deployment: &Arc<Deployment>| Post {
+        let post = |(deployment, home): (Arc<Deployment>, Arc<Group>)| Post {
             label: Arc::new(Label {
                 deployment: Arc::clone(&deployment.name),
                 model: Arc::clone(&group.name),
             }),
-            candidates: Candidate::of(deployment, &group, role).collect(),
-            deployment: Arc::clone(deployment),
+            candidates: Candidate::of(&deployment, &home, role).collect(),
+            deployment,
+            home,
         };
-        Self { posts: group.deployments.iter().map(post).collect(), group, role }
+        Self { posts: group.members().map(post).collect(), group, role }
     }
 }
 
@@ -196,9 +232,13 @@ impl Route {
     pub(super) fn at_one_host(&self) -> Self {
         let mut own = self.alone();
         for stop in &mut own.stops {
-            let mut group = stop.group.as_ref().clone();
-            let first = group.deployments.first().map(|deployment| deployment.target.origin());
-            group.deployments.retain(|deployment| Some(deployment.target.origin()) == first);
+            let first = stop.group.deployments.first().map(|deployment| deployment.target.origin());
+            let here = stop.group.members().filter(|(member, _)| Some(member.target.origin()) == first);
+            let (deployments, mut homes): (Vec<_>, Vec<_>) = here.unzip();
+            if stop.group.homes.is_empty() {
+                homes.clear();
+            }
+            let group = Group { deployments, homes, ..stop.group.as_ref().clone() };
             *stop = Stop::new(Arc::new(group), stop.role);
         }
         own

@@ -139,7 +139,7 @@ pub fn plan(snapshot: &Snapshot, call: &Call, facts: &Facts, rng: &Rng) -> Resul
         ..Decision::default()
     };
     let mut demands = Demands::of(call, facts, &consequence, tenant, &snapshot.holders);
-    let thrifty = snapshot.scopes.is_thrifty(&Caller::of(call, facts), &own.name);
+    let thrifty = snapshot.scopes.is_thrifty(&Caller::of(call, facts), own.models());
     if thrifty {
         decision.notes.push("a budget is nearly used up: the cheapest is asked first".to_owned());
     }

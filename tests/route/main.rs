@@ -14,6 +14,7 @@ mod canary;
 mod rules;
 #[path = "../support/mod.rs"]
 mod support;
+mod targets;
 mod tenants;
 
 use std::sync::Arc;
