@@ -40,7 +40,7 @@ impl Tenant {
         routes: &HashMap<String, Arc<Route>>,
         written: &Written,
     ) -> Result<Self, Error> {
-        let mut tenant = Self::under(name, policy, written)?;
+        let mut tenant = Self::under(name, policy, routes, written)?;
         if !tenant.api_keys.is_empty() {
             let over =
                 |(name, route): (&String, &Arc<Route>)| Ok((name.clone(), tenant.over(route, written)?));
@@ -66,7 +66,13 @@ impl Tenant {
         wrong.flatten().collect()
     }
 
-    fn under(name: &str, policy: &config::Tenant, written: &Written) -> Result<Self, Error> {
+    fn under(
+        name: &str,
+        policy: &config::Tenant,
+        routes: &HashMap<String, Arc<Route>>,
+        written: &Written,
+    ) -> Result<Self, Error> {
+        let models = |names: &[String]| names.iter().flat_map(|name| meant(name, routes, written)).collect();
         let api_keys = policy.api_keys.iter().map(|(provider, keys)| {
             let path = format!("tenants.{name}.api_keys.{provider}");
             (written.provider_id(provider).to_owned(), (path, keys.clone()))
@@ -78,8 +84,8 @@ impl Tenant {
             profile: policy.profile.clone(),
             routes: None,
             api_keys: api_keys.collect(),
-            allow: policy.allow.clone(),
-            deny: policy.deny.clone(),
+            allow: models(&policy.allow),
+            deny: models(&policy.deny),
         })
     }
 
@@ -107,4 +113,12 @@ impl Tenant {
         let allows = |name: &str| glob::any(&self.allow, name) && !denies(name);
         self.allow.is_empty() || names.iter().copied().chain(held()).any(allows)
     }
+}
+
+/// What a name in `allow` or `deny` means: itself, what it is an alias of, and its provider by the one id it has.
+fn meant(name: &str, routes: &HashMap<String, Arc<Route>>, written: &Written) -> Vec<String> {
+    let target = routes.get(name).and_then(|route| route.own()).map(|own| own.name.to_string());
+    let mut names = vec![name.to_owned()];
+    names.extend(target.into_iter().chain(written.full_name(name)));
+    names
 }

@@ -169,6 +169,13 @@ impl Written {
         config::provider_id(&self.providers, name)
     }
 
+    /// `provider/model` for `provider:model` too, by the provider's one id.
+    pub(super) fn full_name(&self, name: &str) -> Option<String> {
+        let (provider, model) = name.split_once(['/', ':'])?;
+        let is_known = self.providers.contains_key(provider) || presets::find(provider).is_some();
+        is_known.then(|| format!("{}/{model}", self.provider_id(provider)))
+    }
+
     /// The deployment of `provider/model` or `provider:model`, where a preset or one of `providers` answers to the
     /// provider; `path` is where it is named.
     pub(super) fn named<'a>(&'a self, name: &'a str, path: &'a str) -> Option<Result<Deployment, Error>> {

@@ -310,6 +310,20 @@ fn what_is_hardly_meant_is_warned_about_and_loads() {
 }
 
 #[test]
+fn a_name_that_no_model_of_a_tenant_can_have_is_warned_about() {
+    let written = "models.short = 'm'\n[[models.m.deployments]]\nprovider = 'ollama'\nmodel = 'x'\nid = 'east'\n\
+                   [tenants.acme]\nallow = ['m', 'short', 'east', 'mm', 'openai/gpt-5', 'olama/x', '*']\n\
+                   deny = ['*-preview', 's*', 'x*', 'open*', 'openai/*-mini', 'opnai/*', 'tag:none', 'ollama:*']\n";
+    let loaded = Folder::new("names").load(&[("c.toml", written)]).unwrap();
+    let told: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let expected = ["`mm`", "`olama/x`", "`opnai/*`", "`tag:none`"];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (told, name) in told.iter().zip(expected) {
+        assert!(told.ends_with(&format!("no model is called {name}")), "{told}");
+    }
+}
+
+#[test]
 fn a_base_model_that_nobody_knows_is_warned_about_with_the_nearest_name() {
     let written = "[[models.m.deployments]]\nprovider = 'vllm'\nmodel = 'x'\nbase_model = 'openai/gpt-4oo'\n";
     let loaded = Folder::new("base").load(&[("c.toml", written)]).unwrap();

@@ -266,3 +266,46 @@ async fn a_denied_model_is_denied_under_every_name_of_its_provider() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alias_among_what_a_tenant_may_use_means_what_it_stands_for() {
+    let config = format!(
+        "models.short = \"long\"\nmodels.shorter = \"short\"\nmodels.any = \"tag:t\"\n\
+         [tenants.acme]\ndeny = [\"shorter\"]\n[tenants.picky]\nallow = [\"short\"]\n[tenants.tagless]\ndeny = [\"any\"]\n\
+         [models.long]\n[models.other]\ncapabilities = [\"t\"]\n{}{}",
+        deployment("long", "h1", ""),
+        deployment("other", "h2", ""),
+    );
+    for (tenant, name, may) in [
+        ("acme", "shorter", false),
+        ("acme", "short", false),
+        ("acme", "long", false),
+        ("acme", "other", true),
+        ("picky", "shorter", true),
+        ("picky", "long", true),
+        ("picky", "other", false),
+        ("tagless", "any", false),
+        ("tagless", "tag:t", false),
+        ("tagless", "other", true),
+    ] {
+        let options = CallOptions { tenant: Some(tenant.into()), ..CallOptions::default() };
+        let decision = decide(&config, &with(&format!(r#"{{"model":"{name}","messages":[]}}"#), options));
+        assert_eq!(decision.is_ok(), may, "{tenant} {name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_providers_model_that_is_denied_is_so_under_every_name_of_its_provider() {
+    let providers = "[providers.gemini]\napi_key = \"k\"\n";
+    for denied in ["google/m", "gemini/m", "google:m", "google/*"] {
+        let config = format!("[tenants.acme]\ndeny = [\"{denied}\"]\n{providers}");
+        for name in ["google/m", "gemini/m", "gemini:m"] {
+            let decision = decide(&config, &with(&format!(r#"{{"model":"{name}","messages":[]}}"#), acme()));
+            assert_eq!(decision.unwrap_err().kind(), Kind::PermissionDenied, "{denied} {name}");
+        }
+        assert!(
+            decide(&config, &with(r#"{"model":"gemini/n","messages":[]}"#, acme())).is_ok()
+                != denied.contains('*')
+        );
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::provider::{name, presets};
+use crate::route::glob;
 
 const TAG: &str = "tag:";
 /// The name under which a caller leaves the model open.
@@ -42,13 +43,31 @@ impl<'a> References<'a> {
         if target == OPEN {
             return Some("`auto` leaves the model open and cannot be where a call goes".to_owned());
         }
-        let client = &self.config.client;
-        let anything =
-            client.base_url.is_some() || !client.api_key.0.is_empty() || self.config.models.is_empty();
-        if anything || self.is_qualified(target) {
+        if self.takes_anything() || self.is_qualified(target) {
             return None;
         }
         Some(format!("no model is called `{target}`"))
+    }
+
+    /// Could any name that leads somewhere fit `pattern`?
+    pub(super) fn reaches(&self, pattern: &str) -> bool {
+        let Some((head, _)) = pattern.split_once('*') else { return self.missing(pattern).is_none() };
+        let tags = self.tags.iter().map(|tag| format!("{TAG}{tag}"));
+        let mut names = self.names().map(str::to_owned).chain(tags);
+        let begins = |provider: &str| {
+            let starts = ["/", ":"].map(|mark| provider.to_owned() + mark);
+            starts.iter().any(|start| start.starts_with(head) || head.starts_with(start))
+        };
+        self.takes_anything()
+            || names.any(|name| glob::fits(pattern, &name))
+            || self.config.providers.keys().any(|provider| begins(provider))
+            || presets::all().iter().flat_map(presets::Preset::names).any(begins)
+    }
+
+    /// Does the client's own upstream, or no model at all, leave every name open?
+    fn takes_anything(&self) -> bool {
+        let client = &self.config.client;
+        client.base_url.is_some() || !client.api_key.0.is_empty() || self.config.models.is_empty()
     }
 
     /// `provider/model` or `provider:model` of a provider that is known.

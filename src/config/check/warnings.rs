@@ -1,6 +1,7 @@
 //! What is allowed but hardly meant.
 
 use super::Places;
+use super::references::References;
 use crate::config::problem::Problem;
 use crate::config::profiles::built_in;
 use crate::config::{Canary, Config, Deployment, Group, Provider, Rule, Strategy, provider_id};
@@ -10,6 +11,7 @@ use crate::route::rules::{Rules, Warning};
 
 /// Things worth a word, each at its place.
 pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
+    let references = References::of(config);
     let mut warnings = Vec::new();
     let mut warn = |path: &str, message: String| {
         warnings.push(Problem::new(path, places(path).as_ref(), message));
@@ -23,6 +25,11 @@ pub fn warnings(config: &Config, places: Places<'_>) -> Vec<Problem> {
     rules(&config.rules, "rules", &mut warn);
     for (id, tenant) in &config.tenants {
         rules(&tenant.rules, &format!("tenants.{id}.rules"), &mut warn);
+        for (key, names) in [("allow", &tenant.allow), ("deny", &tenant.deny)] {
+            for (position, name) in names.iter().enumerate().filter(|(_, name)| !references.reaches(name)) {
+                warn(&format!("tenants.{id}.{key}[{position}]"), format!("no model is called `{name}`"));
+            }
+        }
     }
     let is_own = |name: &&String| built_in().iter().all(|(known, _)| known != name);
     for name in config.profiles.keys().filter(is_own) {
