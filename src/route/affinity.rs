@@ -22,6 +22,11 @@ pub(super) fn keep(group: &Group, tier: &mut [Contender], ask: &Ask<'_>) {
     if !group.affinity || group.strategy == Strategy::Ordered || tier.len() < 2 {
         return;
     }
+    // Who is near the best is asked by conversations of its own; nobody else would find out how this one does now.
+    let is_needed = |first: &Contender| first.standing == Standing::Explored && first.distance > NEAR;
+    if tier.first().is_some_and(is_needed) {
+        return;
+    }
     let Some(conversation) = conversation(group.strategy, ask) else { return };
     let load: f64 = tier.iter().map(|contender| contender.in_flight).sum();
     let weight: f64 = tier.iter().map(Contender::weight).sum();

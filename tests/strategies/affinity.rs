@@ -119,6 +119,47 @@ async fn only_the_conversations_of_who_fails_move_and_they_return() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_too_bad_for_any_conversation_is_explored_all_the_same_and_no_other_is() {
+    let priced = |price: u32| format!("price = {{ input = {price}, output = {price} }}");
+    let (cheap, dear) = (priced(1), priced(100));
+    let of_dear = |strategy, hosts: [(&str, &str); 3]| {
+        let engine = World::new([]).engine(&config(strategy, &hosts, "routing.exploration = 0.5"));
+        let found = (0..600).map(|number| first(&engine, &said(&number.to_string())));
+        found.filter(|first| first == "dear").count()
+    };
+    let count = of_dear("adaptive", [("a", &*cheap), ("b", &*cheap), ("dear", &*dear)]);
+    assert!((70..130).contains(&count), "{count} of 600: a third of the half that explores");
+
+    let alike = config("adaptive", &HOSTS.map(|(host, _)| (host, &*cheap)), "routing.exploration = 1.0");
+    let engine = World::new([]).engine(&alike);
+    let homes =
+        || -> Vec<String> { (0..60).map(|number| first(&engine, &said(&number.to_string()))).collect() };
+    assert_eq!(homes(), homes(), "each is asked by its own conversations anyway");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_slow_gets_its_conversations_back_though_nothing_but_conversations_is_asked() {
+    let sick = |scene: &Scene| match scene.at.as_secs() {
+        0..60 => (seconds(4.0), wrote(100)),
+        _ => (seconds(0.4), wrote(100)),
+    };
+    let well = || -> Behaviour { Box::new(|_| (seconds(0.4), wrote(100))) };
+    let fleet = Fleet::new(vec![("a", well()), ("b", well()), ("sick", Box::new(sick))], 1);
+    let hosts = [("a", ""), ("b", ""), ("sick", "")];
+    let engine = fleet.engine(&config("latency", &hosts, "routing.ejection.enabled = false"));
+    for number in 0..600 {
+        let engine = engine.clone();
+        tokio::spawn(async move { receipt(&engine, said(&number.to_string())).await });
+        tokio::time::sleep(seconds(0.2)).await;
+    }
+    let share =
+        |from: f64, to: f64| fleet.asked("sick", seconds(from), seconds(to)) as f64 / (to - from) / 5.0;
+    let (slow, again) = (share(10.0, 60.0), share(90.0, 120.0));
+    assert!(slow < 0.1, "{slow} while it is slow");
+    assert!(again > 0.25, "{again} when it is well");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ordered_groups_and_groups_without_affinity_keep_their_order() {
     let engine = World::new([]).engine(&config("ordered", &HOSTS, ""));
     assert!((0..20).all(|number| first(&engine, &said(&number.to_string())) == "a"));

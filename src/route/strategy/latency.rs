@@ -19,10 +19,12 @@ pub(super) fn rank(tier: &mut [Contender], ask: &Ask<'_>) {
     let mut best = f64::INFINITY;
     for (contender, speed) in tier.iter_mut().zip(&speeds) {
         let loss = contender.deployment.live.recent(ask.now).expected_loss();
-        let seconds = speed.peak + loss;
-        contender.key = seconds * (1.0 + pending(contender.in_flight, speed)) / contender.weight();
-        contender.distance = speed.lately + loss;
-        best = best.min(contender.distance);
+        let (seconds, load) = (speed.peak + loss, 1.0 + pending(contender.in_flight, speed));
+        contender.key = seconds * load / contender.weight();
+        // Who was slow is near again once its peak has faded, a call at a time at first: conversations too must find
+        // out that it is well.
+        contender.distance = speed.lately.min(speed.peak * load) + loss;
+        best = best.min(speed.lately + loss);
         let known = speed.count >= 1.0;
         contender.say(Standing::Paced { seconds, in_flight: contender.in_flight, known });
     }
