@@ -223,6 +223,12 @@ impl Facts {
         }
     }
 
+    /// What names the conversation over all its turns: the id of a previous response names one turn.
+    pub fn conversation(&self) -> Option<&str> {
+        let lasting = self.session.as_ref().filter(|session| session.kind != SessionKind::Response);
+        lasting.map(|session| session.value.as_str())
+    }
+
     /// Must a bound on the output be renamed for an upstream that takes it under `name`?
     pub fn bounds_output_other_than(&self, name: &str) -> bool {
         let others = (OUTPUT_LIMITS.iter().enumerate()).filter(|(_, limit)| **limit != name);

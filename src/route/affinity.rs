@@ -10,7 +10,6 @@ use super::group::Group;
 use super::order::Ask;
 use super::standing::Standing;
 use super::strategy::{Contender, clock};
-use crate::chat::facts::SessionKind;
 use crate::config::Strategy;
 use crate::live::hash;
 
@@ -58,15 +57,12 @@ fn most(share: f64, bound: f64) -> f64 {
 }
 
 /// The conversation as a number: as the caller names it, as the request names it, else by how its prompt begins.
-/// The id of the previous response names a turn, not a conversation.
 ///
 /// How a prompt begins is the same for all calls of many an application. Where the strategy is to spread the load,
 /// that must not draw everything to one place, so only what is named as a conversation stays.
 fn conversation(strategy: Strategy, ask: &Ask<'_>) -> Option<u64> {
     let tenant = ask.tenant.unwrap_or_default();
-    let named = ask.facts.session.as_ref().filter(|session| session.kind != SessionKind::Response);
-    let named = ask.session.or(named.map(|session| session.value.as_str()));
-    match named {
+    match ask.session.or(ask.facts.conversation()) {
         Some(name) => Some(hash::hash([tenant, name])),
         None if matches!(strategy, Strategy::Weighted | Strategy::LeastBusy) => None,
         None => ask.facts.prefix.map(|prefix| hash::mix(hash::hash([tenant]) ^ prefix)),

@@ -137,9 +137,12 @@ impl Asked<'_> {
         let Some((own, canary)) = route.own().and_then(|own| Some((own, own.canary.as_ref()?))) else {
             return Ok((route, why));
         };
-        let context = Context::new(self.facts, &self.call.options);
-        let tenant = self.call.options.tenant.as_deref();
-        let who = Identity { user: context.user(), session: context.session(), tenant };
+        let options = &self.call.options;
+        let who = Identity {
+            user: Context::new(self.facts, options).user(),
+            session: options.session.as_deref().or(self.facts.conversation()),
+            tenant: options.tenant.as_deref(),
+        };
         let wall = clock::wall();
         let percent = canary::percent(canary, wall);
         notes

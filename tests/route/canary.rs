@@ -71,3 +71,26 @@ async fn a_rules_name_stays_on_the_record_when_its_models_canary_answers() {
     let decision = decide(&config, &open()).unwrap();
     assert_eq!((decision.rule.as_deref(), &*decision.model), (Some("all"), "next"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_keeps_its_side_though_each_turn_names_the_response_before_it() {
+    let sides = |by: &str, options: &CallOptions| {
+        let config = format!(
+            "[models.a.canary]\nmodel = \"next\"\npercent = 50\nby = \"{by}\"\n{}{}",
+            deployment("a", "ha", ""),
+            deployment("next", "hn", ""),
+        );
+        let engine = World::new([]).engine(&config);
+        let turn = |turn: u32| {
+            let body = format!(r#"{{"model":"a","messages":[],"previous_response_id":"resp_{turn}"}}"#);
+            engine.route(&with(&body, options.clone())).unwrap().model.to_string()
+        };
+        (0..60).map(turn).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let user = CallOptions { user: Some("u1".into()), ..CallOptions::default() };
+    let session = CallOptions { session: Some("s1".into()), ..CallOptions::default() };
+    assert_eq!(sides("session", &user), 1);
+    assert_eq!(sides("session", &session), 1);
+    assert_eq!(sides("user", &session), 1);
+    assert_eq!(sides("session", &CallOptions::default()), 2, "nothing but a turn is named");
+}
