@@ -83,8 +83,9 @@ impl Asked<'_> {
     fn context(&self) -> Context<'_> {
         let mut context = Context::new(self.facts, &self.call.options);
         context.path = self.call.operation.path();
-        context.capabilities =
-            self.snapshot.tags(if self.is_open() { None } else { Some(&self.facts.model) });
+        let named = (!self.is_open()).then_some(self.facts.model.as_str());
+        let theirs = || self.tenant.and_then(|tenant| tenant.default_model.as_deref());
+        context.capabilities = self.snapshot.tags(named.or_else(theirs));
         if self.snapshot.wants().has(Wants::CLOCK) {
             context = context.at(clock::wall(), self.snapshot.utc_offset);
         }

@@ -162,3 +162,22 @@ fn rules_that_many_threads_evaluate_at_once_answer_each_for_its_own_call() {
         }
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_tags_of_an_open_call_are_those_of_the_model_that_it_would_go_to() {
+    let config = format!(
+        "default_model = \"m\"\n[tenants.acme]\ndefault_model = \"n\"\n[tenants.other]\n[models.m]\ncapabilities = [\"a\"]\n\
+         [models.n]\ncapabilities = [\"b\"]\n[[rules]]\nname = \"r\"\nwhen = \"'b' in capabilities\"\nmodel = \"z\"\n{}{}{}",
+        deployment("m", "hm", ""),
+        deployment("n", "hn", ""),
+        deployment("z", "hz", ""),
+    );
+    for (tenant, expected) in [("acme", "z"), ("other", "m"), ("nobody", "m")] {
+        let options = CallOptions { tenant: Some(tenant.into()), ..CallOptions::default() };
+        assert_eq!(
+            &*decide(&config, &with(r#"{"messages":[]}"#, options)).unwrap().model,
+            expected,
+            "{tenant}"
+        );
+    }
+}
