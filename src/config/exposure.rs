@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::problem::Problem;
-use super::tree::{Node, Value};
+use super::tree::{Node, Value, below};
 
 /// Where a key is written, or refers to where it is kept.
 const KEYS: [&str; 4] = ["api_key", "key", "client_secret", "subject_token"];
@@ -52,6 +52,11 @@ pub fn told(tree: &Node, exposed: &[Exposed]) -> Vec<Problem> {
     exposed.iter().filter_map(first).collect()
 }
 
+/// Is it the table of a tenant's keys, where providers are the names?
+fn holds_keys(path: &str) -> bool {
+    path.strip_prefix("tenants.").is_some_and(|path| path.ends_with(".api_keys"))
+}
+
 fn find<'a>(node: &'a Node, path: &str, is_key: bool, keys: &mut Vec<(String, &'a Node)>) {
     match &node.value {
         Value::Text(text) if is_key && !text.is_empty() && !text.contains("${") => {
@@ -64,9 +69,8 @@ fn find<'a>(node: &'a Node, path: &str, is_key: bool, keys: &mut Vec<(String, &'
         }
         Value::Map(members) => {
             for member in members {
-                let dot = if path.is_empty() { "" } else { "." };
-                let is_key = KEYS.contains(&&*member.key);
-                find(&member.node, &format!("{path}{dot}{}", member.key), is_key, keys);
+                let is_key = KEYS.contains(&&*member.key) || holds_keys(path);
+                find(&member.node, &below(path, &member.key), is_key, keys);
             }
         }
         _ => {}
