@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value as Schema;
+use serde_json::{Number, Value as Schema};
 
 use super::duration::DATE_TIME;
 use super::problem::Problem;
@@ -10,6 +10,8 @@ use super::read::override_value;
 use super::schema::{FILE, Form, SCHEMA_KEY, forms, schema};
 use super::tree::{Node, Origin, Value, below};
 use crate::provider::moment;
+
+const NOT_FINITE: &str = "expected a finite number";
 
 /// Finds every unknown key, wrong type, missing key and number out of range. What came from the environment is
 /// turned into the type that is wanted; names without a value are removed, as if they were not written; files are
@@ -27,6 +29,7 @@ fn walk(node: &mut Node, schema: &'static Schema, root: &Path, path: &str, probl
     let forms = forms(schema);
     if forms.iter().any(Form::is_open) {
         adopt(node, None);
+        open(node, path, problems);
         return;
     }
     if !forms.iter().any(|form| takes(form, &node.value)) {
@@ -40,6 +43,30 @@ fn walk(node: &mut Node, schema: &'static Schema, root: &Path, path: &str, probl
         several if several.iter().all(|form| !form.words().is_empty()) => word(node, several, path, problems),
         several => nearest(node, several, root, path, problems),
     }
+}
+
+/// Where anything goes, a number must be one that JSON can hold: it is sent as such.
+fn open(node: &Node, path: &str, problems: &mut Vec<Problem>) {
+    let message = match &node.value {
+        Value::List(items) => {
+            for (position, item) in items.iter().enumerate() {
+                open(item, &format!("{path}[{position}]"), problems);
+            }
+            return;
+        }
+        Value::Map(members) => {
+            for member in members {
+                open(&member.node, &below(path, &member.key), problems);
+            }
+            return;
+        }
+        Value::Float(number) if !number.is_finite() => NOT_FINITE.to_owned(),
+        Value::Integer(number) if Number::from_i128(*number).is_none() => {
+            format!("expected {} to {}", i64::MIN, u64::MAX)
+        }
+        _ => return,
+    };
+    problems.push(Problem::new(path, node.at.as_ref(), message));
 }
 
 /// Of several forms, the one with the fewest faults is what was meant.
@@ -161,7 +188,7 @@ fn number(node: &Node, form: &Form, path: &str, problems: &mut Vec<Problem>) {
     let low = bound("minimum").unwrap_or(f64::NEG_INFINITY).max(least);
     let high = bound("maximum").unwrap_or(f64::INFINITY).min(most);
     let message = if !value.is_finite() {
-        "expected a finite number".to_owned()
+        NOT_FINITE.to_owned()
     } else if value < low && high.is_infinite() {
         format!("expected {low} or more")
     } else if value < low || value > high {

@@ -294,6 +294,33 @@ fn numbers_out_of_their_type_are_told() {
 }
 
 #[test]
+fn a_parameter_that_json_cannot_hold_is_told_and_no_other() {
+    let written = "[models.m]\nparams = { top_p = nan, logit_bias = { a = [1, inf] }, seed = 9 }\n\
+                   [[models.m.deployments]]\nprovider = 'ollama'\nmodel = 'x'\nparams = { top_p = 0.5 }\n";
+    let found = problems("c.toml", written);
+    let told: Vec<_> = found.iter().map(|problem| (problem.path.as_str(), spot(problem).0)).collect();
+    assert_eq!(told, [("models.m.params.top_p", 2), ("models.m.params.logit_bias.a[1]", 2)], "{found:?}");
+    let found = problems(
+        "c.yaml",
+        "models: {m: {params: {seed: 10000000000000000000000000}, deployments: [{provider: ollama, model: x}]}}",
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0]
+            .to_string()
+            .contains("`models.m.params.seed`: expected -9223372036854775808 to 18446744073709551615"),
+        "{found:?}"
+    );
+    for most in ["18446744073709551615", "-9223372036854775808"] {
+        let text = format!(
+            r#"{{"models": {{"m": {{"params": {{"seed": {most}}}, "deployments": [{{"provider": "ollama", "model": "x"}}]}}}}}}"#
+        );
+        let loaded = Folder::new("largest").load(&[("c.json", &text)]).unwrap();
+        assert_eq!(loaded.config.models["m"].group.params["seed"].to_string(), most);
+    }
+}
+
+#[test]
 fn null_is_as_if_nothing_were_written() {
     let folder = Folder::new("null");
     let loaded = folder.load(&[("c.yaml", "default_model:\nretry:\ntimeouts: {attempt: null}\n")]).unwrap();
