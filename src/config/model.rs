@@ -400,12 +400,14 @@ pub struct Provider {
 }
 
 /// The one id of a provider that may have several names: as `providers` has it, else the preset's. The names of one
-/// preset mean one provider, unless `providers` tells them apart.
+/// preset mean one provider, unless `providers` tells them apart or it is the one of any host: what is at two hosts
+/// must not share keys.
 pub fn provider_id<'a>(providers: &'a BTreeMap<String, Provider>, name: &'a str) -> &'a str {
     if providers.contains_key(name) {
         return name;
     }
-    let Some(preset) = presets::find(name) else { return name };
+    let preset = presets::find(name).filter(|preset| preset.id != presets::ANY_HOST);
+    let Some(preset) = preset else { return name };
     let mut changed = providers.iter().filter(|(id, own)| own.preset.is_none() && preset.answers_to(id));
     changed.next().map_or(preset.id, |(id, _)| id)
 }

@@ -7,6 +7,8 @@ use super::name::distance;
 use crate::chat::thoughts::Thoughts;
 use crate::chat::usage::Usage;
 
+/// The preset of any host that speaks OpenAI's dialect.
+pub const ANY_HOST: &str = "openai-compatible";
 /// The `limit_profile` that says there is none.
 const NO_PROFILE: &str = "none";
 /// The profiles of OpenRouter's free models: of accounts that have bought credits, and of others.

@@ -33,8 +33,6 @@ const DEFAULT_PROVIDER: &str = "openai";
 const OPENROUTER: &str = "openrouter";
 /// Addresses of calls whose connections stay open.
 const MOST_VISITED: usize = 64;
-/// Any host that speaks OpenAI's dialect.
-const ANY_HOST: &str = "openai-compatible";
 
 /// Everything deployments are made from.
 pub(super) struct Written {
@@ -380,7 +378,7 @@ fn prices(written: &config::Deployment, entry: Option<&Entry>) -> Option<Arc<Pri
 
 fn preset(own: Option<&config::Provider>, provider: &str, path: &str) -> Result<&'static Preset, Error> {
     let id = own.and_then(|own| own.preset.as_deref()).unwrap_or(provider);
-    let found = presets::find(id).or_else(|| own.and_then(|_| presets::find(ANY_HOST)));
+    let found = presets::find(id).or_else(|| own.and_then(|_| presets::find(presets::ANY_HOST)));
     let preset = found.ok_or_else(|| fault(path, &format!("no provider is called `{provider}`")))?;
     preset.spoken().map_err(|what| fault(path, &what))?;
     Ok(preset)

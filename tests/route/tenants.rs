@@ -243,6 +243,7 @@ async fn what_is_said_of_a_provider_holds_under_all_its_names_unless_they_are_to
         (own("gemini") + &model("google"), "gemini"),
         (own("gemini") + &own("google") + &model("google"), "google"),
         (own("gemini") + &own("google") + &model("gemini"), "gemini"),
+        (own("openai-compatible") + &own("custom") + &model("custom"), "custom"),
     ] {
         let world = World::new([ok()]);
         world.engine(&config).call(named("a")).await.unwrap();
@@ -308,4 +309,17 @@ async fn a_providers_model_that_is_denied_is_so_under_every_name_of_its_provider
                 != denied.contains('*')
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_names_of_any_host_share_no_keys() {
+    let config = "[providers.custom]\nbase_url = \"http://custom.test/v1\"\napi_key = \"of-custom\"\n\
+                  [tenants.acme]\napi_keys = { compatible = \"theirs\" }\n\
+                  [[models.a.deployments]]\nprovider = \"openai-compatible\"\nmodel = \"m\"\n\
+                  base_url = \"http://other.test/v1\"\n";
+    let world = World::new([ok(), ok()]);
+    let engine = world.engine(config);
+    engine.call(named("a")).await.unwrap();
+    engine.call(with(r#"{"model":"a","messages":[]}"#, acme())).await.unwrap();
+    assert_eq!((world.hosts(), keys(&world)), (vec!["other.test".into(); 2], vec![String::new(); 2]));
 }

@@ -3,10 +3,8 @@
 use super::Story;
 use super::build::{self, base_url, copied, host, is_empty, items, preset_at, push, put, text, variable};
 use crate::config::tree::{Member, Node, below};
-use crate::provider::presets;
+use crate::provider::presets::{self, ANY_HOST};
 
-/// Any host that speaks OpenAI's dialect.
-const ANY_HOST: &str = "openai-compatible";
 /// The provider of hosts whose name ends in one of [`ARK_HOSTS`].
 const ARK: &str = "ark";
 const ARK_HOSTS: &[&str] = &["volces.com", "volcengine.com"];

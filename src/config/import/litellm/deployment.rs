@@ -10,10 +10,8 @@ use crate::config::import::build::{
 };
 use crate::config::tree::{Node, Origin, Value, below};
 use crate::config::variables::environment;
-use crate::provider::presets;
+use crate::provider::presets::{self, ANY_HOST};
 
-/// Any host that speaks OpenAI's dialect.
-const ANY_HOST: &str = "openai-compatible";
 const OPENAI: &str = "openai";
 
 /// An entry on its way.
