@@ -9,11 +9,12 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use crate::call::Call;
-use crate::clock::{self, Rng};
+use crate::clock::{self, Instant, Rng};
 use crate::config::{Config, check};
 use crate::error::{Error, Kind};
-use crate::live::breaker::{State, Transition};
+use crate::live::breaker::{self, Breaker, State, Transition};
 use crate::live::{KeyUsage, Live};
+use crate::provider::presets;
 use crate::route::{self, Decision, Hosts, Plan, Snapshot, Space};
 use crate::secret::Outside;
 use crate::send::{self, Connect};
@@ -206,6 +207,42 @@ impl Engine {
             *counts.entry(name.to_owned()).or_default() += count;
             counts
         })
+    }
+
+    /// Sends nothing to the deployment called `name` until [`Engine::reset`], whatever its breaker is told to do. Calls
+    /// that run finish.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name, or the engine was closed.
+    pub fn isolate(&self, name: &str) -> Result<(), Error> {
+        self.by_hand(name, Breaker::isolate)
+    }
+
+    /// The deployment called `name` is as if it had never failed.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Engine::isolate`].
+    pub fn reset(&self, name: &str) -> Result<(), Error> {
+        self.by_hand(name, Breaker::reset)
+    }
+
+    fn by_hand(
+        &self,
+        name: &str,
+        change: impl Fn(&Breaker, &breaker::Policy, Instant) -> Option<Transition>,
+    ) -> Result<(), Error> {
+        let snapshot = self.snapshot()?;
+        let policy = snapshot.breaker(false).unwrap_or_default();
+        let all = [snapshot.deployments(), snapshot.reached_by([name])].concat();
+        let Some(deployment) = all.iter().find(|deployment| *deployment.name == *name) else {
+            let near = presets::nearest(name, all.iter().map(|deployment| &*deployment.name));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(Error::new(Kind::Config, format!("no deployment is called `{name}`{hint}")));
+        };
+        self.changed(deployment, change(&deployment.live.breaker, &policy, clock::now()));
+        Ok(())
     }
 
     /// Refuses new calls and closes idle connections; calls that run finish on what they hold.

@@ -197,6 +197,33 @@ class _BaseClient(Given):
         stats: Stats = self._engine.stats()
         return {**stats, "now": self._engine.gauges(), "config": self._engine.configuration()}
 
+    def isolate(self, deployment: str) -> None:
+        """Send nothing to a deployment until `reset`, for maintenance or against a fault that no breaker sees.
+
+        Calls that run finish, others serve; where there is no other, calls fail with `NoHealthyDeployment`. It
+        outlives a reload.
+
+        Args:
+            deployment: its name, as receipts and statistics tell it.
+
+        Raises:
+            ConfigError: when no deployment is called that.
+            ClientClosed: when the client was closed.
+        """
+        self._engine.isolate(deployment)
+
+    def reset(self, deployment: str) -> None:
+        """End an isolation, and forget the failures of a deployment: its breaker is closed and counts anew.
+
+        Args:
+            deployment: its name, as receipts and statistics tell it.
+
+        Raises:
+            ConfigError: when no deployment is called that.
+            ClientClosed: when the client was closed.
+        """
+        self._engine.reset(deployment)
+
     def metrics_text(self) -> str:
         """All metrics in Prometheus' text format 0.0.4, for an endpoint that is scraped.
 

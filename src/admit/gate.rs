@@ -23,7 +23,7 @@ use crate::chat::facts::Facts;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::Failure;
-use crate::live::breaker::{Ask, Pass};
+use crate::live::breaker::{Ask, Pass, State};
 use crate::live::learned::{Taken, Taking};
 use crate::live::{Leave, hash};
 use crate::retry::course::{Course, SHORTEST_ATTEMPT};
@@ -266,10 +266,14 @@ impl<'a> Gate<'a> {
                 && (all.leave(now) != Leave::Probe || all.claims(now))
     }
 
-    /// The breaker's leave; none where it is not asked.
+    /// The breaker's leave; none where it is not asked. What was isolated by hand is left alone all the same.
     fn pass(&self, candidate: &Candidate, now: Instant) -> Result<Option<Pass>, Refusal> {
         let deployment = &candidate.deployment;
-        let Some(policy) = self.snapshot.breaker(self.is_lone) else { return Ok(None) };
+        let Some(policy) = self.snapshot.breaker(self.is_lone) else {
+            let is_isolated = deployment.live.breaker.state(now) == State::Isolated;
+            let refusal = || Refusal::of(deployment, Why::Isolated, When::Never);
+            return if is_isolated { Err(refusal()) } else { Ok(None) };
+        };
         let (why, when) = match deployment.live.breaker.ask(&policy, now) {
             Ask::Go(mut pass) => {
                 self.engine.changed(deployment, pass.transition());

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::line::{Place, Queue, Settings, TurnedAway, Waiting};
+use super::line::{Leave, Place, Queue, Settings, TurnedAway, Waiting};
 use crate::clock::{self, Instant};
 use crate::store::{Account, Charge, Hold, Limit, Memory, Reserved, Reserving, Store, When};
 use crate::sync::Mutex;
@@ -155,6 +155,11 @@ pub struct InLine {
 }
 
 impl InLine {
+    /// What leaves the line from elsewhere.
+    pub fn leave(&self) -> Leave {
+        self.place.leave()
+    }
+
     /// Waits for room until `until`.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ mod scopes;
 pub use flood::Flood;
 pub use gate::{Entry, Gate};
 pub use limiter::{InLine, Late, Limiter, Share, Taking};
+pub use line::Leave;
 pub use lines::Lines;
 pub use needs::Needs;
 pub use permit::{AttemptPermit, CallPermit};

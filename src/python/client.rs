@@ -156,7 +156,7 @@ impl Engine {
         let (inbox, id) = port.get().ticket()?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         let abort = self.spawn(py, &endpoint.get().operation, request, Recipient::Loop(inbox, id))?;
-        port.get().wait(id, future.clone().unbind(), Some(abort), Some(endpoint.clone().unbind()));
+        port.get().wait(id, future.clone().unbind(), Some(abort.into()), Some(endpoint.clone().unbind()));
         Ok((future, id))
     }
 
@@ -164,7 +164,7 @@ impl Engine {
         let (sender, receiver) = mpsc::sync_channel(1);
         let recipient = Recipient::Thread(sender);
         let abort = self.spawn(endpoint.py(), &endpoint.get().operation, request, recipient)?;
-        task::listen(endpoint.py(), receiver, &abort)?.into_python(endpoint.py(), Some(endpoint))
+        task::listen(endpoint.py(), receiver, &abort.into())?.into_python(endpoint.py(), Some(endpoint))
     }
 
     fn spawn_warm_up(&self, py: Python<'_>, wanted: Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
@@ -316,7 +316,7 @@ impl Engine {
         let (inbox, id) = port.get().ticket()?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         let abort = self.spawn_warm_up(py, wanted, Recipient::Loop(inbox, id))?;
-        port.get().wait(id, future.clone().unbind(), Some(abort), None);
+        port.get().wait(id, future.clone().unbind(), Some(abort.into()), None);
         Ok((future, id))
     }
 
@@ -333,7 +333,7 @@ impl Engine {
         let (sender, receiver) = mpsc::sync_channel(1);
         let wanted = wanted(ping, models, timeout, concurrency)?;
         let abort = self.spawn_warm_up(py, wanted, Recipient::Thread(sender))?;
-        task::listen(py, receiver, &abort)?.into_python(py, None)
+        task::listen(py, receiver, &abort.into())?.into_python(py, None)
     }
 
     /// What routing decides for a call with these `params`, without sending anything.
@@ -373,6 +373,18 @@ impl Engine {
         stats.set_item("credentials", pythonize::pythonize(py, &core.keys())?)?;
         stats.set_item("rule_faults", pythonize::pythonize(py, &core.rule_faults())?)?;
         Ok(stats)
+    }
+
+    /// Sends nothing to a deployment until it is reset.
+    fn isolate(&self, py: Python<'_>, deployment: &str) -> PyResult<()> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        core.isolate(deployment).map_err(|error| errors::exception(py, &error))
+    }
+
+    /// A deployment is as if it had never failed.
+    fn reset(&self, py: Python<'_>, deployment: &str) -> PyResult<()> {
+        let core = self.shared.core().map_err(|error| errors::exception(py, &error))?;
+        core.reset(deployment).map_err(|error| errors::exception(py, &error))
     }
 
     /// All metrics in Prometheus' text format.

@@ -21,6 +21,7 @@ use super::client::Endpoint;
 use super::errors;
 use super::runtime;
 use super::task::Done;
+use crate::admit::Leave;
 
 /// What the I/O threads see of a port.
 #[derive(Debug)]
@@ -79,11 +80,33 @@ fn signal() -> std::io::Result<(File, File)> {
     Ok((File::from(OwnedFd::from(wake)), File::from(OwnedFd::from(woken))))
 }
 
+/// How to give up what runs on the I/O threads.
+pub(super) struct Abort {
+    pub(super) task: AbortHandle,
+    /// The line it stands in is left at once, whenever the task learns of its end.
+    pub(super) place: Option<Leave>,
+}
+
+impl Abort {
+    pub(super) fn now(&self) {
+        self.task.abort();
+        if let Some(place) = &self.place {
+            place.now();
+        }
+    }
+}
+
+impl From<AbortHandle> for Abort {
+    fn from(task: AbortHandle) -> Self {
+        Self { task, place: None }
+    }
+}
+
 /// Who waits for a number.
 struct Waiter {
     future: Py<PyAny>,
     /// How to give the call up; none for a stream that merely waits for its next chunk.
-    abort: Option<AbortHandle>,
+    abort: Option<Abort>,
     endpoint: Option<Py<Endpoint>>,
 }
 
@@ -110,7 +133,7 @@ impl Port {
         &self,
         id: u64,
         future: Py<PyAny>,
-        abort: Option<AbortHandle>,
+        abort: Option<Abort>,
         endpoint: Option<Py<Endpoint>>,
     ) {
         self.waiting.lock().insert(id, Waiter { future, abort, endpoint });
@@ -163,7 +186,7 @@ impl Port {
     fn cancel(&self, id: u64) {
         let waiter = self.waiting.lock().remove(&id);
         if let Some(abort) = waiter.and_then(|waiter| waiter.abort) {
-            abort.abort();
+            abort.now();
         }
     }
 
@@ -171,7 +194,7 @@ impl Port {
     fn close(&self) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         for abort in waiting.into_values().filter_map(|waiter| waiter.abort) {
-            abort.abort();
+            abort.now();
         }
         drop(self.inbox.take());
     }

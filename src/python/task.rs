@@ -9,12 +9,11 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use tokio::task::AbortHandle;
 
 use super::client::Endpoint;
 use super::errors;
 use super::model::{self, Text};
-use super::port::Inbox;
+use super::port::{Abort, Inbox};
 use super::primitives::Lease;
 use super::reply::{Meta, RawReply};
 use super::runtime::Alive;
@@ -167,12 +166,12 @@ async fn pump(mut stream: ReplyStream, channel: &Channel) {
 }
 
 /// Blocks until `receiver` hears, in slices with the interpreter let go, looking at signals between them.
-pub(super) fn listen(py: Python<'_>, receiver: Receiver<Done>, abort: &AbortHandle) -> PyResult<Done> {
+pub(super) fn listen(py: Python<'_>, receiver: Receiver<Done>, abort: &Abort) -> PyResult<Done> {
     let receiver = Mutex::new(receiver);
     loop {
         match py.detach(|| receiver.lock().recv_timeout(SLICE)) {
             Ok(done) => return Ok(done),
-            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.abort())?,
+            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| abort.now())?,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(PyRuntimeError::new_err("the I/O threads are gone"));
             }

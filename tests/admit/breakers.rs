@@ -114,6 +114,28 @@ async fn b9_the_breaker_of_an_unchanged_deployment_survives_a_reload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn b9_a_deployment_that_was_isolated_by_hand_is_left_alone_until_it_is_reset() {
+    for breaker in ["", "[breaker]\nenabled = false\n"] {
+        let world = World::answering(|_| ok());
+        let config = hosts(&["a", "b"], "", breaker);
+        let engine = world.engine(&config);
+        engine.isolate("openai/up").unwrap();
+        ask(&engine).await.unwrap();
+        engine.reload(toml::from_str(&format!("{config}\nweight = 2")).unwrap()).unwrap();
+        ask(&engine).await.unwrap();
+        engine.isolate("openai/up#2").unwrap();
+        let error = ask(&engine).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NoHealthyDeployment);
+        assert!(error.to_string().contains("isolated by hand"), "{error}");
+        engine.reset("openai/up").unwrap();
+        ask(&engine).await.unwrap();
+        assert_eq!(world.hosts(), ["b.test", "b.test", "a.test"]);
+        let unknown = engine.isolate("openai/upp").unwrap_err();
+        assert!(unknown.to_string().contains("did you mean `openai/up`?"), "{unknown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_breaker_that_closes_serves_again_and_what_it_did_is_told() {
     let healthy = Arc::new(Mutex::new(false));
     let heals = Arc::clone(&healthy);

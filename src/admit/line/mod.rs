@@ -32,7 +32,7 @@ mod statistics;
 
 pub use away::{Crowd, TurnedAway};
 pub use joining::Line;
-pub use place::Place;
+pub use place::{Leave, Place};
 pub use queue::{Queue, Waiting};
 pub use settings::{PRIORITIES, Settings};
 pub use statistics::Statistics;

@@ -29,6 +29,11 @@ impl Place {
         Self { queue, ticket, deadline, served: false }
     }
 
+    /// What leaves it from elsewhere.
+    pub fn leave(&self) -> Leave {
+        Leave { queue: Arc::clone(&self.queue), ticket: self.ticket }
+    }
+
     /// The longest it waits: its deadline, or less where the line is overloaded.
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -104,10 +109,24 @@ impl Place {
     }
 }
 
+/// Leaves a place in the line for whoever holds it, who cannot be reached at once.
+#[derive(Debug)]
+pub struct Leave {
+    queue: Arc<Queue>,
+    ticket: Ticket,
+}
+
+impl Leave {
+    /// Nobody waits there any longer. What the place does later is without effect.
+    pub fn now(&self) {
+        self.queue.change_and_forget(Some(self.ticket), |line, now| line.leave(self.ticket, now));
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.served {
-            self.queue.change_and_forget(Some(self.ticket), |line, now| line.leave(self.ticket, now));
+            self.leave().now();
         }
     }
 }

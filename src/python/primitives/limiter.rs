@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use tokio::task::AbortHandle;
 
 use super::seconds;
 use crate::admit::{self, InLine, Late, Share, Taking};
@@ -18,7 +17,7 @@ use crate::clock::{self, Instant};
 use crate::error::{Error, Failure, Kind, LimitReached};
 use crate::live::hash;
 use crate::python::errors;
-use crate::python::port::Port;
+use crate::python::port::{Abort, Port};
 use crate::python::runtime::{self, Alive};
 use crate::python::task::{self, Done, Recipient};
 use crate::store::{Limit, Measure, Oversize, Scope, Window};
@@ -181,12 +180,13 @@ impl Limiter {
     }
 
     /// Joins the line at once, so that those who ask first are served first, and waits on the I/O threads.
-    fn spawn(&self, py: Python<'_>, wanted: &Wanted, recipient: Recipient) -> PyResult<AbortHandle> {
+    fn spawn(&self, py: Python<'_>, wanted: &Wanted, recipient: Recipient) -> PyResult<Abort> {
         let runtime = runtime::get()?;
         let in_line = self.current().line_up(wanted.amount, wanted.subject);
         let in_line = in_line.map_err(|late| errors::exception(py, &self.terms.late(late)))?;
+        let place = Some(in_line.leave());
         let task = wait(in_line, wanted.until, Arc::clone(&self.terms), recipient, Alive::new());
-        Ok(runtime.spawn(task).abort_handle())
+        Ok(Abort { task: runtime.spawn(task).abort_handle(), place })
     }
 }
 
