@@ -21,6 +21,8 @@ pub use limit::LimitReached;
 pub struct Failure {
     /// What failed.
     pub kind: Kind,
+    /// Of a stream that broke, what broke it: what a provider says in it is meant as in a response.
+    pub cause: Option<Kind>,
     /// One sentence with its numbers, for people.
     pub message: String,
     /// The HTTP status, where there was a response.
@@ -54,6 +56,7 @@ impl Failure {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            cause: None,
             message: message.into(),
             status: None,
             headers: Vec::new(),
@@ -68,6 +71,11 @@ impl Failure {
             partial: String::new(),
             limit: None,
         }
+    }
+
+    /// What it says of the deployment.
+    pub fn root(&self) -> Kind {
+        self.cause.unwrap_or(self.kind)
     }
 }
 

@@ -292,3 +292,21 @@ async fn idle_connections_close_when_they_expire_and_nothing_piles_up_meanwhile(
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test]
+async fn c2_a_refusal_in_the_middle_of_a_stream_is_one_like_any_other() {
+    let error =
+        r#"data: {"error":{"message":"Please try again in 30s","type":"rate_limit_error","code":429}}"#;
+    let error = Act::Send([error.as_bytes(), b"\n\n"].concat());
+    let pause = Act::Pause(Duration::from_millis(200));
+    let acts = vec![stream_head(), chunk(r#"{"content":"hi"}"#, "null"), pause, error, Act::Close];
+    let provider = Provider::start(vec![acts]).await;
+    let engine = engine(&[provider.base_url()], "[queue]\nwait = 0\n");
+    let (_, error) = drain(engine.call(chat(true)).await.unwrap()).await;
+    let error = error.unwrap();
+    assert_eq!((error.kind(), error.retry_after()), (Kind::StreamInterrupted, Some(Duration::from_secs(30))));
+    let refused = engine.call(chat(false)).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::LimitExceeded, "its wait is kept: {refused}");
+    let metrics = engine.metrics_text();
+    assert!(metrics.contains(r#"class="throttled""#), "{metrics}");
+}

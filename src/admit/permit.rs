@@ -185,12 +185,13 @@ impl AttemptPermit {
 
     /// The attempt failed, or its stream broke.
     pub fn broke(&mut self, failure: &Failure) -> Option<Transition> {
-        let blow = match failure.kind.rule().breaker {
+        let kind = failure.root();
+        let blow = match kind.rule().breaker {
             // A limit of theirs is nobody else's.
             Blow::Ratio if self.is_guests => Blow::None,
             blow => blow,
         };
-        self.pass.take()?.failed(blow, failure.kind, failure.retry_after, clock::now())
+        self.pass.take()?.failed(blow, kind, failure.retry_after, clock::now())
     }
 
     /// Books what the attempt used and cost. Only the first call counts.

@@ -279,26 +279,31 @@ impl Candidate {
                 self.deployment.live.rest.end(limits.started, now) || key_rested
             }
             Err(failure) => {
-                let rule = failure.kind.rule();
-                self.credential.failed(failure.kind);
-                match failure.retry_after {
-                    Some(wait) if failure.kind == Kind::RateLimit => {
-                        self.credential.relation.rest.begin(wait, now);
-                    }
-                    // What a request or a key is refused for says nothing of the host.
-                    Some(wait) if rule.breaker == Blow::Hard => self.deployment.live.rest.begin(wait, now),
-                    _ => {}
-                }
-                self.blame(rule.breaker, failure.status, limits.answer.limit.max(took), ejection, now);
+                self.refused(failure, now);
+                let blow = failure.kind.rule().breaker;
+                self.blame(blow, failure.status, limits.answer.limit.max(took), ejection, now);
                 false
             }
         }
     }
 
+    /// What a failure says of the key, and how long to wait for whom.
+    fn refused(&self, failure: &Failure, now: Instant) {
+        let kind = failure.root();
+        self.credential.failed(kind);
+        match failure.retry_after {
+            Some(wait) if kind == Kind::RateLimit => self.credential.relation.rest.begin(wait, now),
+            // What a request or a key is refused for says nothing of the host.
+            Some(wait) if kind.rule().breaker == Blow::Hard => self.deployment.live.rest.begin(wait, now),
+            _ => {}
+        }
+    }
+
     /// Writes that a stream broke after it had begun into the live records.
-    pub fn relapse(&self, kind: Kind, took: Duration, ejection: &Ejection) {
-        if kind.rule().breaker != Blow::None {
-            let now = clock::now();
+    pub fn relapse(&self, failure: &Failure, took: Duration, ejection: &Ejection) {
+        let now = clock::now();
+        self.refused(failure, now);
+        if failure.root().rule().breaker != Blow::None {
             self.deployment.live.broke(took, now);
             outlier::judge_failure(&self.deployment, &self.group, Manner::Answered, ejection, now);
         }

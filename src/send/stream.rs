@@ -234,6 +234,7 @@ impl Opening {
             failure.message =
                 format!("the stream broke after event {}: {}", self.handed_out, failure.message);
         }
+        failure.cause = Some(failure.kind);
         failure.kind = kind;
         failure.partial = self.state.partial_text();
         failure

@@ -250,7 +250,7 @@ impl Story {
     fn relapsed(&self, error: &Error) {
         if let (Some(asked), Ok(snapshot)) = (&self.asked, self.engine.snapshot()) {
             let took = clock::now().saturating_duration_since(self.attempt_began);
-            asked.relapse(error.kind(), took, &snapshot.routing.ejection);
+            asked.relapse(error.failure(), took, &snapshot.routing.ejection);
         }
     }
 

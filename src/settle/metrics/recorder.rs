@@ -134,7 +134,7 @@ impl Recorder {
     /// A stream broke after it had begun.
     pub fn broke(&mut self, failure: &Failure) {
         if let Some(trip) = &mut self.trip {
-            trip.end(Class::of(failure.kind));
+            trip.end(Class::of(failure.root()));
         }
         self.timed_out(failure.kind);
     }
