@@ -10,14 +10,15 @@ use crate::chat::usage::Usage;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::{Blow, Failure, Kind};
+use crate::live::Form;
 use crate::live::breaker::{Pass, Transition};
-use crate::live::learned::{self, Terms};
-use crate::live::{self, Form};
+use crate::live::learned;
 use crate::provider::limit_headers::LimitView;
 use crate::provider::presets::Preset;
-use crate::provider::price::{Nano, Prices};
-use crate::route::Candidate;
+use crate::provider::price::Nano;
+use crate::route::{Candidate, Deployment};
 use crate::send::attempt::Landed;
+use crate::settle::metrics::Metrics;
 use crate::settle::{Gauges, Open, Totals};
 use crate::store::{Hold, Limit, Measure, Store};
 
@@ -61,7 +62,9 @@ struct Used {
 #[derive(Debug)]
 pub struct AttemptPermit {
     totals: Arc<Totals>,
-    live: Arc<live::Deployment>,
+    /// Where it is told what it cost that no answer tells of.
+    metrics: Option<Arc<Metrics>>,
+    deployment: Arc<Deployment>,
     /// Those who wait for what it gives back.
     lines: Arc<Lines>,
     reserved: Usage,
@@ -69,12 +72,8 @@ pub struct AttemptPermit {
     pass: Option<Pass>,
     learned: Option<learned::Taken>,
     taken: Option<Taken>,
-    terms: Terms,
     /// Is it made with a key of a tenant's or a call's own?
     is_guests: bool,
-    /// What its provider counts.
-    preset: &'static Preset,
-    prices: Option<Arc<Prices>>,
     /// Has its request gone out?
     begun: bool,
     /// When, as long as it is waited for.
@@ -86,21 +85,19 @@ pub struct AttemptPermit {
 impl AttemptPermit {
     /// An attempt that is expected to use so much, before anything holds room for it.
     pub fn new(engine: &Engine, candidate: &Candidate, needs: &Needs) -> Self {
-        let live = &candidate.deployment.live;
-        live.in_flight.fetch_add(1, Ordering::Relaxed);
+        let deployment = Arc::clone(&candidate.deployment);
+        deployment.live.in_flight.fetch_add(1, Ordering::Relaxed);
         Self {
             totals: Arc::clone(engine.totals()),
-            live: Arc::clone(live),
+            metrics: engine.recorded().cloned(),
+            deployment,
             lines: Arc::clone(&engine.live().lines),
-            terms: candidate.deployment.terms,
             is_guests: candidate.credential.is_guests(),
             reserved: needs.usage,
             hold: None,
             pass: None,
             learned: None,
             taken: None,
-            preset: candidate.deployment.preset,
-            prices: candidate.deployment.prices.clone(),
             begun: false,
             waited_for: None,
             settled: false,
@@ -141,7 +138,7 @@ impl AttemptPermit {
         let now = clock::now();
         self.begun = true;
         self.waited_for = Some(now);
-        self.live.sent(form, now);
+        self.deployment.live.sent(form, now);
         Totals::count(&self.totals.attempts);
         if let Some(pass) = &mut self.pass {
             pass.sent(now);
@@ -154,17 +151,19 @@ impl AttemptPermit {
         let now = clock::now();
         if let Some(sent) = self.waited_for.take() {
             match outcome {
-                Err(failure) if failure.status.is_none() => self.live.unheard(sent),
-                _ => self.live.heard(sent),
+                Err(failure) if failure.status.is_none() => self.deployment.live.unheard(sent),
+                _ => self.deployment.live.heard(sent),
             }
         }
         if let Some(learned) = &mut self.learned {
             match outcome {
-                Err(failure) if failure.kind == Kind::RateLimit => learned.throttled(told, self.terms, now),
+                Err(failure) if failure.kind == Kind::RateLimit => {
+                    learned.throttled(told, self.deployment.terms, now)
+                }
                 Err(_) => learned.heard(told, now),
                 Ok(_) => {
                     learned.heard(told, now);
-                    learned.answered(self.terms, now);
+                    learned.answered(self.deployment.terms, now);
                 }
             }
             if matches!(outcome, Ok(Landed::Stream(_))) && !told.is_empty() {
@@ -215,7 +214,15 @@ impl AttemptPermit {
     fn close_read(&mut self) {
         let input = self.reserved.input;
         let prompt = Usage { output: 0, total: input, ..self.reserved };
-        let cost = self.prices.as_ref().and_then(|prices| prices.expected(input, 0));
+        let cost = self.deployment.prices.as_ref().and_then(|prices| prices.expected(input, 0));
+        if !self.settled {
+            if cost.is_some() {
+                self.totals.spend(cost);
+            }
+            if let Some(metrics) = &self.metrics {
+                metrics.deployments.of([&*self.deployment.name]).value.spent.add(&prompt, cost);
+            }
+        }
         self.close(&prompt, Used { requests: 1, usage: prompt, cost });
     }
 
@@ -226,7 +233,7 @@ impl AttemptPermit {
         if self.begun {
             self.totals.book(booked);
         }
-        let preset = self.preset;
+        let preset = self.deployment.preset;
         if let Some(learned) = self.learned.take() {
             match used.requests {
                 0 => drop(learned),
@@ -285,8 +292,8 @@ impl Drop for AttemptPermit {
             self.close(&Usage::default(), Used::nothing());
         }
         if let Some(sent) = self.waited_for.take() {
-            self.live.unheard(sent);
+            self.deployment.live.unheard(sent);
         }
-        self.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.deployment.live.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

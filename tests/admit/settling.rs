@@ -66,6 +66,10 @@ async fn t3_t8_what_failed_or_was_cancelled_costs_its_prompt_and_no_answer_that_
         ask_with(&engine, once()).await.unwrap_err();
         let cost = used(&engine, "cost/day");
         assert!((1..100_000).contains(&cost), "{meets:?}: {cost} billionths of a dollar");
+        assert_eq!(engine.stats().cost_nanos, cost, "what a budget lost is in the statistics");
+        let metric = "fairlead_cost_dollars_total{deployment=\"openai/up\"} ";
+        let dollars = engine.metrics_text().lines().find_map(|line| line.strip_prefix(metric)?.parse().ok());
+        assert_eq!(dollars.map(|dollars: f64| (dollars * 1e9).round()), Some(cost as f64));
     }
     let world = World::new([Meets::Never]);
     let engine = world.engine(&hosts(&["a"], PRICED, BUDGET));
