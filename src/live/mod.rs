@@ -121,9 +121,9 @@ impl Live {
         known
     }
 
-    /// A record of a key that nobody else will find again.
-    pub fn unlisted_credential(&self) -> Arc<Credential> {
-        Arc::new(self.fresh_credential(0))
+    /// A record of a key that nobody else will find again, with the counts of this `seat`.
+    pub fn unlisted_credential(&self, seat: u64) -> Arc<Credential> {
+        Arc::new(self.fresh_credential(seat))
     }
 
     fn fresh_credential(&self, seat: u64) -> Credential {
@@ -142,7 +142,7 @@ impl Live {
 /// What a key has been doing.
 #[derive(Debug, Default)]
 pub struct Credential {
-    /// Whose counts its limits have; 0 for a key of one call, whose limits are its owner's.
+    /// Whose counts its limits have.
     pub seat: u64,
     /// Provider and id.
     listed: ArcSwapOption<(String, String)>,

@@ -15,7 +15,7 @@ use crate::config::problem;
 use crate::config::tree::Node;
 use crate::config::{self, Key, KeySource, Secret, Veiled};
 use crate::error::{Error, Kind};
-use crate::live::{self, Live};
+use crate::live::{self, Live, hash};
 use crate::provider::endpoint;
 use crate::provider::presets::{Auth, Preset};
 use crate::secret::{Address, Exec, Fetch, File, Issuer, Terms, Wanted};
@@ -79,6 +79,10 @@ impl Keyring {
     /// The same, for keys of a tenant's or a call's own.
     fn of_guest(&self) -> Self {
         Self { owner: Owner::Guest, ..self.clone() }
+    }
+
+    fn identity_of(&self, key: &Secret) -> String {
+        format!("{}|{:016x}", self.identity, fingerprint(key.expose()))
     }
 
     /// A key that stands in the headers.
@@ -185,12 +189,16 @@ impl Written {
                 .map(|operation| endpoint::path(&operation, &target, &deployment.model));
             own.live = self.live.unlisted_deployment();
             own.target = target;
-            let elsewhere = |key: &Arc<Credential>| Arc::new(key.elsewhere(self.live.unlisted_credential()));
+            let there = hash::hash([base_url]);
+            let elsewhere = |key: &Arc<Credential>| {
+                Arc::new(key.elsewhere(self.live.unlisted_credential(hash::mix(key.live.seat ^ there))))
+            };
             own.credentials = own.credentials.iter().map(elsewhere).collect();
         }
         if let Some(key) = api_key {
             let key = Secret::new(checked(key.expose(), "api_key")?);
-            let live = self.live.unlisted_credential();
+            // The same key has the same counts, whoever brings it.
+            let live = self.live.unlisted_credential(hash::hash([&*deployment.keyring.identity_of(&key)]));
             let credential =
                 deployment.keyring.of_guest().written(OF_THE_CALL, Window::default(), &key, live);
             own.credentials = vec![Arc::new(Credential { relation: Arc::default(), ..credential })];
@@ -231,7 +239,7 @@ impl Written {
     }
 
     fn plain(&self, keyring: &Keyring, id: &str, window: Window, key: &Secret) -> Credential {
-        let identity = format!("{}|{:016x}", keyring.identity, fingerprint(key.expose()));
+        let identity = keyring.identity_of(key);
         keyring.written(id, window, key, self.live.credential(&identity, &keyring.provider, id))
     }
 

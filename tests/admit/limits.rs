@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fairlead::Kind;
 use fairlead::call::CallOptions;
+use fairlead::config::Secret;
 use fairlead::reply::Answer;
 
 use crate::support::scripted::{Meets, World, ok, status};
@@ -191,6 +192,20 @@ async fn a_flood_is_refused_before_anything_is_read() {
     let reloaded = hosts(&["a"], "", "[limits]\nflood = 2\n[queue]\nwait = 3");
     engine.reload(toml::from_str(&reloaded).unwrap()).unwrap();
     assert!(ask_with(&engine, user("eve")).await.is_err(), "what was counted stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_calls_bring_have_counts_of_their_own_and_the_houses_key_has_its_own() {
+    let engine = always().engine(&hosts(&["a"], "requests_per_minute = 2", "[queue]\nwait = 0"));
+    let with = |key: &str| CallOptions { api_key: Some(Secret::new(key)), ..CallOptions::default() };
+    for key in ["one", "two"] {
+        ask_with(&engine, with(key)).await.unwrap();
+        ask_with(&engine, with(key)).await.unwrap();
+        assert_eq!(ask_with(&engine, with(key)).await.unwrap_err().kind(), Kind::LimitExceeded, "{key}");
+    }
+    ask(&engine).await.unwrap();
+    ask_with(&engine, with("k-a")).await.unwrap();
+    assert!(ask(&engine).await.is_err(), "the house's key, whoever brings it");
 }
 
 #[tokio::test(start_paused = true)]
