@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::keyed::{Keyed, Place};
 use super::limit::{Limit, Window};
 use super::meter::{Fit, Meter, Now};
-use super::{Charge, Denial, Standing, When};
+use super::{Account, Charge, Denial, Standing, When};
 
 /// All limits with their counts.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Books {
 #[derive(Debug)]
 struct Page {
     limit: Arc<Limit>,
+    /// Every account of it holds one: after a reload without the limit, nobody does.
+    held: Arc<()>,
     /// For everybody.
     common: Meter,
     /// For each subject.
@@ -82,19 +84,22 @@ impl Books {
     }
 
     /// The page of a limit, a new one or with new numbers.
-    pub(super) fn open(&mut self, limit: Arc<Limit>, now: Now) -> (usize, Numbers) {
+    pub(super) fn open(&mut self, limit: Arc<Limit>, now: Now) -> (Account, Numbers) {
         if let Some(number) = self.numbers.get(&limit.identity).copied()
             && let Some(page) = self.pages.get_mut(number)
         {
             let before = page.keyed.bytes();
+            let account = Account { number, limit: Arc::clone(&limit), _held: Arc::clone(&page.held) };
             let numbers = page.renumber(limit, now);
             self.bytes = (self.bytes + page.keyed.bytes()).saturating_sub(before);
-            return (number, numbers);
+            return (account, numbers);
         }
         let number = self.pages.len();
         self.numbers.insert(Arc::clone(&limit.identity), number);
-        self.pages.push(Page::new(limit, self.seed));
-        (number, Numbers::Same)
+        let page = Page::new(Arc::clone(&limit), self.seed);
+        let account = Account { number, limit, _held: Arc::clone(&page.held) };
+        self.pages.push(page);
+        (account, Numbers::Same)
     }
 
     /// Takes all of `charges` or none: nothing is changed before all of them are known to fit.
@@ -180,17 +185,20 @@ impl Books {
         page.look(subject, |meter, limit| meter.used(limit, now))
     }
 
-    /// How an account stands, but for what its subjects use.
-    pub(super) fn standing(&mut self, account: usize, now: Now) -> Option<Standing> {
+    /// Whether anybody may still count against an account, and how it stands but for what its subjects use; `None` beyond
+    /// the last one.
+    pub(super) fn standing(&mut self, account: usize, now: Now) -> Option<(bool, Standing)> {
         let page = self.pages.get_mut(account)?;
         let now = page.at(now);
-        Some(Standing {
+        let is_held = Arc::strong_count(&page.held) > 1;
+        let standing = Standing {
             used: page.common.used(&page.limit, now),
             limit: Arc::clone(&page.limit),
             subjects: page.keyed.len(),
             granted: page.granted,
             denied: page.denied,
-        })
+        };
+        Some((is_held, standing))
     }
 
     /// The most that a subject of one table has in use.
@@ -204,7 +212,8 @@ impl Books {
 impl Page {
     fn new(limit: Arc<Limit>, seed: u64) -> Self {
         let (common, keyed) = (Meter::new(&limit.window), Keyed::new(seed));
-        Self { limit, common, keyed, seed, span: (0, 0), round: 0, granted: 0, denied: 0 }
+        let held = Arc::default();
+        Self { limit, held, common, keyed, seed, span: (0, 0), round: 0, granted: 0, denied: 0 }
     }
 
     /// New numbers hold at once; counts stay, unless they are of another kind.
@@ -214,7 +223,8 @@ impl Page {
         }
         if Meter::differ(&self.limit.window, &limit.window) {
             let Self { seed, round, granted, denied, .. } = *self;
-            *self = Self { round: round.wrapping_add(1), granted, denied, ..Self::new(limit, seed) };
+            let (round, held) = (round.wrapping_add(1), Arc::clone(&self.held));
+            *self = Self { round, held, granted, denied, ..Self::new(limit, seed) };
         } else {
             self.common.renumber(&self.limit, &limit, now);
             self.keyed.renumber(&self.limit, &limit, now);

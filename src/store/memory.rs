@@ -117,13 +117,12 @@ impl Shared {
 
 impl Store for Memory {
     fn account(&self, limit: Limit) -> Account {
-        let limit = Arc::new(limit);
         let now = self.0.now();
-        let (number, numbers) = self.0.books.lock().open(Arc::clone(&limit), now);
+        let (account, numbers) = self.0.books.lock().open(Arc::new(limit), now);
         if numbers == Numbers::Changed {
             self.0.tell();
         }
-        Account { number, limit }
+        account
     }
 
     fn reserve(&self, charges: &[Charge<'_>]) -> Reserving {
@@ -158,14 +157,17 @@ impl Store for Memory {
     fn standings(&self) -> Vec<Standing> {
         let standing = |account| {
             let now = self.0.now();
-            let mut standing = self.0.books.lock().standing(account, now)?;
+            let (is_held, mut standing) = self.0.books.lock().standing(account, now)?;
+            if !is_held {
+                return Some(None);
+            }
             // A lock for each table: nobody waits until all subjects have been looked at.
             for table in (0..TABLES).take_while(|_| standing.subjects > 0) {
                 let used = self.0.books.lock().most_used(account, table, now);
                 standing.used = standing.used.max(used);
             }
-            Some(standing)
+            Some(Some(standing))
         };
-        (0..).map_while(standing).collect()
+        (0..).map_while(standing).flatten().collect()
     }
 }

@@ -30,6 +30,8 @@ pub use zone::Zone;
 pub struct Account {
     number: usize,
     limit: Arc<Limit>,
+    /// As long as there is one, the limit is in force.
+    _held: Arc<()>,
 }
 
 impl Account {

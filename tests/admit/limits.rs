@@ -195,6 +195,18 @@ async fn a_flood_is_refused_before_anything_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_that_a_reload_takes_out_is_told_no_longer() {
+    let engine =
+        always().engine(&hosts(&["a"], "", "[limits.global]\nrequests_per_minute = 1\n[queue]\nwait = 0"));
+    ask(&engine).await.unwrap();
+    let told = r#"limit_utilisation{limit="requests/60s",scope="global"} 1"#;
+    assert!(engine.metrics_text().contains(told), "{}", engine.metrics_text());
+    engine.reload(toml::from_str(&hosts(&["a"], "", "[queue]\nwait = 0")).unwrap()).unwrap();
+    ask(&engine).await.unwrap();
+    assert!(!engine.metrics_text().contains(told));
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_that_calls_bring_have_counts_of_their_own_and_the_houses_key_has_its_own() {
     let engine = always().engine(&hosts(&["a"], "requests_per_minute = 2", "[queue]\nwait = 0"));
     let with = |key: &str| CallOptions { api_key: Some(Secret::new(key)), ..CallOptions::default() };

@@ -485,6 +485,22 @@ def test_a_wait_cancelled_in_the_turn_in_which_it_was_granted_gives_back() -> No
     assert settled(slots) == ConcurrencySnapshot(1, 0, 0)
 
 
+def test_a_wait_that_was_cancelled_stands_in_nobodys_way() -> None:
+    async def main() -> None:
+        slots = fairlead.Concurrency(1)
+        for _ in range(100):
+            await slots.acquire()
+            waiting = asyncio.ensure_future(slots.acquire())
+            await asyncio.sleep(0.001)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            slots.release()
+            assert slots.try_acquire()
+            slots.release()
+
+    asyncio.run(main())
+
+
 def test_cancelled_waits_at_a_bucket_take_nothing_from_it() -> None:
     bucket = fairlead.TokenBucket(10, 1000)
 

@@ -138,8 +138,7 @@ fn money(metrics: &Metrics, out: &mut Exposition) {
 }
 
 fn spend(out: &mut Exposition, [tokens, cost]: [&'static str; 2], spent: &[([(&str, &str); 1], &Spent)]) {
-    let help =
-        "Tokens of answers by kind; cached ones are input too, reasoning is as its provider counts it.";
+    let help = "Tokens by kind; cached ones are input too, reasoning is as its provider counts it.";
     let mut family = out.family(tokens, Type::Counter, help);
     for ([label], spent) in spent {
         for (kind, count) in spent.tokens() {
