@@ -158,7 +158,7 @@ impl AttemptPermit {
         if let Some(learned) = &mut self.learned {
             match outcome {
                 Err(failure) if failure.kind == Kind::RateLimit => {
-                    learned.throttled(told, self.deployment.terms, now)
+                    learned.throttled(told, self.deployment.terms, now);
                 }
                 Err(_) => learned.heard(told, now),
                 Ok(_) => {

@@ -224,7 +224,7 @@ impl Page {
         if Meter::differ(&self.limit.window, &limit.window) {
             let Self { seed, round, granted, denied, .. } = *self;
             let (round, held) = (round.wrapping_add(1), Arc::clone(&self.held));
-            *self = Self { round, held, granted, denied, ..Self::new(limit, seed) };
+            *self = Self { held, round, granted, denied, ..Self::new(limit, seed) };
         } else {
             self.common.renumber(&self.limit, &limit, now);
             self.keyed.renumber(&self.limit, &limit, now);
