@@ -209,8 +209,8 @@ impl Engine {
         })
     }
 
-    /// Sends nothing to the deployment called `name` until [`Engine::reset`], whatever its breaker is told to do. Calls
-    /// that run finish.
+    /// Sends nothing to the deployments called `name` until [`Engine::reset`], whether breakers are on or off, nor to
+    /// others of the same address and model: those have their breaker in common. Calls that run finish.
     ///
     /// # Errors
     ///
@@ -219,7 +219,7 @@ impl Engine {
         self.by_hand(name, Breaker::isolate)
     }
 
-    /// The deployment called `name` is as if it had never failed.
+    /// The deployments called `name`, and what has its breaker in common with them, are as if they had never failed.
     ///
     /// # Errors
     ///
@@ -236,12 +236,15 @@ impl Engine {
         let snapshot = self.snapshot()?;
         let policy = snapshot.breaker(false).unwrap_or_default();
         let all = [snapshot.deployments(), snapshot.reached_by([name])].concat();
-        let Some(deployment) = all.iter().find(|deployment| *deployment.name == *name) else {
+        let mut named = all.iter().filter(|deployment| *deployment.name == *name).peekable();
+        if named.peek().is_none() {
             let near = presets::nearest(name, all.iter().map(|deployment| &*deployment.name));
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(Error::new(Kind::Config, format!("no deployment is called `{name}`{hint}")));
-        };
-        self.changed(deployment, change(&deployment.live.breaker, &policy, clock::now()));
+        }
+        for deployment in named {
+            self.changed(deployment, change(&deployment.live.breaker, &policy, clock::now()));
+        }
         Ok(())
     }
 

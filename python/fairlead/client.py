@@ -200,8 +200,9 @@ class _BaseClient(Given):
     def isolate(self, deployment: str) -> None:
         """Send nothing to a deployment until `reset`, for maintenance or against a fault that no breaker sees.
 
-        Calls that run finish, others serve; where there is no other, calls fail with `NoHealthyDeployment`. It
-        outlives a reload.
+        It holds for the address and the model, as breakers do: deployments that differ in keys or regions alone are
+        isolated together, and a reload changes nothing. Calls that run finish, others serve; where there is no
+        other, calls fail with `NoHealthyDeployment`.
 
         Args:
             deployment: its name, as receipts and statistics tell it.

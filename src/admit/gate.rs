@@ -23,7 +23,7 @@ use crate::chat::facts::Facts;
 use crate::clock::{self, Instant};
 use crate::engine::Engine;
 use crate::error::Failure;
-use crate::live::breaker::{Ask, Pass, State};
+use crate::live::breaker::{Ask, Pass};
 use crate::live::learned::{Taken, Taking};
 use crate::live::{Leave, hash};
 use crate::retry::course::{Course, SHORTEST_ATTEMPT};
@@ -270,9 +270,8 @@ impl<'a> Gate<'a> {
     fn pass(&self, candidate: &Candidate, now: Instant) -> Result<Option<Pass>, Refusal> {
         let deployment = &candidate.deployment;
         let Some(policy) = self.snapshot.breaker(self.is_lone) else {
-            let is_isolated = deployment.live.breaker.state(now) == State::Isolated;
             let refusal = || Refusal::of(deployment, Why::Isolated, When::Never);
-            return if is_isolated { Err(refusal()) } else { Ok(None) };
+            return if deployment.live.breaker.is_isolated() { Err(refusal()) } else { Ok(None) };
         };
         let (why, when) = match deployment.live.breaker.ask(&policy, now) {
             Ask::Go(mut pass) => {

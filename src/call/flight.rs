@@ -106,6 +106,7 @@ impl Arrival<'_> {
         }
         engine.changed(&candidate.deployment, permit.judged(outcome, &trace.told));
     }
+
     /// It failed while another one is on its way: that is told and booked at once.
     pub(super) fn noted(
         mut self,

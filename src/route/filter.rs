@@ -71,7 +71,7 @@ impl<'a> Demands<'a> {
         let mut eligible = Vec::with_capacity(stop.posts.len());
         for post in stop.posts.iter() {
             let deployment = &post.deployment;
-            let denied = self.tenant.filter(|tenant| is_denied(tenant, deployment, stop, self.holders));
+            let denied = self.tenant.filter(|tenant| is_denied(tenant, post, stop, self.holders));
             let refusal = denied.map(|_| Rejection::Denied).or_else(|| self.refusal(post, stop.role));
             match refusal {
                 None => eligible.push(post),
@@ -118,20 +118,24 @@ impl<'a> Demands<'a> {
     }
 }
 
-/// May the tenant not use the deployment here? A name that leads to a deployment directly leads to what its models
-/// are.
-fn is_denied(tenant: &Tenant, deployment: &Deployment, stop: &Stop, holders: &Holders) -> bool {
+/// May the tenant not use the deployment here? An id or a tag leads to it as a part of its model, `provider/model` to
+/// what all models that hold it are.
+fn is_denied(tenant: &Tenant, post: &Post, stop: &Stop, holders: &Holders) -> bool {
     if stop.group.is_configured {
         return !tenant.may_use(&[&stop.group.name], &[]);
     }
+    let deployment = &post.deployment;
     let full_name = deployment.full_name();
+    if post.home.is_configured {
+        return !tenant.may_use(&[&post.home.name, &stop.group.name, &deployment.name, &full_name], &[]);
+    }
     let holders = holders.get(&full_name).map(Vec::as_slice).unwrap_or_default();
     !tenant.may_use(&[&stop.group.name, &deployment.name, &full_name], holders)
 }
 
 /// May the tenant use any deployment of the route's own model?
 pub(super) fn may_use(tenant: &Tenant, route: &Route, holders: &Holders) -> bool {
-    let may = |stop: &Stop| stop.posts.iter().any(|post| !is_denied(tenant, &post.deployment, stop, holders));
+    let may = |stop: &Stop| stop.posts.iter().any(|post| !is_denied(tenant, post, stop, holders));
     route.stops.first().is_some_and(may)
 }
 

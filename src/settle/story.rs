@@ -53,8 +53,7 @@ pub struct Story {
     told: Option<Arc<Receipt>>,
     /// What operators are told.
     pub(crate) recorder: Recorder,
-    /// Given back after the story has been told, so that whoever sees nothing running sees all that has run.
-    /// Until the story has been told.
+    /// Given back once the story has been told, so that whoever sees nothing running sees all that has run.
     permit: Option<CallPermit>,
 }
 
@@ -318,11 +317,10 @@ impl Story {
         let total = self.took();
         self.receipt.timings.total = Some(total.as_secs_f64());
         self.recorder.over(end, total, self.waited);
-        // Nobody waits for a connection that reads the rest of an answer.
-        self.permit = None;
         let receipt = Arc::new(std::mem::take(&mut self.receipt));
         self.told = Some(Arc::clone(&receipt));
         self.engine.tell(&receipt);
+        self.permit = None;
         receipt
     }
 }

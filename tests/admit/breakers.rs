@@ -8,8 +8,8 @@ use fairlead::call::CallOptions;
 use fairlead::clock::now;
 use parking_lot::Mutex;
 
-use crate::support::chat_with;
 use crate::support::scripted::{World, ok, status};
+use crate::support::{chat_for, chat_with};
 use crate::{ask, ask_with, hosts, pass};
 
 fn once() -> CallOptions {
@@ -130,6 +130,10 @@ async fn b9_a_deployment_that_was_isolated_by_hand_is_left_alone_until_it_is_res
         engine.reset("openai/up").unwrap();
         ask(&engine).await.unwrap();
         assert_eq!(world.hosts(), ["b.test", "b.test", "a.test"]);
+        let twins = hosts(&["a"], "", breaker) + &hosts(&["b"], "", "").replace("models.m", "models.n");
+        let apart = world.engine(&twins);
+        apart.isolate("openai/up").unwrap();
+        assert!(ask(&apart).await.is_err() && apart.call(chat_for("n")).await.is_err(), "all of that name");
         let unknown = engine.isolate("openai/upp").unwrap_err();
         assert!(unknown.to_string().contains("did you mean `openai/up`?"), "{unknown}");
     }

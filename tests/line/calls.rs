@@ -296,3 +296,18 @@ async fn q8_calls_given_up_at_any_time_leak_nothing() {
 async fn q8_calls_given_up_while_other_threads_give_them_their_turn_leak_nothing() {
     all_come_and_go(9, true).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_was_left_from_elsewhere_is_nobodys_turn_any_more() {
+    let gate = Gate::new(0, Settings::default());
+    let mut place = gate.join(1, 10, PATIENT).unwrap();
+    place.turn().await.unwrap();
+    let next = gate.join(2, 10, PATIENT).unwrap();
+    place.leave().now();
+    assert_eq!(gate.queue.statistics().depth.iter().sum::<usize>(), 1);
+    assert!(place.blocked(Some(Duration::from_secs(7))).await.is_err());
+    assert!(place.turn().await.is_err());
+    drop(place);
+    let mut next = next;
+    next.turn().await.unwrap();
+}

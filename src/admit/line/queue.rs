@@ -154,7 +154,11 @@ impl Queue {
                 Poll::Ready(Ok(()))
             }
             Standing::Away(away) => Poll::Ready(Err(away)),
-            Standing::Gone => Poll::Ready(Ok(())),
+            // Taken out from elsewhere: whoever waits here is about to be told so, too.
+            Standing::Gone => {
+                let (waited, retry_after) = (Duration::ZERO, Duration::ZERO);
+                Poll::Ready(Err(TurnedAway::TimedOut { waited, retry_after }))
+            }
             Standing::Waiting | Standing::Aside => Poll::Pending,
         };
         let known = match (answer.is_ready(), state.wakers.get(&ticket)) {

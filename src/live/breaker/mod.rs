@@ -59,6 +59,8 @@ pub struct Breaker {
     machine: Mutex<Machine>,
     /// 1 from when it closes until its slow start is seen to be over: most orders need no lock to tell.
     starting: AtomicUsize,
+    /// 1 from when it was isolated until it is reset: what is asked where breakers are off, without the lock.
+    isolated: AtomicUsize,
 }
 
 /// May a call go out?
@@ -100,6 +102,7 @@ impl Breaker {
             rng: Rng::seeded(seed),
             machine: Mutex::new(Machine::new()),
             starting: AtomicUsize::new(0),
+            isolated: AtomicUsize::new(0),
         }
     }
 
@@ -170,13 +173,22 @@ impl Breaker {
     /// Lets nothing through until [`Breaker::reset`], whatever the policy's role. Results of calls that are out are
     /// ignored.
     pub fn isolate(&self, policy: &Policy, now: Instant) -> Option<Transition> {
-        self.machine.lock().isolate(policy, self.at(now))
+        let mut machine = self.machine.lock();
+        self.isolated.store(1, Ordering::Relaxed);
+        machine.isolate(policy, self.at(now))
+    }
+
+    /// Was it isolated, and not reset since? One atomic load.
+    pub fn is_isolated(&self) -> bool {
+        self.isolated.load(Ordering::Relaxed) > 0
     }
 
     /// As if it were new: closed, nothing counted, all of its traffic at once. Results of calls that are out are
     /// ignored.
     pub fn reset(&self, policy: &Policy, now: Instant) -> Option<Transition> {
-        self.machine.lock().reset(policy, self.at(now))
+        let mut machine = self.machine.lock();
+        self.isolated.store(0, Ordering::Relaxed);
+        machine.reset(policy, self.at(now))
     }
 
     /// With the lock held: a slow start begins where `transition` closed it.
