@@ -165,6 +165,7 @@ impl<'a> Gate<'a> {
         loop {
             let refusal = match self.try_all(course, first).await {
                 Ok(entry) => {
+                    lane.blocks(None);
                     place.served(waiting.cost);
                     return Ok(entry);
                 }
@@ -176,14 +177,15 @@ impl<'a> Gate<'a> {
             }
             let again = refusal.again;
             let own = refusal.own.or_else(|| self.narrowed(course, first));
-            if own.is_none() {
-                lane.blocks(&refusal);
+            if own.is_none() && refusal.is_shared() {
+                lane.blocks(Some(&refusal));
             }
+            let is_known = !refusal.slots;
             last = Some(refusal);
             match own {
                 // Those behind may go ahead: it is no limit of theirs, or they may ask others.
                 Some(own) => place.aside(own, again).await.map_err(|turned| away(turned, &last))?,
-                None => place.blocked(again).await.map_err(|turned| away(turned, &last))?,
+                None => place.blocked(again, is_known).await.map_err(|turned| away(turned, &last))?,
             }
         }
     }

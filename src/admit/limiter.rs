@@ -194,7 +194,7 @@ impl InLine {
             if let Some(wait) = wait.filter(|wait| *wait > left) {
                 return Err(wait);
             }
-            self.place.blocked(wait).await.map_err(away)?;
+            self.place.blocked(wait, true).await.map_err(away)?;
         }
     }
 }

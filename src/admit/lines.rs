@@ -22,12 +22,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Its head was refused.
-    pub(super) fn blocks(&self, refusal: &Refusal) {
-        *self.blocked.lock() = Some((refusal.clone(), clock::now()));
+    /// Its head was refused, or was not.
+    pub(super) fn blocks(&self, refusal: Option<&Refusal>) {
+        *self.blocked.lock() = refusal.map(|refusal| (refusal.clone(), clock::now()));
     }
 
-    /// What its head was refused for last, as it is now.
+    /// What its head was refused for, as it is now.
     pub(super) fn blocked(&self) -> Option<Refusal> {
         let (refusal, at) = self.blocked.lock().clone()?;
         Some(refusal.later(clock::now().saturating_duration_since(at)))

@@ -234,6 +234,7 @@ impl AttemptPermit {
             self.totals.book(booked);
         }
         let preset = self.deployment.preset;
+        let frees = self.learned.as_ref().is_some_and(learned::Taken::is_limited);
         if let Some(learned) = self.learned.take() {
             match used.requests {
                 0 => drop(learned),
@@ -243,7 +244,9 @@ impl AttemptPermit {
         if let Some((store, hold)) = self.hold.take() {
             store.settle(hold, &mut |limit, reserved| used.of(limit, reserved, preset));
         }
-        self.lines.wake();
+        if frees {
+            self.lines.wake();
+        }
         if let Some(taken) = self.taken.take() {
             match used.cost {
                 Some(cost) => taken.spend(cost),

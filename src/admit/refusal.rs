@@ -57,6 +57,8 @@ pub(super) struct Refusal {
     pub when: When,
     /// When it is worth trying all candidates again: the soonest of what stands in the way of each.
     pub again: Option<Duration>,
+    /// Does anything that stands in the way end when a slot is given back, which nobody can foretell?
+    pub slots: bool,
     /// Which deployment it is about.
     pub deployment: Arc<str>,
     /// Does it stand in the way of whoever calls, whichever candidate is asked?
@@ -74,7 +76,8 @@ impl Refusal {
             _ => false,
         };
         let again = if let When::After(wait) = when { Some(wait) } else { None };
-        Self { why, when, again, deployment: Arc::clone(&deployment.name), is_callers, own: None }
+        let slots = when == When::GivenBack;
+        Self { why, when, again, slots, deployment: Arc::clone(&deployment.name), is_callers, own: None }
     }
 
     /// The same, so much later.
@@ -88,7 +91,8 @@ impl Refusal {
     /// There is nobody to ask.
     pub(super) fn nobody() -> Self {
         let deployment = Arc::default();
-        Self { why: Why::Nobody, when: When::Never, again: None, deployment, is_callers: false, own: None }
+        let (why, when) = (Why::Nobody, When::Never);
+        Self { why, when, again: None, slots: false, deployment, is_callers: false, own: None }
     }
 
     /// Why a call that stood in line was turned away: the line's word, about the limit it waited for.
@@ -113,6 +117,7 @@ impl Refusal {
     pub(super) fn or_sooner(self, other: Option<Self>) -> Self {
         let Some(other) = other else { return self };
         let again = self.again.into_iter().chain(other.again).min();
+        let slots = self.slots || other.slots;
         let own = match (self.is_callers, other.is_callers) {
             // Whoever else stands in the way, that does.
             (true, _) => self.own,
@@ -121,7 +126,7 @@ impl Refusal {
             _ => self.own.and(other.own),
         };
         let told = if other.rank() <= self.rank() { other } else { self };
-        Self { again, own, ..told }
+        Self { again, slots, own, ..told }
     }
 
     fn rank(&self) -> (u8, Duration) {
@@ -150,6 +155,15 @@ impl Refusal {
             | (_, When::Never) => false,
             (_, When::After(wait)) => wait <= patience,
             (_, When::GivenBack) => !patience.is_zero(),
+        }
+    }
+
+    /// Does it stand in everybody's way, and not only in that of some callers?
+    pub(super) fn is_shared(&self) -> bool {
+        match &self.why {
+            Why::Limit(limit) | Why::Budget(limit) | Why::Unpriced(limit) => limit.scope.is_shared(),
+            Why::Purse(_) => false,
+            _ => true,
         }
     }
 

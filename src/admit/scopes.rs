@@ -32,8 +32,7 @@ pub struct Quota {
 impl Quota {
     /// The number of those whose count `subject` is, where others have counts of their own.
     pub fn own(&self, subject: u64) -> Option<u64> {
-        let scope = self.account.limit().scope;
-        let is_shared = matches!(scope, Scope::Global | Scope::Model | Scope::Deployment | Scope::Credential);
+        let is_shared = self.account.limit().scope.is_shared();
         (!is_shared).then(|| hash::mix(hash::hash([&*self.account.limit().identity]) ^ subject))
     }
 

@@ -58,6 +58,11 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Is there one count for all calls that reach it, whoever calls?
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::Global | Self::Model | Self::Deployment | Self::Credential)
+    }
+
     /// Its name in errors and metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -76,7 +76,7 @@ impl Gate {
                     place.served(cost);
                     return Ok(held);
                 }
-                Answer::Shared => place.blocked(None).await?,
+                Answer::Shared => place.blocked(None, false).await?,
                 Answer::Own => place.aside(user, None).await?,
             }
         }
@@ -174,7 +174,7 @@ async fn who_is_blocked_tries_again_when_its_wait_is_over() {
     let mut place = gate.join(1, 10, PATIENT).unwrap();
     place.turn().await.unwrap();
     let before = clock::now();
-    place.blocked(Some(Duration::from_secs(7))).await.unwrap();
+    place.blocked(Some(Duration::from_secs(7)), true).await.unwrap();
     assert_eq!(clock::now() - before, Duration::from_secs(7));
     place.aside(1, Some(Duration::from_secs(3))).await.unwrap();
     assert_eq!(clock::now() - before, Duration::from_secs(10));
@@ -194,7 +194,7 @@ async fn who_waits_is_told_at_its_deadline_wherever_it_stands() {
                 head.turn().await.unwrap();
                 drop(head);
                 place.turn().await.unwrap();
-                place.blocked(Some(PATIENT)).await
+                place.blocked(Some(PATIENT), true).await
             }
             _ => {
                 head.turn().await.unwrap();
@@ -231,7 +231,7 @@ async fn a_future_that_is_dropped_and_begun_again_loses_nothing() {
     let mut place = gate.join(1, 10, PATIENT).unwrap();
     place.turn().await.unwrap();
     let short = Duration::from_secs(1);
-    assert!(tokio::time::timeout(short, place.blocked(None)).await.is_err());
+    assert!(tokio::time::timeout(short, place.blocked(None, false)).await.is_err());
     place.turn().await.unwrap();
     assert!(tokio::time::timeout(short, place.aside(3, None)).await.is_err());
     assert!(gate.queue.is_empty());
@@ -305,7 +305,7 @@ async fn a_place_that_was_left_from_elsewhere_is_nobodys_turn_any_more() {
     let next = gate.join(2, 10, PATIENT).unwrap();
     place.leave().now();
     assert_eq!(gate.queue.statistics().depth.iter().sum::<usize>(), 1);
-    assert!(place.blocked(Some(Duration::from_secs(7))).await.is_err());
+    assert!(place.blocked(Some(Duration::from_secs(7)), true).await.is_err());
     assert!(place.turn().await.is_err());
     drop(place);
     let mut next = next;

@@ -55,13 +55,14 @@ impl Place {
     }
 
     /// It tried, and found no room under a limit that others share: waits until something was given back or `wait` is
-    /// over, and until nobody is before it.
+    /// over, and until nobody is before it. `is_known`: there is none before, and so the wait is no overload.
     ///
     /// # Errors
     ///
     /// It gave way to another, or waited as long as it could.
-    pub async fn blocked(&mut self, wait: Option<Duration>) -> Result<(), TurnedAway> {
-        self.queue.change(|line, now| line.blocked(self.ticket, wait, now));
+    pub async fn blocked(&mut self, wait: Option<Duration>, is_known: bool) -> Result<(), TurnedAway> {
+        let known = wait.filter(|_| is_known);
+        self.queue.change(|line, now| line.blocked(self.ticket, known, now));
         self.stand(wait).await
     }
 

@@ -208,9 +208,10 @@ impl Taken {
         let mut state = self.learned.state.lock();
         for view in told {
             let awaited = if self.heard.has(view.kind) { Needs::default() } else { self.needs };
-            self.heard.add(view.kind);
             let asked = self.asked(&state, awaited);
-            state.hear(view, &asked, now);
+            if state.hear(view, &asked, now) {
+                self.heard.add(view.kind);
+            }
         }
     }
 
@@ -241,6 +242,11 @@ impl Taken {
         }
     }
 
+    /// Are there limits that were told, under which others may have room once it is over?
+    pub fn is_limited(&self) -> bool {
+        !self.learned.state.lock().views.is_empty()
+    }
+
     /// It was sent and used so much: the rest goes back, what exceeds it is taken as well.
     pub fn settle(mut self, used: Needs, now: Instant) {
         self.settled = true;
@@ -258,11 +264,14 @@ impl Taken {
     }
 
     fn asked(&self, state: &State, awaited: Needs) -> Asked {
+        let (surely_after, after) = state.takes.surely_after(self.at);
         Asked {
             sequence: self.sequence,
             at: self.at,
             surely_known: self.surely_known,
-            surely_after: state.takes.surely_after(self.at),
+            surely_after,
+            after,
+            newest: state.takes.count,
             perhaps_after: state.takes.sum - self.before - self.needs,
             returned: state.returned - self.returned,
             awaited,
@@ -278,7 +287,9 @@ impl Drop for Taken {
             // Heard of, it was sent.
             let used = if self.counted { self.needs } else { Needs::default() };
             self.correct(&mut state, used, now);
-            state.cap.untake(now);
+            if !self.counted {
+                state.cap.untake(now);
+            }
         }
     }
 }
@@ -304,10 +315,13 @@ impl State {
         before
     }
 
-    fn hear(&mut self, told: &LimitView, asked: &Asked, now: Instant) {
-        match self.views.iter_mut().find(|view| view.kind == told.kind) {
-            Some(view) => view.hear(told, asked, now),
-            None => self.views.extend(View::first(told, asked, self.flying - asked.awaited, now)),
+    /// Does it tell anything that can be counted?
+    fn hear(&mut self, told: &LimitView, asked: &Asked, now: Instant) -> bool {
+        if let Some(view) = self.views.iter_mut().find(|view| view.kind == told.kind) {
+            return view.hear(told, asked, now);
         }
+        let first = View::first(told, asked, self.flying - asked.awaited, now);
+        self.views.extend(first);
+        first.is_some()
     }
 }

@@ -49,10 +49,12 @@ impl Takes {
         surely
     }
 
-    /// What was taken surely after `at`. Where that is too long ago to be known exactly, less.
-    pub(super) fn surely_after(&self, at: Instant) -> Needs {
+    /// What was taken surely after `at`, and after which take that begins. Where that is too long ago to be known
+    /// exactly, less.
+    pub(super) fn surely_after(&self, at: Instant) -> (Needs, u64) {
         let first = self.marks.partition_point(|mark| mark.at < at + APART);
-        self.marks.get(first).map_or(Needs::default(), |mark| self.sum - mark.sum)
+        let nothing = (Needs::default(), self.count);
+        self.marks.get(first).map_or(nothing, |mark| (self.sum - mark.sum, mark.count))
     }
 }
 
@@ -69,7 +71,8 @@ mod tests {
         let mut takes = Takes::default();
         let before: Vec<u64> = [0, 100, 200, 300, 600, 900].map(|millis| takes.add(one, at(millis)).1).into();
         assert_eq!(before, [0, 0, 0, 0, 3, 4], "never more than there were a quarter of a second earlier");
-        let after: Vec<u64> = [0, 100, 400, 900].map(|millis| takes.surely_after(at(millis)).requests).into();
+        let after: Vec<u64> =
+            [0, 100, 400, 900].map(|millis| takes.surely_after(at(millis)).0.requests).into();
         assert_eq!(after, [3, 2, 1, 0]);
     }
 
@@ -82,6 +85,6 @@ mod tests {
             takes.add(one, start + Duration::from_secs(second));
         }
         assert_eq!(takes.marks.len(), MARKS);
-        assert_eq!(takes.surely_after(start).requests, 240);
+        assert_eq!(takes.surely_after(start).0.requests, 240);
     }
 }

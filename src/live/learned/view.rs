@@ -42,6 +42,9 @@ pub(super) struct Asked {
     pub(super) surely_known: u64,
     /// What was taken after it without doubt, and what may have reached the host after it.
     pub(super) surely_after: Needs,
+    /// The last take that was not surely after it, and the last of all.
+    pub(super) after: u64,
+    pub(super) newest: u64,
     pub(super) perhaps_after: Needs,
     /// What was given back since.
     pub(super) returned: Needs,
@@ -109,9 +112,9 @@ struct Count {
 }
 
 impl Count {
-    fn tighten(&mut self, most: f64, asked: u64) {
+    fn tighten(&mut self, most: f64, known: u64) {
         if most < self.left {
-            *self = Self { left: most, known: asked };
+            *self = Self { left: most, known };
         }
     }
 
@@ -188,7 +191,7 @@ impl View {
             window: reading.window.unwrap_or(usual),
             asked: asked.sequence,
             taken: since,
-            newest: asked.sequence,
+            newest: asked.newest,
             began: now,
             rolled: None,
             unheard: false,
@@ -198,11 +201,16 @@ impl View {
         })
     }
 
-    /// One more response that tells of it.
-    pub(super) fn hear(&mut self, told: &LimitView, asked: &Asked, now: Instant) {
+    /// One more response that tells of it; does it tell anything that can be counted?
+    pub(super) fn hear(&mut self, told: &LimitView, asked: &Asked, now: Instant) -> bool {
         self.advance(now);
+        let Some(reading) = Reading::of(told, asked, self.window, now) else { return false };
         self.flying -= amount(self.kind, asked.awaited).unwrap_or_default();
-        let Some(reading) = Reading::of(told, asked, self.window, now) else { return };
+        self.read(told, &reading, asked, now);
+        true
+    }
+
+    fn read(&mut self, told: &LimitView, reading: &Reading, asked: &Asked, now: Instant) {
         let is_latest = asked.sequence >= self.asked;
         if told.limit.is_some() && reading.limit != self.limit {
             if is_latest {
@@ -231,7 +239,7 @@ impl View {
             // It tells of a window that is over.
             return;
         }
-        let [least, most] = self.left(&reading, asked, is_latest, now);
+        let [least, most] = self.left(reading, asked, is_latest, now);
         if self.refill == Refill::AtOnce && !is_new {
             self.full = self.full.and(reading.full);
         } else if is_latest {
@@ -243,10 +251,10 @@ impl View {
             if is_new && least > count.left {
                 *count = word;
             }
-            count.tighten(most, asked.sequence);
+            count.tighten(most, asked.after);
         }
         self.reserved.known = self.reserved.known.max(asked.surely_known);
-        let word = Count { left: self.word(&reading, asked, now), ..word };
+        let word = Count { left: self.word(reading, asked, now), ..word };
         if is_new {
             self.told = word;
         }
@@ -331,7 +339,9 @@ impl View {
         }
         if !over.heard {
             self.flying -= taken;
-            self.told.give_back(over.sequence, -used);
+            if over.sequence > self.told.known {
+                self.told.left -= used;
+            }
         }
         self.bound();
     }

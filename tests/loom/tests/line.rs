@@ -56,7 +56,7 @@ impl Slots {
         place.turn().await?;
         while !self.take() {
             match limit {
-                Limit::Shared => place.blocked(None).await?,
+                Limit::Shared => place.blocked(None, false).await?,
                 Limit::Own => place.aside(7, None).await?,
             }
         }
@@ -156,7 +156,7 @@ fn q8_who_is_blocked_and_goes_leaves_the_way_free() {
             if blocked.take() {
                 blocked.give_back();
             } else {
-                let mut wait = pin!(place.blocked(None));
+                let mut wait = pin!(place.blocked(None, false));
                 let _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             }
         });
