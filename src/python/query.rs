@@ -17,7 +17,9 @@ pub(super) fn add(value: &Bound<'_, PyAny>, into: &mut Vec<(String, String)>) ->
         return Ok(());
     }
     if let Ok(written) = value.cast::<PyList>() {
-        let written = written.extract::<Vec<(String, String)>>()?;
+        let pairs = "`extra_query`: expected a mapping, or a list of pairs of texts";
+        let written: Vec<(String, String)> =
+            written.extract().map_err(|_| errors::misuse(value.py(), pairs))?;
         into.retain(|(known, _)| written.iter().all(|(name, _)| name != known));
         into.extend(written);
         return Ok(());

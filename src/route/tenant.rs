@@ -118,8 +118,8 @@ impl Tenant {
 /// What a name in `allow` or `deny` means: itself, what it is an alias of, and its provider by the one id it has.
 fn meant(name: &str, routes: &HashMap<String, Arc<Route>>, written: &Written) -> Vec<String> {
     let pattern = [name.to_owned()];
-    let named = routes.iter().filter(|(known, _)| glob::any(&pattern, known));
-    let targets = named.filter_map(|(_, route)| route.own()).map(|own| own.name.to_string());
+    let fitting = routes.iter().filter(|(known, _)| glob::any(&pattern, known));
+    let targets = fitting.filter_map(|(_, route)| route.own()).map(|own| own.name.to_string());
     let mut names = vec![name.to_owned()];
     names.extend(targets.chain(written.full_name(name)));
     names

@@ -118,6 +118,9 @@ def test_a_query_that_contains_itself_is_refused(up: Upstream) -> None:
     client = fairlead.Client(api_key="test", base_url=up.base_url)
     with pytest.raises(fairlead.ConfigError, match="contains itself"):
         client.generate("m", "hi", extra_query=query)
+    pairs: Any = [("a", 1)]
+    with pytest.raises(fairlead.ConfigError, match="`extra_query`: expected a mapping"):
+        client.generate("m", "hi", extra_query=pairs)
 
 
 def test_signatures_name_the_arguments(up: Upstream, twin: Twin) -> None:
