@@ -282,6 +282,30 @@ def test_scope_reaches_calls_and_their_tasks(up: Upstream) -> None:
     asyncio.run(main())
 
 
+def test_b9_a_deployment_is_isolated_and_reset_by_its_name(up: Upstream) -> None:
+    up.reply = ok("hi")
+    deployment = {"id": "one", "provider": "openai", "model": "up", "base_url": up.base_url, "api_key": "k"}
+    with fairlead.Client({"models": {"m": {"deployments": [deployment]}}}) as client:
+        client.isolate("one")
+        with pytest.raises(fairlead.NoHealthyDeployment, match="one was isolated by hand"):
+            client.generate("m", "hi")
+        client.reset("one")
+        assert client.generate("m", "hi") == "hi"
+        with pytest.raises(fairlead.ConfigError, match="no deployment is called `two`"):
+            client.isolate("two")
+
+
+def test_b9_without_a_configuration_it_is_called_as_receipts_call_it(up: Upstream, twin: Twin) -> None:
+    up.reply = ok("hi")
+    client = twin.client(up)
+    reply = twin.do(lambda: client.chat.completions.create(model="m", messages=MESSAGES))
+    client.isolate(reply.fairlead.deployment)
+    with pytest.raises(fairlead.NoHealthyDeployment, match="isolated by hand"):
+        twin.do(lambda: client.generate("m", "hi"))
+    client.reset(reply.fairlead.deployment)
+    assert twin.do(lambda: client.generate("m", "hi")) == "hi"
+
+
 def test_hooks_get_every_receipt_on_their_own_thread(up: Upstream, twin: Twin) -> None:
     seen: list[tuple[str, str]] = []
     told = threading.Event()

@@ -26,7 +26,7 @@ pub mod clock {
         *NOW.get_or_init(Instant::now)
     }
 
-    pub async fn sleep_until(_: Instant) {
+    pub async fn wake_at(_: Instant) {
         std::future::pending().await
     }
 
@@ -47,10 +47,18 @@ pub mod clock {
 pub mod error {
     //! What the kernels know of failures.
 
+    use std::fmt;
+
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Kind {
         Server,
         RateLimit,
+    }
+
+    impl fmt::Display for Kind {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            fmt::Debug::fmt(self, f)
+        }
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
