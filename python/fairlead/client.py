@@ -13,6 +13,7 @@ from . import _core
 from ._call import warm_up
 from ._core import Endpoint, Secret
 from ._given import ORGANIZATION, PROJECT, Given, change_of, changed, exactly, options_of
+from ._operated import Operated
 from .batch.calls import AsyncBatchCalls, BatchCalls
 from .errors import ConfigError
 from .hooks import Hook, feed_for, warn
@@ -27,7 +28,7 @@ from .structured.calls import AsyncStructuredCalls, StructuredCalls
 from .structured.memory import Memory
 from .text import AsyncTextStream, TextStream, arguments, text_of
 from .tools.calls import AsyncToolCalls, ToolCalls
-from .types import Route, Stats, Warmed
+from .types import Route, Warmed
 from .types.params import TextParams
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class _Sealed:
         self.value = value
 
 
-class _BaseClient(Given):
+class _BaseClient(Given, Operated):
     """What both clients share. Construction opens nothing; connections come with the first call."""
 
     def __init__(
@@ -186,54 +187,6 @@ class _BaseClient(Given):
         """The least room that deployments of `model` have: `context_window` and `max_output`, in tokens."""
         return self._engine.space(_ROUTE, arguments(model, "", {}), current_scope())
 
-    def stats(self) -> Stats:
-        """What has happened so far, as a plain dict; `fairlead.types.Stats` describes each entry.
-
-        `total_requests`, `success_rate`, `average_latency` (seconds), `model_distribution` and `percentiles`
-        sum all calls up; `deployments` and `credentials` tell them apart; `now` is what exists, and `config`
-        the configuration that holds. All counts are those of this client and of the clients that share its
-        connections, and go on over reloads.
-        """
-        stats: Stats = self._engine.stats()
-        return {**stats, "now": self._engine.gauges(), "config": self._engine.configuration()}
-
-    def isolate(self, deployment: str) -> None:
-        """Send nothing to a deployment until `reset`, for maintenance or against a fault that no breaker sees.
-
-        It holds for the address and the model, as breakers do: deployments that differ in keys or regions alone are
-        isolated together, and a reload changes nothing. Calls that run finish, others serve; where there is no
-        other, calls fail with `NoHealthyDeployment`.
-
-        Args:
-            deployment: its name, as receipts and statistics tell it.
-
-        Raises:
-            ConfigError: when no deployment is called that.
-            ClientClosed: when the client was closed.
-        """
-        self._engine.isolate(deployment)
-
-    def reset(self, deployment: str) -> None:
-        """End an isolation, and forget the failures of a deployment: its breaker is closed and counts anew.
-
-        Args:
-            deployment: its name, as receipts and statistics tell it.
-
-        Raises:
-            ConfigError: when no deployment is called that.
-            ClientClosed: when the client was closed.
-        """
-        self._engine.reset(deployment)
-
-    def metrics_text(self) -> str:
-        """All metrics in Prometheus' text format 0.0.4, for an endpoint that is scraped.
-
-        Serve it as `text/plain; version=0.0.4; charset=utf-8`. Labels are models, deployments and words of
-        ours, each bounded in number; never users, keys or prompts, and tenants only with
-        `metrics.tenant_label`.
-        """
-        return self._engine.metrics_text()
-
     def reload(self, config: Config | None = None) -> bool:
         """Read the configuration again and put it into effect.
 
@@ -257,10 +210,6 @@ class _BaseClient(Given):
         if changed:
             warn(self._engine.warnings())
         return changed
-
-    def is_closed(self) -> bool:
-        """Was it closed?"""
-        return self._engine.is_closed
 
     def __repr__(self) -> str:
         # Also of a client whose constructor failed: tracebacks that show locals show it.
