@@ -27,7 +27,7 @@ class Operated:
         return {**stats, "now": self._engine.gauges(), "config": self._engine.configuration()}
 
     def isolate(self, deployment: str) -> None:
-        """Send nothing to a deployment until `reset`, for maintenance or against a fault that no breaker sees.
+        """Send nothing to a deployment until `reset`, for maintenance or a fault that no breaker sees.
 
         It holds for the address and the model, as breakers do: deployments that differ in keys or regions
         alone are isolated together, and a reload changes nothing. Calls that run finish, others serve;
