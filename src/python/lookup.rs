@@ -75,7 +75,7 @@ fn profile_row(profile: &Profile) -> Value {
         .into()
 }
 
-fn row(entry: &Entry) -> Value {
+fn row(entry: &'static Entry) -> Value {
     // Short of every tier, and a thousand thousands are a million.
     let per_million = |input: u64, output: u64| {
         entry.prices.as_ref()?.expected(input, output).map(|cost| cost.as_usd() * 1000.0)
@@ -98,7 +98,7 @@ fn row(entry: &Entry) -> Value {
         "context_window": entry.context_window,
         "max_output": entry.max_output,
         "capabilities": capabilities.collect::<Vec<_>>(),
-        "rejects": entry.rejects,
+        "rejects": catalogue::rejects(entry),
         "input": per_million(1000, 0),
         "output": per_million(0, 1000),
         "since": entry.since,

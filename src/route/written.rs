@@ -361,8 +361,8 @@ fn abilities(written: &config::Deployment, entry: Option<&Entry>) -> Abilities {
 }
 
 /// What the operator says that it refuses, and the catalogue.
-fn refused(written: &config::Deployment, entry: Option<&Entry>) -> Vec<String> {
-    let known = entry.map(|entry| entry.rejects.as_slice()).unwrap_or_default();
+fn refused(written: &config::Deployment, entry: Option<&'static Entry>) -> Vec<String> {
+    let known = entry.map(catalogue::rejects).unwrap_or_default();
     written.drop_params.iter().cloned().chain(known.iter().map(|&name| name.to_owned())).collect()
 }
 

@@ -79,6 +79,10 @@ fn a_row_says_what_the_model_takes_and_can() {
     assert_eq!(sonnet.mode, "chat");
     assert!(sonnet.rejects.is_empty() && sonnet.retires.is_some());
     assert!(entry("anthropic", "claude-opus-5").rejects.contains(&"temperature"));
+    for name in ["gpt-5", "gpt-5-2025-08-07", "gpt-5-mini-2025-08-07"] {
+        assert_eq!(catalogue::rejects(entry("openai", name)), ["temperature"], "{name}");
+    }
+    assert!(catalogue::rejects(entry("openai", "gpt-4o-2024-08-06")).is_empty());
     assert_eq!(entry("openai", "text-embedding-3-small").mode, "embedding");
     let bare = entry("anthropic", "claude-3-haiku");
     assert_eq!(bare.capabilities.tools, Known::Unknown, "what nobody said is unknown");

@@ -107,6 +107,13 @@ pub fn find(provider: &str, model: &str) -> Option<&'static Entry> {
     name::find(provider, model).and_then(table::Row::entry)
 }
 
+/// Parameters that a model refuses. Lists seldom say so of each dated name: what they say of the one without holds.
+pub fn rejects(entry: &'static Entry) -> &'static [&'static str] {
+    let undated = || name::without_date(entry.provider, entry.model).and_then(table::Row::entry);
+    let said = if entry.rejects.is_empty() { undated().unwrap_or(entry) } else { entry };
+    &said.rejects
+}
+
 /// The heir of a retired model, where its provider named one that is still served.
 pub fn successor(provider: &str, model: &str) -> Option<&'static str> {
     name::successor(provider, model)

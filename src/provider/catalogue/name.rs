@@ -28,6 +28,11 @@ pub(super) fn find(provider: &str, model: &str) -> Option<&'static Row> {
         .or_else(|| alike(provider, bare))
 }
 
+/// The row of the same name without its date, if it has one.
+pub(super) fn without_date(provider: &str, model: &str) -> Option<&'static Row> {
+    table::exactly(provider, undated(model)).filter(|row| row.model != model)
+}
+
 /// Without what says where rather than which.
 fn bare<'a>(provider: &str, model: &'a str) -> &'a str {
     let model = model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model);
