@@ -4,14 +4,13 @@
 //! subtracted here; what was taken before it is in the number already; for what was sent at about the same time
 //! there is a least and a most ([`order`](super::order)). Within one epoch (until the moment at which
 //! the limit was said to be full) a response can only tighten the view, so one that comes late or out of order
-//! never loosens it.
+//! never loosens it. A later epoch begins when that moment has passed, when the limit itself changes, or when a
+//! response to a request from after the last reading names a later moment: a bucket that refills steadily has no
+//! longer epochs. Pure: time and amounts are arguments.
 //!
 //! Hosts differ in what they count: some all that a request may use, and give nothing back; others what it did use.
 //! From the tightest word of an epoch on, both are counted here. The first count never leaves too much. The second may
 //! leave more, as far as the host's own word goes: the least that it said was left, less what it was not heard of yet.
-//! A later epoch begins when that moment has passed, when the limit itself changes, or when a
-//! response to a request from after the last reading names a later moment: a bucket that refills steadily has no
-//! longer epochs. Pure: time and amounts are arguments.
 
 use std::time::Duration;
 
