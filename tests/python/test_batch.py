@@ -361,6 +361,97 @@ def test_asynchronous_functions_are_awaited_one_after_the_other(up: Upstream) ->
     assert told[4:] == [1, "good"]
 
 
+def test_asynchronous_functions_do_not_hold_up_the_requests(up: Upstream) -> None:
+    asked: list[int] = []
+
+    async def on_result(_: fairlead.Result) -> None:
+        await up_to(20)
+        asked.append(len(up.requests))
+
+    async def up_to(count: int) -> None:
+        while len(up.requests) < count:
+            await asyncio.sleep(0.001)
+
+    run(up, "async", ["x"] * 20, on_result=on_result, concurrency=1)
+    assert asked == [20] * 20
+
+
+def test_a_task_that_a_function_returns_is_not_waited_for(up: Upstream) -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def batch() -> Results:
+        release = asyncio.Event()
+
+        async def save() -> None:
+            await release.wait()
+
+        def on_result(_: fairlead.Result) -> asyncio.Task[None]:
+            tasks.append(asyncio.create_task(save()))
+            return tasks[-1]
+
+        async with async_client_of(up) as client:
+            results = await client.batch(["x"] * 5, model="m", on_result=on_result)
+        assert not any(task.done() for task in tasks)
+        release.set()
+        await asyncio.gather(*tasks)
+        return results
+
+    assert len(asyncio.run(batch())) == len(tasks) == 5
+
+
+def test_an_asynchronous_function_that_raises_ends_the_batch_at_once(up: Upstream) -> None:
+    up.reply = lambda request: ok("a") if prompt_of(request) == "first" else hang()
+
+    async def raises(_: fairlead.Result) -> None:
+        await asyncio.sleep(0.01)
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        run(up, "async", ["first", *["x"] * 20], on_result=raises)
+    assert up.wait_idle()
+    with pytest.raises(LookupError, match="mine"):
+        run(up, "async", ["first"], on_result=raises)
+
+
+def test_a_function_that_falls_far_behind_slows_the_batch_down(
+    up: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead.batch.awaited.MOST_BEHIND", 5)
+
+    async def hangs(_: fairlead.Result) -> None:
+        await asyncio.Event().wait()
+
+    async def batch() -> None:
+        async with async_client_of(up) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await client.batch(["x"] * 100, model="m", on_result=hangs, concurrency=2)
+
+    asyncio.run(batch())
+    assert 5 <= len(up.requests) <= 12
+
+
+def test_results_that_are_left_early_are_told_before_the_batch_ends(up: Upstream) -> None:
+    told: list[int] = []
+
+    async def on_result(result: fairlead.Result) -> None:
+        await asyncio.sleep(0.01)
+        told.append(result.index)
+
+    async def iterated() -> list[int]:
+        seen: list[int] = []
+        async with async_client_of(up) as client:
+            results = client.batch_iter(["x"] * 20, model="m", on_result=on_result, concurrency=1)
+            async with aclosing(results) as left_early:  # type: ignore[type-var]
+                async for result in left_early:
+                    seen.append(result.index)
+                    if len(seen) == 5:
+                        break
+        return seen
+
+    assert asyncio.run(iterated()) == told == list(range(5))
+
+
 @pytest.mark.parametrize("name", ["on_result", "progress"])
 def test_what_blocks_refuses_asynchronous_functions_before_anything_is_asked(up: Upstream, name: str) -> None:
     async def later(_: Any) -> None: ...

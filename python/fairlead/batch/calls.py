@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -46,10 +47,12 @@ class AsyncBatchCalls:
                 `embeddings.create` where they have `input`. Any iterable, asynchronous or not: it is read as
                 requests are asked.
             concurrency: requests in flight at once at most. Default: 64.
-            progress: True shows a bar (tqdm's, where that is installed), False none; a function is called,
-                or awaited, with a `Progress` after every result. Default: a bar if standard error is a
-                terminal, or in a notebook.
-            on_result: called, or awaited, with every `Result` as it comes.
+            progress: True shows a bar (tqdm's, where that is installed), False none; a function is called
+                with a `Progress` after every result. Default: a bar if standard error is a terminal, or in
+                a notebook.
+            on_result: called with every `Result` as it comes. Coroutines that it or `progress` returns are
+                awaited in order, one after another, while requests are asked, 1,000 behind at most; the
+                batch ends when they have. Tasks and futures are left alone.
             journal: a file that every result is added to. A later run with the same requests asks only what
                 is not answered in it; a request that has changed is asked. It holds answers, but no prompts
                 and no keys.
@@ -64,10 +67,8 @@ class AsyncBatchCalls:
             Exception: what reading `requests`, `progress` or `on_result` raises.
         """
         with _record(requests, concurrency, journal, retry_failed, progress, on_result) as record:
-            run = _run(self, requests, concurrency, record, params)
-            async with aclosing(run.results()) as results:  # type: ignore[type-var]
-                taken = [await record.take_async(item, result) async for item, result in results]
-                return record.in_order(taken)
+            async with aclosing(_iterate_async(self, requests, concurrency, record, params)) as results:
+                return record.in_order([result async for result in results])
 
     async def batch_iter(
         self,
@@ -85,10 +86,9 @@ class AsyncBatchCalls:
         `requests` may be without end. Close it (`contextlib.aclosing`) where it is left early.
         """
         with _record(requests, concurrency, journal, retry_failed, progress, on_result) as record:
-            run = _run(self, requests, concurrency, record, params)
-            async with aclosing(run.results()) as results:  # type: ignore[type-var]
-                async for item, result in results:
-                    yield await record.take_async(item, result)
+            async with aclosing(_iterate_async(self, requests, concurrency, record, params)) as results:
+                async for result in results:
+                    yield result
 
 
 class BatchCalls:
@@ -148,11 +148,30 @@ def _record(
     return Record(size_of(requests), journal, retry_failed, progress, on_result)
 
 
-def _run(client: Any, requests: Any, concurrency: int, record: Record, params: Any) -> Run:
+def _run(
+    client: Any,
+    requests: Any,
+    concurrency: int,
+    record: Record,
+    params: Any,
+    beside: asyncio.Task[None] | None = None,
+) -> Run:
     from .requests import items
     from .run import Run
 
-    return Run(client, items(requests, params, record.is_kept), concurrency, record.known)
+    return Run(client, items(requests, params, record.is_kept), concurrency, record.known, beside)
+
+
+async def _iterate_async(
+    client: Any, requests: Any, concurrency: int, record: Record, params: Any
+) -> AsyncGenerator[Result, None]:
+    from .awaited import Awaited
+
+    async with Awaited() as awaited:
+        run = _run(client, requests, concurrency, record, params, awaited.task)
+        async with aclosing(run.results()) as results:  # type: ignore[type-var]
+            async for item, result in results:
+                yield await record.take_async(item, result, awaited)
 
 
 def _iterate(client: Any, requests: Any, concurrency: int, record: Record, params: Any) -> Iterator[Result]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from ..errors import ConfigError
+from .awaited import Awaited
 from .journal import Journal
 from .progress import Progress, Shown, bar_for
 from .requests import Item
@@ -70,11 +73,12 @@ class Record:
                 raise _asynchronous(name)
         return result
 
-    async def take_async(self, item: Item, result: Result) -> Result:
-        """As `take`; functions of the caller are awaited, where they are asynchronous."""
+    async def take_async(self, item: Item, result: Result, awaited: Awaited) -> Result:
+        """As `take`; functions of the caller are awaited beside the batch, where they are asynchronous."""
         for _, told in self._tell(item, result):
-            if inspect.isawaitable(told):
-                await told
+            # A task runs by itself, and is whoever's that made it.
+            if inspect.isawaitable(told) and not asyncio.isfuture(told):
+                await awaited.add(told)
         return result
 
     def _tell(self, item: Item, result: Result) -> Iterator[tuple[str, Any]]:
@@ -85,7 +89,8 @@ class Record:
         if self._bar is not None:
             self._bar.draw()
         if self._told is not None:
-            yield "progress", self._told(self._progress)
+            # A copy: it may be read when there are more results already.
+            yield "progress", self._told(replace(self._progress))
         if self._on_result is not None:
             yield "on_result", self._on_result(result)
 

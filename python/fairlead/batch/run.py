@@ -49,10 +49,18 @@ class Run:
         items: what to ask.
         most: requests in flight at once at most.
         known: what need not be asked.
+        beside: a task that ends first only by raising, which ends the batch.
     """
 
-    def __init__(self, client: AsyncClient, items: AsyncIterator[Item], most: int, known: Known) -> None:
-        self._client, self._items, self._known = client, items, known
+    def __init__(
+        self,
+        client: AsyncClient,
+        items: AsyncIterator[Item],
+        most: int,
+        known: Known,
+        beside: asyncio.Task[None] | None,
+    ) -> None:
+        self._client, self._items, self._known, self._beside = client, items, known, beside
         self._pace = Pace(most)
         self._calls: dict[asyncio.Task[Result], Item] = {}
         self._reading: asyncio.Task[Item] | None = None
@@ -145,8 +153,12 @@ class Run:
         pause = None
         if self._again and self._has_room():
             pause = max(0.0, self._again[0][0] - time.monotonic())
+        if self._beside is not None:
+            waited_for.add(self._beside)
         if waited_for:
             await asyncio.wait(waited_for, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            if self._beside is not None and self._beside.done():
+                self._beside.result()
         else:
             await asyncio.sleep(pause or 0.0)
 
