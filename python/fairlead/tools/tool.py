@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from ..structured import schema as schemas
 from .signature import Signature, is_method, name_of, routine_of, whole_of
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
 R = TypeVar("R")
 
 
@@ -69,11 +68,10 @@ class Tool(Generic[P, R]):
     @overload
     def __get__(self, instance: None, owner: type, /) -> Self: ...
     @overload
-    def __get__(
-        self: Tool[Concatenate[Any, Q], R], instance: object, owner: type | None = None, /
-    ) -> Tool[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None, /) -> Tool[..., R]: ...
     def __get__(self, instance: object, owner: type | None = None, /) -> Any:
         """As a method is bound to its object."""
+        # Types do not tell whether there is a `self` to take off: the arguments are left unchecked.
         if instance is None or not self._wants_object:
             return self
         bound: Any = copy.copy(self)
