@@ -518,8 +518,17 @@ def test_tools_are_taken_in_every_form_and_given_as_they_are_sent(up: Upstream) 
     with fairlead.Client(api_key="k", base_url=up.base_url) as client:
         client.chat.completions.create(model="m", messages=conversation.messages, tools=conversation.tools)
     assert up.requests[0].json()["tools"] == conversation.tools
-    with pytest.raises(fairlead.ConfigError, match="JSON"):
-        Conversation(max_tokens=1000, tools=[object()])
+    for single in (rope, sent):
+        assert (
+            Conversation(max_tokens=1000, tools=single).tools
+            == Conversation(max_tokens=1000, tools=[single]).tools
+        )
+
+
+@pytest.mark.parametrize("tools", ["f", ["f"], [[]], 3, [object()], object(), [NotImplemented]])
+def test_what_is_no_tool_is_told(tools: Any) -> None:
+    with pytest.raises(fairlead.ConfigError, match=r"tools\[0\]|no JSON form"):
+        Conversation(max_tokens=1000, tools=tools)
 
 
 def test_replies_teach_what_messages_come_to() -> None:

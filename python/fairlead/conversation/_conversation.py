@@ -20,10 +20,10 @@ from ._messages import (
     answers_of,
     calls_of,
     has_media,
-    is_message,
-    json_of,
+    is_single,
     message_of,
     plain,
+    tools_of,
 )
 from ._stored import as_dict, fill
 from ._summary import Summarise, Summariser, shown
@@ -31,6 +31,7 @@ from ._window import Overflow, kept, sendable, size
 
 if TYPE_CHECKING:
     from ..client import AsyncClient, Client
+    from ..tools.tool import Tool
 
 
 class Conversation:
@@ -61,7 +62,7 @@ class Conversation:
         reserve: int | None = None,
         client: Client | AsyncClient | None = None,
         summarise: Summarise | None = None,
-        tools: Iterable[Any] | None = None,
+        tools: Iterable[Any] | Tool[..., Any] | None = None,
         keep: float = 0.75,
         too_long: Literal["raise", "cut"] = "raise",
         count: Count | None = None,
@@ -81,7 +82,7 @@ class Conversation:
                 An eighth of the prompt's room is set aside for the summary. It is made by `fit` or `afit`.
                 Default: they are forgotten.
             tools: those that go with every request, for they take room as well: dicts, and what
-                `fairlead.tool` makes.
+                `fairlead.tool` makes; a single one may stand by itself.
             keep: the share of the room that stays filled when something has to go, above 0 to 1. Less lets
                 more go at once and less often, so that a provider's prompt cache finds the same beginning
                 again.
@@ -104,7 +105,7 @@ class Conversation:
         """Messages that went because they no longer fitted."""
         self.summary: str | None = None
         """What stands for those that were summed up."""
-        self.tools: list[dict[str, Any]] | None = None if tools is None else json_of(list(tools))
+        self.tools: list[dict[str, Any]] | None = None if tools is None else tools_of(tools)
         """Those that go with every request, as they are sent."""
         self._count: Count = count or counted_as(model)
         self._tools = _core._estimate_tools(model or "", self.tools) if self.tools else 0.0
@@ -116,7 +117,7 @@ class Conversation:
         self._gone: list[Block] = []
         if system is not None:
             self.add_system(system)
-        self.add(*([messages] if is_message(messages) else messages))
+        self.add(*([messages] if is_single(messages) else messages))
 
     # ===== adding =====
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .. import _core
+from ..errors import ConfigError
 
 Message: TypeAlias = dict[str, Any]
 """A message as it is sent: plain JSON types only."""
@@ -57,8 +58,8 @@ class Block:
         return Block(self.kind, list(self.messages), self.tokens, self.open.copy())
 
 
-def is_message(given: Any) -> bool:
-    """Is it one message or reply, rather than several? Each of them can be iterated, too."""
+def is_single(given: Any) -> bool:
+    """Is it one message, reply or tool, rather than several? Some of them can be iterated, too."""
     return isinstance(given, str | Mapping) or hasattr(given, "model_dump")
 
 
@@ -86,6 +87,19 @@ def plain(message: Any) -> Message:
         if isinstance(call.get("function"), dict):
             call["function"].pop("parsed_arguments", None)
     return {name: value for name, value in decoded.items() if value is not None or name == "content"}
+
+
+def tools_of(given: Any) -> list[dict[str, Any]]:
+    """Tools as they are sent; a single one may stand by itself.
+
+    Raises:
+        ConfigError: when one has no JSON form, or is none.
+    """
+    listed: list[Any] = json_of([given] if is_single(given) or not isinstance(given, Iterable) else [*given])
+    for position, tool in enumerate(listed):
+        if not isinstance(tool, dict):
+            raise ConfigError(f"`tools[{position}]`: expected a dict or a tool, not {tool!r}")
+    return listed
 
 
 def json_of(value: Any) -> Any:
