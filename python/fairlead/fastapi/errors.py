@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from .. import errors
 from ..errors import FairleadError
+from .sockets import SocketMiddleware, state_of
 
 _log = logging.getLogger("fairlead.fastapi")
 
@@ -229,26 +230,30 @@ def log(error: FairleadError, status_code: int, path: str) -> None:
 async def exception_handler(connection: HTTPConnection, error: Exception) -> JSONResponse | None:
     """Answers an error of fairlead; any other is raised.
 
-    A WebSocket that was accepted is closed instead, with `answer_for`'s code as the reason: 1013 (try again
-    later) where the status would be 429 or 503, 1008 where the request is to blame, else 1011.
+    A WebSocket that was accepted, or whose server cannot answer it, is closed instead, with the code of
+    `answer_for` as the reason: 1013 (try again later) where the status would be 429 or 503, 1008 where the
+    request is to blame, else 1011. Without `add_exception_handlers`, so is every one that may be accepted.
     """
     if not isinstance(error, FairleadError):
         raise error
     told = answer_for(error)
     log(error, told.status_code, connection.url.path)
     answer = JSONResponse(told.body, told.status_code, told.headers)
-    if not isinstance(connection, WebSocket) or _can_answer(connection):
+    if not isinstance(connection, WebSocket):
         return answer
-    if WebSocketState.DISCONNECTED not in (connection.application_state, connection.client_state):
-        with suppress(WebSocketDisconnect):
+    state = state_of(connection)
+    if state is WebSocketState.CONNECTING and _can_answer(connection):
+        return answer
+    if state not in (WebSocketState.DISCONNECTED, WebSocketState.RESPONSE):
+        # A close is right before it is accepted, and after.
+        with suppress(WebSocketDisconnect, OSError):
             await connection.close(_close_code(told.status_code), _close_reason(told))
     return None
 
 
 def _can_answer(socket: WebSocket) -> bool:
-    """Can it be answered like a request? Only before it is accepted, and not under every server."""
-    extensions = socket.scope.get("extensions") or {}
-    return socket.application_state is WebSocketState.CONNECTING and "websocket.http.response" in extensions
+    """Can its server answer it like a request?"""
+    return "websocket.http.response" in (socket.scope.get("extensions") or {})
 
 
 def _close_code(status_code: int) -> int:
@@ -283,6 +288,7 @@ def add_exception_handlers(app: FastAPI, *, validation: bool = False) -> None:
     """
     # Starlette's types know handlers of requests, and handlers of WebSockets, but none of both.
     app.add_exception_handler(FairleadError, exception_handler)  # type: ignore[arg-type]
+    app.add_middleware(SocketMiddleware)
     if validation:
         app.add_exception_handler(RequestValidationError, validation_handler)
 

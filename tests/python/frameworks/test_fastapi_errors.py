@@ -281,6 +281,54 @@ def test_a_websocket_that_is_not_accepted_yet_is_answered_like_a_request(up: Ups
     assert caught.value.json()["error"]["code"] == "rate_limit_exceeded"
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_websocket_of_a_mounted_application_is_closed_or_answered_too(at_once: bool, up: Upstream) -> None:
+    up.reply = fail(429, retry_after=100)
+    app, mounted = application(configuration(up)), FastAPI()
+
+    @mounted.websocket("/talk")
+    async def talk(socket: WebSocket) -> None:
+        if not at_once:
+            await socket.accept()
+        await socket.state.llm.generate("smart", "hi")
+
+    app.mount("/below", mounted)
+    expected: Any = WebSocketDenialResponse if at_once else WebSocketDisconnect
+    with (
+        TestClient(app) as http,
+        pytest.raises(expected) as caught,
+        http.websocket_connect("/below/talk") as socket,
+    ):
+        socket.receive_text()
+    if at_once:
+        assert caught.value.status_code == 429
+    else:
+        assert (caught.value.code, caught.value.reason) == (1013, "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize("ends", ["application", "client"])
+def test_a_websocket_of_a_mounted_application_that_is_closed_is_not_closed_again(
+    ends: str, up: Upstream
+) -> None:
+    app, mounted = application(configuration(up)), FastAPI()
+
+    @mounted.websocket("/talk")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        if ends == "application":
+            await socket.close(4000)
+        else:
+            await socket.receive()
+        raise errors.APITimeoutError()
+
+    app.mount("/below", mounted)
+    with TestClient(app) as http, http.websocket_connect("/below/talk") as socket:
+        if ends == "application":
+            assert socket.receive()["code"] == 4000
+        else:
+            socket.close()
+
+
 async def test_a_websocket_that_is_gone_or_cannot_be_answered_makes_no_second_error() -> None:
     sent: list[Any] = []
 
