@@ -78,7 +78,10 @@ def options_of(
 ) -> dict[str, Any]:
     """The options of a client that was given these."""
     named = {name: value for name, value in headers.items() if value is not None}
-    options: dict[str, Any] = {"headers": _over(named, default_headers or {}), "query": default_query or {}}
+    options: dict[str, Any] = {
+        "headers": headers_over(named, default_headers or {}),
+        "query": default_query or {},
+    }
     if not is_absent(timeout):
         options["timeout"] = timeout
     if max_retries is not None:
@@ -101,7 +104,7 @@ def changed(options: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, 
     return {
         **options,
         **change,
-        "headers": _over(headers, change.get("headers") or {}),
+        "headers": headers_over(headers, change.get("headers") or {}),
         "query": {**query, **(change.get("query") or {})},
     }
 
@@ -112,7 +115,8 @@ def exactly(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**others, "set_headers": options["headers"], "set_query": options["query"]}
 
 
-def _over(headers: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+def headers_over(headers: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """`headers` with `others`, which win; names are the same in any case."""
     kept = {name: value for name, value in headers.items() if not any(_same(name, other) for other in others)}
     return {**kept, **others}
 

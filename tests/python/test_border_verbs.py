@@ -70,6 +70,32 @@ def test_options_of_the_sdk_are_heard(up: Upstream, twin: Twin) -> None:
         twin.do(lambda: client.post("/x", options={"timeout": "soon"}))
 
 
+def test_options_of_the_sdk_are_joined_with_ours_by_name(up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    options = {
+        "headers": {"x-q": "7", "x-r": "8"},
+        "params": {"y": "1", "z": "1"},
+        "extra_json": {"b": 2, "c": 3},
+    }
+    ours: Any = {"extra_headers": {"X-R": "9"}, "extra_query": {"z": "2"}, "extra_body": {"c": 4}}
+    twin.do(lambda: client.post("/x", body={"a": 1}, options=options, **ours))
+    sent = up.requests[0]
+    assert (sent.headers["x-q"], sent.headers["x-r"]) == ("7", "9")
+    assert (sent.query, sent.json()) == ({"y": "1", "z": "2"}, {"a": 1, "b": 2, "c": 4})
+
+
+@pytest.mark.parametrize("absent", [None, fairlead.NOT_GIVEN])
+def test_an_option_that_is_absent_takes_nothing_away(absent: Any, up: Upstream, twin: Twin) -> None:
+    client = twin.client(up)
+    options = {"headers": {"x-q": "7"}, "params": {"z": "1"}, "extra_json": {"b": 2}}
+    names = ("extra_headers", "extra_query", "extra_body", "fairlead", "cast_to")
+    ours: Any = {**dict.fromkeys(names, absent), "timeout": fairlead.NOT_GIVEN}
+    assert twin.do(lambda: client.post("/x", options={**options, "timeout": absent}, **ours)) is not None
+    sent = up.requests[0]
+    assert (sent.headers["x-q"], sent.query, sent.json()) == ("7", {"z": "1"}, {"b": 2})
+    twin.do(lambda: client.get("/models", options=absent, **ours))
+
+
 def test_an_option_that_is_not_known_is_named(up: Upstream, twin: Twin) -> None:
     client = twin.client(up)
     with pytest.raises(TypeError, match="`extra_header`: unknown"):

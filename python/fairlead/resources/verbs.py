@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from .._call import call_raw
 from .._core import Endpoint, Model
+from .._given import headers_over
 from ..options import current_scope
 from ..structured.parsing import is_given
 from ..types import Anything
@@ -41,7 +42,7 @@ class AsyncVerbs:
                 pydantic class, or another annotation that pydantic knows, validates it. Default:
                 `types.Anything`. `extra_headers`, `extra_query`, `extra_body`, `timeout` and `fairlead` as
                 everywhere; `options` holds the same under the OpenAI SDK's names (`headers`, `params`,
-                `extra_json`, `timeout`), and yields to them.
+                `extra_json`, `timeout`), and yields to them, name by name of headers, query and body.
 
         Raises:
             TypeError: for a `cast_to` or an option that is none; for members to send without a body that is a
@@ -114,7 +115,7 @@ class _Asked(NamedTuple):
 def _asked(method: str, path: str, body: Any, options: dict[str, Any]) -> _Asked:
     _known(options, VerbOptions.__annotations__, "")
     reply, into = _reading(options.pop("cast_to", None))
-    given = {**_of_the_sdk(options.pop("options", None) or {}), **options}
+    given = _joined(_of_the_sdk(options.pop("options", None) or {}), options)
     extra = _members(given.pop("extra_body", None))
     if "fairlead" in extra:
         given["fairlead"] = {**(extra.pop("fairlead") or {}), **(given.get("fairlead") or {})}
@@ -126,6 +127,27 @@ def _asked(method: str, path: str, body: Any, options: dict[str, Any]) -> _Asked
 def _of_the_sdk(options: Mapping[str, Any]) -> dict[str, Any]:
     _known(options, _OF_THE_SDK, "options.")
     return {_OF_THE_SDK[name]: value for name, value in options.items()}
+
+
+def _joined(given: Mapping[str, Any], winning: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of both; headers, query and body by the names in them. What is absent takes nothing away."""
+    joined = {name: value for name, value in given.items() if _says(name, value)}
+    for name, value in winning.items():
+        if not _says(name, value):
+            continue
+        other = joined.get(name)
+        if not (isinstance(other, Mapping) and isinstance(value, Mapping)):
+            joined[name] = value
+        elif name == "extra_headers":
+            joined[name] = headers_over(other, value)
+        else:
+            joined[name] = {**other, **value}
+    return joined
+
+
+def _says(name: str, value: Any) -> bool:
+    """Only a timeout of None means something: no limit."""
+    return is_given(value) or (value is None and name == "timeout")
 
 
 def _known(given: Mapping[str, Any], known: Iterable[str], place: str) -> None:
@@ -152,7 +174,7 @@ def _merged(method: str, body: Any, extra: dict[str, Any]) -> dict[str, Any]:
 
 def _reading(cast_to: Any) -> tuple[type[Model], Callable[[Any], Any]]:
     """The class of the reply, and what becomes of it."""
-    if cast_to is None:
+    if not is_given(cast_to):
         return Anything, _as_it_is
     if isinstance(cast_to, type) and issubclass(cast_to, Model):
         return cast_to, _as_it_is
