@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from .._core import Model, _encode
 from ..accumulate import ChunkEvent
 from ..errors import FairleadError
+from ..options import is_absent
 from ..stream import AsyncStream
 from .disconnect import CLIENT_CLOSED_REQUEST, disconnected
 from .errors import answer_for, body_for, event_for, log
@@ -210,7 +212,22 @@ class _Encoded(AsyncIterator[bytes]):
         return b"data: " + _json(item) + b"\n\n"
 
 
+_plain = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""Writes what is JSON as it is, an eighth of the price of FastAPI's encoder; it raises for all else."""
+
+
+class _IsAbsent(type):
+    def __instancecheck__(cls, value: object) -> bool:
+        return is_absent(value)
+
+
+class _Absent(metaclass=_IsAbsent):
+    """Stands for the words for what is not given, the SDK's too, which cannot be imported here."""
+
+
 _ENCODERS: dict[Any, Callable[[Any], Any]] = {
+    # Members of that kind are left out at last, as in requests.
+    _Absent: lambda value: value,
     # Objects that grow hold what their class does not expect yet, which pydantic would warn of.
     BaseModel: lambda value: value.model_dump(mode="json", by_alias=True, warnings=False),
     Model: lambda value: value.model_dump(mode="json"),
@@ -227,8 +244,10 @@ def _json(item: Any) -> bytes:
     Raises:
         TypeError: when it has no JSON form.
     """
+    with suppress(TypeError, ValueError, RecursionError):
+        return _plain(item).encode()
     try:
-        return _encode(item if isinstance(item, str) else jsonable_encoder(item, custom_encoder=_ENCODERS))
+        return _encode(jsonable_encoder(item, custom_encoder=_ENCODERS, sqlalchemy_safe=False))
     except (FairleadError, TypeError, ValueError, RecursionError) as error:
         # Not `_encode`'s own error: that would blame the request.
         message = f"an event of type {type(item).__name__} has no JSON form: {error}"

@@ -213,6 +213,20 @@ def test_items_are_written_as_a_handler_that_returns_them_would_answer(up: Upstr
     ]
 
 
+def test_plain_items_are_not_walked_through(up: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairlead.fastapi.events.jsonable_encoder", None)
+    items = [{"a": [1, 2.5, None, True], "_sa": "é\u2028"}, ("b", {1: "c"}), "d", 7]
+    events = events_in(answer_of(lambda llm: each(*items), up).text)
+    assert events == [items[0], ["b", {"1": "c"}], "d", 7, "[DONE]"]
+
+
+@pytest.mark.parametrize("absent", [fairlead.NOT_GIVEN, openai.NOT_GIVEN, openai.omit])
+def test_members_that_are_not_given_are_left_out_of_items(absent: Any, up: Upstream) -> None:
+    item = {"a": absent, "_sa": 1, "at": date(2024, 1, 31), "in": {"b": absent}}
+    events = events_in(answer_of(lambda llm: each(item), up).text)
+    assert events == [{"_sa": 1, "at": "2024-01-31", "in": {}}, "[DONE]"]
+
+
 def test_an_object_grows_in_events_without_warnings_of_pydantic(up: Upstream) -> None:
     # Warnings are errors here.
     up.reply = stream(['{"on": "2024', '-01-31", ', '"howItWas": "good"}'])
