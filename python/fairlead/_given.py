@@ -11,7 +11,10 @@ ORGANIZATION, PROJECT = "OpenAI-Organization", "OpenAI-Project"
 
 
 class Given:
-    """Read-only; what a configuration says is not in it, and no key ever is."""
+    """Read-only; what a configuration says is not in it, and `api_key` never is.
+
+    Headers and query are as they were given, with keys that stand in them: a client may be made of them.
+    """
 
     _arguments: dict[str, Any]
     _options: dict[str, Any]
@@ -36,7 +39,8 @@ class Given:
 
     @property
     def default_headers(self) -> dict[str, Any]:
-        """The headers that were given for every request; `None` as a value removes one."""
+        """The headers that were given for every request; `None` as a value removes one. A key that was given
+        as a header is among them."""
         return dict(self._options["headers"])
 
     @property
