@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 import pytest
 from fairlead.structured.growing import Growing
@@ -154,6 +154,37 @@ def test_named_tuples_grow_as_lists_do_and_are_of_their_class() -> None:
     assert seen == [Point(1, [Step("up", 2)], None), Point(3, [], "b")]  # type: ignore[arg-type]
     assert all(isinstance(one, Point) for one in seen)
     assert isinstance(Growing(Point | None, is_wrapped=False).feed("[1"), Point)
+
+
+T = TypeVar("T")
+
+
+class Pair(NamedTuple, Generic[T]):
+    one: T
+    others: list[T] | None
+
+
+@dataclass
+class Boxed(Generic[T]):
+    inside: T
+
+
+class Shelf(TypedDict, Generic[T]):
+    boxes: list[Boxed[T]]
+
+
+def test_classes_whose_type_parameters_are_set_grow_as_others_do() -> None:
+    growing = Growing(Pair[Step], is_wrapped=False)
+    assert growing.feed('[{"text": "u') == Pair(Step("u", None), None)  # type: ignore[arg-type]
+    seen = growing.feed('p"}, [{"text": "a", "minutes": 1}, {"text": "b"')
+    assert isinstance(seen, Pair)
+    assert seen.others == [Step("a", 1), Step("b", None)]  # type: ignore[arg-type]
+    later = growing.feed(', "minutes": 2}]]')
+    assert later.others[0] is seen.others[0]
+    shelf = Growing(Shelf[Step], is_wrapped=False).feed('{"boxes": [{"inside": {"text": "a"')
+    assert shelf == {"boxes": [Boxed(Step("a", None))]}  # type: ignore[arg-type]
+    for bare in (Pair, Pair[Annotated[Step, {}]], Boxed | Pair[int]):
+        assert list(Growing(bare, is_wrapped=False).feed("[1,")) in ([1, None], [1])
 
 
 def test_what_is_final_is_made_once() -> None:

@@ -99,7 +99,7 @@ class Growing:
             for name, member in value.items()
         }
         made = {name: member for name, member in made.items() if member is not NOTHING}
-        return made if not members or is_typeddict(kind) else _instance(kind, members, made)
+        return made if not members or is_typeddict(_class(kind)) else _instance(_class(kind), members, made)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +108,44 @@ class _Member:
     kind: Any
 
 
+def _class(kind: Any) -> Any:
+    """The class itself of one whose type parameters are set: `Pair` of `Pair[int]`."""
+    return get_origin(kind) or kind
+
+
+def _is_own(kind: Any) -> bool:
+    """Is it a class, or one of somebody's own whose type parameters are set?"""
+    if isinstance(kind, type) or is_typeddict(kind):
+        return True
+    if not getattr(_class(kind), "__parameters__", ()):
+        return False
+    try:
+        hash(kind)
+    except TypeError:
+        # What stands in `Annotated` may have none, and what is known of a class could not be kept then.
+        return False
+    return True
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """The annotations of a class, with what its type parameters stand for; empty where one has no meaning."""
+    whole, hints = _class(kind), {}
+    with contextlib.suppress(NameError):
+        hints = get_type_hints(whole)
+    meant = dict(zip(getattr(whole, "__parameters__", ()), get_args(kind), strict=False))
+    return {name: _with(hint, meant) for name, hint in hints.items()}
+
+
+def _with(hint: Any, meant: Mapping[Any, Any]) -> Any:
+    if isinstance(hint, TypeVar):
+        return meant.get(hint, hint)
+    free = () if isinstance(hint, type) else getattr(hint, "__parameters__", ())
+    return hint[tuple(meant.get(one, one) for one in free)] if meant and free else hint
+
+
 def _members(kind: Any) -> dict[str, _Member]:
     """The members of a class by the names they have in JSON; empty for what has none."""
-    return _members_of(kind) if isinstance(kind, type) or is_typeddict(kind) else {}
+    return _members_of(kind) if _is_own(kind) else {}
 
 
 @lru_cache(maxsize=512)
@@ -122,9 +157,8 @@ def _members_of(kind: Any) -> dict[str, _Member]:
             alias = field.validation_alias if isinstance(field.validation_alias, str) else field.alias
             found[alias or name] = _Member(name, field.annotation)
         return found
-    if is_typeddict(kind) or dataclasses.is_dataclass(kind):
-        with contextlib.suppress(NameError):
-            return {name: _Member(name, part) for name, part in get_type_hints(kind).items()}
+    if is_typeddict(_class(kind)) or dataclasses.is_dataclass(_class(kind)):
+        return {name: _Member(name, part) for name, part in _hints(kind).items()}
     return {}
 
 
@@ -241,16 +275,18 @@ def _item(kind: Any, position: int) -> Any:
 
 def _row(kind: Any) -> tuple[Any, ...] | None:
     """What the members of a `NamedTuple` are, whose JSON is a list; None for all else."""
-    return _row_of(kind) if isinstance(kind, type) and issubclass(kind, tuple) else None
+    whole = _class(kind)
+    is_tuple = isinstance(whole, type) and issubclass(whole, tuple)
+    return _row_of(kind) if is_tuple and _is_own(kind) else None
 
 
 @lru_cache(maxsize=512)
 def _row_of(kind: Any) -> tuple[Any, ...] | None:
-    names = getattr(kind, "_fields", None)
-    hints: dict[str, Any] = {}
-    with contextlib.suppress(NameError):
-        hints = get_type_hints(kind)
-    return None if names is None else tuple(hints.get(name) for name in names)
+    names = getattr(_class(kind), "_fields", None)
+    if names is None:
+        return None
+    hints = _hints(kind)
+    return tuple(hints.get(name) for name in names)
 
 
 def _listed(kind: Any, items: list[Any]) -> Any:
@@ -258,7 +294,7 @@ def _listed(kind: Any, items: list[Any]) -> Any:
     row = _row(kind)
     if row is None:
         return items
-    return kind._make([*items, *[None] * len(row)][: len(row)])
+    return _class(kind)._make([*items, *[None] * len(row)][: len(row)])
 
 
 def _value_of(kind: Any) -> Any:
