@@ -239,7 +239,7 @@ impl Engine {
         let mut named = all.iter().filter(|deployment| *deployment.name == *name).peekable();
         if named.peek().is_none() {
             let near = presets::nearest(name, all.iter().map(|deployment| &*deployment.name));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint = presets::did_you_mean(near);
             return Err(Error::new(Kind::Config, format!("no deployment is called `{name}`{hint}")));
         }
         for deployment in named {

@@ -212,16 +212,17 @@ impl AttemptPermit {
 
     /// The prompt was read, and nothing came of it.
     fn close_read(&mut self) {
+        if self.settled {
+            return;
+        }
         let input = self.reserved.input;
         let prompt = Usage { output: 0, total: input, ..self.reserved };
         let cost = self.deployment.prices.as_ref().and_then(|prices| prices.expected(input, 0));
-        if !self.settled {
-            if cost.is_some() {
-                self.totals.spend(cost);
-            }
-            if let Some(metrics) = &self.metrics {
-                metrics.deployments.of([&*self.deployment.name]).value.spent.add(&prompt, cost);
-            }
+        if cost.is_some() {
+            self.totals.spend(cost);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.deployments.of([&*self.deployment.name]).value.spent.add(&prompt, cost);
         }
         self.close(&prompt, Used { requests: 1, usage: prompt, cost });
     }
@@ -234,13 +235,11 @@ impl AttemptPermit {
             self.totals.book(booked);
         }
         let preset = self.deployment.preset;
-        let frees = self.learned.as_ref().is_some_and(learned::Taken::is_limited);
-        if let Some(learned) = self.learned.take() {
-            match used.requests {
-                0 => drop(learned),
-                _ => learned.settle(used.learned(preset), clock::now()),
-            }
-        }
+        let frees = self.learned.take().is_some_and(|learned| match used.requests {
+            // Dropped, all of it goes back.
+            0 => true,
+            _ => learned.settle(used.learned(preset), clock::now()),
+        });
         if let Some((store, hold)) = self.hold.take() {
             store.settle(hold, &mut |limit, reserved| used.of(limit, reserved, preset));
         }

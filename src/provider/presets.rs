@@ -196,6 +196,11 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     (far <= 2 && far * 2 < name.len()).then_some(nearest)
 }
 
+/// The end of a sentence about a name that nothing has.
+pub fn did_you_mean(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
 /// The name under which `model` takes the bound on output tokens.
 pub fn max_tokens_name(preset: &Preset, model: &str) -> &'static str {
     let completion = match preset.max_tokens {

@@ -72,7 +72,7 @@ impl Profiles {
         let Some(name) = profile else { return Ok(&self.general) };
         self.named.get(name).ok_or_else(|| {
             let near = presets::nearest(name, self.named.keys().map(String::as_str));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint = presets::did_you_mean(near);
             Error::new(Kind::Config, format!("`profile`: no profile is called `{name}`{hint}"))
         })
     }

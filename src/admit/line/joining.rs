@@ -175,6 +175,11 @@ impl Line {
         self.waiters.get(&ticket.0).map_or(UNKNOWN, |waiter| self.worth(waiter, now))
     }
 
+    /// When somebody was served last, 0 if nobody was.
+    pub fn last_served(&self) -> u64 {
+        self.pace.last()
+    }
+
     /// Whose turn it is to try.
     pub fn offered(&self) -> Option<Ticket> {
         match self.offer {

@@ -32,6 +32,11 @@ impl Pace {
         (self.moved, self.faded) = (now, now);
     }
 
+    /// When somebody was served last; 0 if nobody was.
+    pub(super) fn last(&self) -> u64 {
+        self.faded
+    }
+
     /// The time per service, the present wait for one included. `None` where too little is known.
     pub(super) fn interval(&self, now: u64) -> Option<Duration> {
         let fading = (-seconds(self.faded, now) / MEMORY).exp();

@@ -81,7 +81,7 @@ impl Place {
     /// It found room, and uses `cost` tokens: the next tries. Tells how long it waited.
     pub fn served(mut self, cost: u64) -> Duration {
         self.served = true;
-        self.queue.serve(self.ticket, cost)
+        self.queue.change_and_forget(Some(self.ticket), |line, now| line.serve(self.ticket, cost, now))
     }
 
     /// Waits for its turn; after `wait` it asks for one.

@@ -42,20 +42,17 @@ pub struct Queue {
 #[derive(Debug)]
 struct State {
     line: Line,
-    /// When somebody in it was served last.
-    served: Instant,
     wakers: BTreeMap<Ticket, Waker>,
 }
 
 impl Queue {
     /// An empty line.
     pub fn new(settings: Settings) -> Arc<Self> {
-        let began = clock::now();
         Arc::new(Self {
-            began,
+            began: clock::now(),
             waiting: AtomicUsize::new(0),
             present: AtomicUsize::new(0),
-            state: Mutex::new(State { line: Line::new(settings), served: began, wakers: BTreeMap::new() }),
+            state: Mutex::new(State { line: Line::new(settings), wakers: BTreeMap::new() }),
         })
     }
 
@@ -106,13 +103,7 @@ impl Queue {
 
     /// When somebody in it was served last, or when it began.
     pub fn last_served(&self) -> Instant {
-        self.state.lock().served
-    }
-
-    /// The holder of a ticket found room, and used `cost` tokens. Tells how long it waited.
-    pub(super) fn serve(&self, ticket: Ticket, cost: u64) -> Duration {
-        self.state.lock().served = clock::now();
-        self.change_and_forget(Some(ticket), |line, now| line.serve(ticket, cost, now))
+        self.began + Duration::from_nanos(self.state.lock().line.last_served())
     }
 
     /// Where the line stands, and what it has done.

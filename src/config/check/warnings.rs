@@ -72,7 +72,7 @@ fn group(group: &Group, path: &str, config: &Config, warn: &mut impl FnMut(&str,
         }
         if let Some(base) = deployment.base_model.as_ref().filter(|_| deployment.listed().is_none()) {
             let near = catalogue::nearest(base);
-            let hint = near.first().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint = presets::did_you_mean(near.first().map(String::as_str));
             warn(&format!("{path}.base_model"), format!("the catalogue does not know `{base}`{hint}"));
         }
         if let Some(heir) = heir(deployment, config) {

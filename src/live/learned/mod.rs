@@ -242,15 +242,13 @@ impl Taken {
         }
     }
 
-    /// Are there limits that were told, under which others may have room once it is over?
-    pub fn is_limited(&self) -> bool {
-        !self.learned.state.lock().views.is_empty()
-    }
-
-    /// It was sent and used so much: the rest goes back, what exceeds it is taken as well.
-    pub fn settle(mut self, used: Needs, now: Instant) {
+    /// It was sent and used so much: the rest goes back, what exceeds it is taken as well. Are there limits that were
+    /// told, under which others may have room now?
+    pub fn settle(mut self, used: Needs, now: Instant) -> bool {
         self.settled = true;
-        self.correct(&mut self.learned.state.lock(), used, now);
+        let mut state = self.learned.state.lock();
+        self.correct(&mut state, used, now);
+        !state.views.is_empty()
     }
 
     fn correct(&self, state: &mut State, used: Needs, now: Instant) {
